@@ -1,0 +1,1 @@
+"""The engine contract: engine.proto, and what is generated from it (`make proto`)."""

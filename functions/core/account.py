@@ -1,0 +1,168 @@
+"""An account's status and its lease: who owns the session, since which epoch, and what a super-admin has asked for."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from core.ids import AccountId, InvalidId, WorkerId, phone_e164
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""leaseUntil of a lease that nobody holds."""
+
+
+class Status(StrEnum):
+    CONNECTING = "connecting"
+    QR_READY = "qr_ready"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    RECONNECTING = "reconnecting"
+    NEEDS_QR = "needs_qr"
+    ERROR = "error"
+
+
+class DesiredState(StrEnum):
+    CONNECTED = "connected"
+    PAUSED = "paused"
+
+
+class CommandKind(StrEnum):
+    PAIR_QR = "pair_qr"
+    PAIR_CODE = "pair_code"
+    LOGOUT = "logout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What a super-admin asks of the owner; `command_id` tells a new one from one that is already being carried out."""
+
+    command_id: str
+    kind: CommandKind
+    phone_e164: str | None = None
+
+    def document(self) -> dict[str, object]:
+        return {"id": self.command_id, "kind": str(self.kind), "phoneE164": self.phone_e164}
+
+
+def new_command(kind: CommandKind, phone: str | None = None) -> Command:
+    return Command(command_id=secrets.token_hex(8), kind=kind, phone_e164=phone)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """whatsapp_account_leases/{accountId}."""
+
+    owner: WorkerId | None
+    lease_until: datetime
+    updated_at: datetime
+    epoch: int
+    endpoint: str | None
+    wanted: bool
+    command: Command | None
+
+    def is_held(self, now: datetime) -> bool:
+        return self.owner is not None and self.lease_until > now
+
+    def is_held_by(self, worker: WorkerId, epoch: int) -> bool:
+        """Whether this is still the worker's own term, whatever the clock says."""
+        return self.owner == worker and self.epoch == epoch
+
+    def is_claimable(self, now: datetime) -> bool:
+        return self.wanted and not self.is_held(now)
+
+    def received_at_floor(self) -> datetime:
+        """The next owner's receivedAt lies after this: a former owner wrote nothing later, by its own clock."""
+        return max(self.lease_until, self.updated_at)
+
+
+def parse_lease(document: Mapping[str, object]) -> Lease:
+    """Reads a lease document; what is missing or of a wrong type reads as its initial value."""
+    owner, endpoint, epoch = document.get("ownerInstanceId"), document.get("endpoint"), document.get("epoch")
+    return Lease(
+        owner=WorkerId(owner) if isinstance(owner, str) and owner else None,
+        lease_until=_time(document.get("leaseUntil")),
+        updated_at=_time(document.get("updatedAt")),
+        epoch=epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else 0,
+        endpoint=endpoint if isinstance(endpoint, str) else None,
+        wanted=document.get("wanted") is True,
+        command=_parse_command(document.get("command")),
+    )
+
+
+def new_lease_document(now: datetime) -> dict[str, object]:
+    """A lease that any worker may claim."""
+    return {
+        "ownerInstanceId": None,
+        "leaseUntil": NEVER,
+        "updatedAt": now,
+        "epoch": 0,
+        "endpoint": None,
+        "wanted": True,
+        "command": None,
+    }
+
+
+def claim_fields(lease: Lease, worker: WorkerId, endpoint: str, now: datetime, ttl_s: float) -> dict[str, object]:
+    """A new term: the epoch only grows."""
+    return {
+        "ownerInstanceId": worker,
+        "endpoint": endpoint,
+        "epoch": lease.epoch + 1,
+        "leaseUntil": now + timedelta(seconds=ttl_s),
+        "updatedAt": now,
+    }
+
+
+def renewal_fields(now: datetime, ttl_s: float) -> dict[str, object]:
+    return {"leaseUntil": now + timedelta(seconds=ttl_s), "updatedAt": now}
+
+
+def release_fields(now: datetime) -> dict[str, object]:
+    return {"ownerInstanceId": None, "endpoint": None, "leaseUntil": NEVER, "updatedAt": now}
+
+
+def new_account_document(account: AccountId, name: str) -> dict[str, object]:
+    """An account as createAccount writes it: every field of the schema stands, so that queries find it."""
+    return {
+        "accountId": account,
+        "name": name,
+        "phoneE164": None,
+        "status": str(Status.NEEDS_QR),
+        "lastSeenAt": None,
+        "lastEventAt": None,
+        "syncGapStartAt": None,
+        "syncGapEndAt": None,
+        "degraded": False,
+        "degradedReason": None,
+        "lastError": None,
+        "disconnectReason": None,
+        "reconnectCount": 0,
+        "lastSyncedAt": None,
+        "lastSyncedKey": None,
+        "desiredState": str(DesiredState.CONNECTED),
+        "assignedWorkerId": None,
+    }
+
+
+def is_same_number(known: str | None, paired: str) -> bool:
+    """An account that is paired again must be the same number."""
+    return known is None or known == paired
+
+
+def _parse_command(value: object) -> Command | None:
+    if not isinstance(value, dict):
+        return None
+    command_id, kind, phone = value.get("id"), value.get("kind"), value.get("phoneE164")
+    if not isinstance(command_id, str) or not isinstance(kind, str) or kind not in list(CommandKind):
+        return None
+    if kind != CommandKind.PAIR_CODE:
+        return Command(command_id=command_id, kind=CommandKind(kind))
+    try:
+        return Command(command_id=command_id, kind=CommandKind.PAIR_CODE, phone_e164=phone_e164(phone))
+    except InvalidId:
+        return None
+
+
+def _time(value: object) -> datetime:
+    return value if isinstance(value, datetime) else NEVER

@@ -1,0 +1,221 @@
+"""The catalogue of what can go wrong: each code, what it means and what to do. docs/errors.md repeats it, and a test holds both together."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Stands at the front of lastError, error, lastProcessError and of every refusal; alerts carry it as their type."""
+
+    INVALID_REQUEST = "invalid_request"
+    WRONG_REQUEST_ID = "wrong_request_id"
+    THREAD_UNKNOWN = "thread_unknown"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    ACCOUNT_EXISTS = "account_exists"
+    CHAT_NOT_SUPPORTED = "chat_not_supported"
+    NOT_ON_WHATSAPP = "not_on_whatsapp"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    NOT_CONNECTED = "not_connected"
+    ENDPOINT_NOT_ALLOWED = "endpoint_not_allowed"
+    CONNECTOR_REFUSED = "connector_refused"
+    CONNECTOR_UNREACHABLE = "connector_unreachable"
+    INVALID_EVENT = "invalid_event"
+    EVENT_TYPE_UNKNOWN = "event_type_unknown"
+    MESSAGE_MISSING = "message_missing"
+    OTHER_NUMBER = "other_number"
+    LOGGED_OUT = "logged_out"
+    REPLACED = "replaced"
+    BANNED = "banned"
+    OUTDATED = "outdated"
+    PAIRING_EXPIRED = "pairing_expired"
+    PAIRING_FAILED = "pairing_failed"
+    ENGINE_FAILED = "engine_failed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+
+
+class Severity(StrEnum):
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One row of the catalogue. `alert` is the alert's severity where an operator must act, else None."""
+
+    seen_in: str
+    meaning: str
+    what_to_do: str
+    alert: Severity | None = None
+
+
+_OUTBOX = "outbox `lastError`, message `error`"
+_WAL = "ingest `lastProcessError`"
+_ACCOUNT = "account `lastError`"
+_CALLABLE = "callables"
+_CONNECTOR = "connector's HTTP answers"
+
+CATALOGUE: dict[ErrorCode, Entry] = {
+    ErrorCode.INVALID_REQUEST: Entry(
+        seen_in=f"{_OUTBOX}; {_CALLABLE}; {_CONNECTOR}",
+        meaning="A field is missing, of the wrong type, too long or malformed; the text names it.",
+        what_to_do="Correct the writer named in the alert: the rules refuse such documents, so it holds a server key. Write a new request.",
+        alert=Severity.WARNING,
+    ),
+    ErrorCode.WRONG_REQUEST_ID: Entry(
+        seen_in=_OUTBOX,
+        meaning="The document's id is not threadId + '_' + sha256(threadId|to|text|clientMessageId), or its own fields contradict each other.",
+        what_to_do="Compute the id as the README says and write a new request; nothing was sent.",
+        alert=Severity.WARNING,
+    ),
+    ErrorCode.THREAD_UNKNOWN: Entry(
+        seen_in=_OUTBOX,
+        meaning="The request names a thread that does not exist.",
+        what_to_do="Create the thread with startConversation, or wait for the contact to write; then write a new request.",
+        alert=Severity.WARNING,
+    ),
+    ErrorCode.ACCOUNT_UNKNOWN: Entry(
+        seen_in=f"{_OUTBOX}; {_CALLABLE}",
+        meaning="There is no account (no lease document) of this id.",
+        what_to_do="Check the accountId, or create the account with createAccount.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.ACCOUNT_EXISTS: Entry(
+        seen_in=_CALLABLE,
+        meaning="createAccount was given an id that is taken.",
+        what_to_do="Leave accountId out, so that one is chosen, or give another.",
+    ),
+    ErrorCode.CHAT_NOT_SUPPORTED: Entry(
+        seen_in=f"{_OUTBOX}; {_CONNECTOR}",
+        meaning="The chat is of a kind that messages cannot be sent to yet (a group).",
+        what_to_do="Answer in a direct chat.",
+    ),
+    ErrorCode.NOT_ON_WHATSAPP: Entry(
+        seen_in=f"{_OUTBOX}; {_CALLABLE}",
+        meaning="The number has no WhatsApp account.",
+        what_to_do="Check the number with the customer; nothing was sent.",
+    ),
+    ErrorCode.REJECTED: Entry(
+        seen_in=_OUTBOX,
+        meaning="WhatsApp refused the message; the text gives its code. 463: cold messages are refused for a while.",
+        what_to_do="Read the code; do not send the same again at once. Nothing reached the contact.",
+    ),
+    ErrorCode.NOT_SENT: Entry(
+        seen_in=_OUTBOX,
+        meaning="The message provably did not leave. While the status is queued it is tried again; with failed, every attempt ended so.",
+        what_to_do="With failed: look at the account's health, then send it as a new message.",
+    ),
+    ErrorCode.OUTCOME_UNKNOWN: Entry(
+        seen_in=_OUTBOX,
+        meaning="The message may have reached WhatsApp, but no answer came. It is tried again under the same id; with failed, the limit of attempts was reached. Later proof still makes it sent.",
+        what_to_do="With failed: look at the phone whether the message stands there before sending it as a new one.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.NOT_CONNECTED: Entry(
+        seen_in=f"{_OUTBOX}; {_CALLABLE}; {_CONNECTOR}",
+        meaning="The account has no open session just now. Queued messages wait and burn no attempt.",
+        what_to_do="See the account's status: resume it, pair it, or wait until it reconnects.",
+    ),
+    ErrorCode.ENDPOINT_NOT_ALLOWED: Entry(
+        seen_in=f"{_OUTBOX}; {_CALLABLE}",
+        meaning="The account's lease names a connector address that is not in CONNECTOR_ENDPOINTS, so no text and no token went there. The message waits.",
+        what_to_do="Add the address to CONNECTOR_ENDPOINTS and deploy the functions, or find out who wrote the lease.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.CONNECTOR_REFUSED: Entry(
+        seen_in=f"{_OUTBOX}; {_CALLABLE}",
+        meaning="The connector refused the functions' call (its answer's status is given): its token or its settings do not fit. The message waits and burns no attempt.",
+        what_to_do="Compare FUNCTIONS_SERVICE_ACCOUNT and PUBLIC_ENDPOINT of the connector with the functions' settings, and the two versions that are deployed.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.CONNECTOR_UNREACHABLE: Entry(
+        seen_in=_CALLABLE,
+        meaning="No connector answered.",
+        what_to_do="Look whether the connector's services run; then try again.",
+    ),
+    ErrorCode.INVALID_EVENT: Entry(
+        seen_in=_WAL,
+        meaning="A WAL row lacks a field, or holds one of the wrong type; the text names it. The row is kept.",
+        what_to_do="Correct its writer; to take the row up again, correct it and set processed to false.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.EVENT_TYPE_UNKNOWN: Entry(
+        seen_in=_WAL,
+        meaning="A WAL row is of a type, or a message of a kind, that these functions do not know: the connector is newer. The row is kept.",
+        what_to_do="Deploy the functions of the connector's version; then set processed to false.",
+        alert=Severity.WARNING,
+    ),
+    ErrorCode.MESSAGE_MISSING: Entry(
+        seen_in=_WAL,
+        meaning="A receipt's message did not appear within 24 hours. The row is kept.",
+        what_to_do="Nothing, if the message was sent from the phone before the account was paired here.",
+    ),
+    ErrorCode.OTHER_NUMBER: Entry(
+        seen_in=_ACCOUNT,
+        meaning="The account was paired with another number than before; the new link was refused and removed.",
+        what_to_do="Pair with the account's own phone, or create another account for the other number.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.LOGGED_OUT: Entry(
+        seen_in=_ACCOUNT,
+        meaning="The linked device was removed, on the phone or by a super-admin.",
+        what_to_do="Pair the account again.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.REPLACED: Entry(
+        seen_in=_ACCOUNT,
+        meaning="The same session was opened somewhere else.",
+        what_to_do="Find the other process that holds this session; then set desiredState to connected again.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.BANNED: Entry(
+        seen_in=_ACCOUNT,
+        meaning="WhatsApp has banned the number for a time.",
+        what_to_do="Read the reason on the phone; do not pair it elsewhere.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.OUTDATED: Entry(
+        seen_in=_ACCOUNT,
+        meaning="WhatsApp refuses the engine's protocol version.",
+        what_to_do="Deploy a connector with a newer engine.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.PAIRING_EXPIRED: Entry(
+        seen_in=_ACCOUNT,
+        meaning="Nobody used the QR or phone code in time; it was erased.",
+        what_to_do="Start pairing again.",
+    ),
+    ErrorCode.PAIRING_FAILED: Entry(
+        seen_in=_ACCOUNT,
+        meaning="WhatsApp refused the pairing; the text says why.",
+        what_to_do="Start pairing again; by QR where it was by code.",
+    ),
+    ErrorCode.ENGINE_FAILED: Entry(
+        seen_in=f"{_ACCOUNT}; {_CONNECTOR}",
+        meaning="The engine process did not do as it was asked; it is tried again by itself.",
+        what_to_do="If it stays, read the connector's log.",
+    ),
+    ErrorCode.UNAUTHENTICATED: Entry(
+        seen_in=f"{_CALLABLE}; {_CONNECTOR}; flush",
+        meaning="No token, or one that is expired, forged or for another audience.",
+        what_to_do="Sign in; for services: call with an identity token for this address.",
+    ),
+    ErrorCode.FORBIDDEN: Entry(
+        seen_in=f"{_CALLABLE}; {_CONNECTOR}; flush",
+        meaning="The token is good, but its owner may not do this.",
+        what_to_do="Ask a super-admin; for services: call with the service account that the settings name.",
+    ),
+    ErrorCode.NOT_FOUND: Entry(
+        seen_in=_CONNECTOR,
+        meaning="No such address or account here.",
+        what_to_do="Check the path.",
+    ),
+}
+
+
+def described(code: ErrorCode, detail: str) -> str:
+    """An error as documents hold it: its code, then a sentence. Details never quote a message's text, a number or a code."""
+    return f"{code}: {detail}"

@@ -1,0 +1,11 @@
+"""The names of the collections: the one home of the schema's words for them."""
+
+ACCOUNTS = "whatsapp_accounts"
+PRIVATE = "private"
+PRIVATE_STATE = "state"
+LEASES = "whatsapp_account_leases"
+ALERTS = "whatsapp_alerts"
+THREADS = "whatsapp_threads"
+MESSAGES = "whatsapp_messages"
+INGEST = "whatsapp_ingest"
+OUTBOX = "whatsapp_outbox"

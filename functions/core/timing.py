@@ -1,0 +1,44 @@
+"""The product's time constants, which nest, under one scale."""
+
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """All in seconds. Deadlines nest: engine < POST and notAfter < claim < the job's budget < its dispatch deadline."""
+
+    engine_send_s: float = 20.0
+    """The longest that the engine waits for WhatsApp's ack of one send."""
+    post_s: float = 25.0
+    """From the claim: the connector puts nothing on the wire after it (notAfter), and the POST's answer is awaited no longer."""
+    claim_s: float = 30.0
+    """How long a claimed request belongs to its job."""
+    job_budget_s: float = 60.0
+    """A send job begins no further request after it."""
+    dispatch_deadline_s: float = 120.0
+    """When Cloud Tasks gives a job up: budget, one last claim and its settling fit in."""
+    backoff_s: float = 2.0
+    """After the first attempt that is known to have ended; doubles with each."""
+    backoff_max_s: float = 120.0
+    claim_margin_s: float = 0.5
+    """How long after a claim's end its follow-up job runs."""
+    positive_lease_cache_s: float = 2.0
+    """How old a "connected" may be; a "not connected" is always read afresh."""
+
+    early_event_s: float = 5.0
+    """How long an event that came before its message is tried again by its own trigger."""
+    early_event_give_up_s: float = 24 * 3600.0
+    sweep_age_s: float = 60.0
+    """What is younger belongs to its trigger or job, not to the sweeper."""
+
+    lease_ttl_s: float = 24.0
+    lease_renew_s: float = 8.0
+    lease_claim_s: float = 5.0
+    """How often a worker looks for free leases, with jitter."""
+    heartbeat_s: float = 15.0
+
+    def scaled(self, factor: float) -> "Timing":
+        """Every constant times `factor`: tests run the same proportions in less time. Raises ValueError unless factor > 0."""
+        if not factor > 0:
+            raise ValueError(f"the time scale must be a number above 0, not {factor}")
+        return replace(self, **{field.name: getattr(self, field.name) * factor for field in fields(self)})

@@ -1,0 +1,97 @@
+"""Identity tokens (OIDC): checking one that came in, and getting one to send along."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import google.auth.exceptions
+import google.auth.transport.requests
+from google.auth import compute_engine, jwt
+
+GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
+ISSUERS = ("https://accounts.google.com", "accounts.google.com")
+_CERTS_TTL_S = 3600.0
+_REFETCH_AT_LEAST_S = 10.0
+_FETCH_TIMEOUT_S = 5.0
+
+
+class TokenRefused(Exception):
+    """The caller is nobody we know: no token, or one that is malformed, forged, expired or for another audience."""
+
+
+class CallerForbidden(Exception):
+    """The token is good, but it is another service account's."""
+
+
+@dataclass(kw_only=True)
+class TokenVerifier:
+    """Checks signature, expiry, audience, issuer and service account of an Authorization header.
+
+    `certs_url` answers with a JSON object of key id to PEM certificate (or public key), as Google's does; it is kept for an
+    hour, and asked again when a token names a key that is not among them. Safe to use from several threads; does blocking
+    I/O when keys are due.
+    """
+
+    audience: str
+    service_account: str
+    certs_url: str = GOOGLE_CERTS_URL
+    _certs: Mapping[str, str] = field(default_factory=dict, init=False)
+    _fetched_at: float = field(default=float("-inf"), init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def check(self, authorization: str | None) -> None:
+        """Returns when the caller is the service account. Raises TokenRefused or CallerForbidden, with a reason that quotes nothing."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise TokenRefused("an identity token is needed: Authorization: Bearer <token>")
+        try:
+            key_id = jwt.decode_header(token).get("kid")
+            claims = jwt.decode(token, certs=self._certs_with(key_id), audience=self.audience)
+        except (ValueError, google.auth.exceptions.GoogleAuthError) as error:
+            raise TokenRefused("the identity token is malformed, forged, expired or for another audience") from error
+        if claims.get("iss") not in ISSUERS:
+            raise TokenRefused("the identity token is of another issuer")
+        if claims.get("email") != self.service_account or claims.get("email_verified") is not True:
+            raise CallerForbidden("the identity token is not the expected service account's")
+
+    def _certs_with(self, key_id: object) -> Mapping[str, str]:
+        with self._lock:
+            age = time.monotonic() - self._fetched_at
+            if age > _CERTS_TTL_S or (key_id not in self._certs and age > _REFETCH_AT_LEAST_S):
+                response = google.auth.transport.requests.Request()(self.certs_url, timeout=_FETCH_TIMEOUT_S)
+                if response.status != 200:
+                    raise google.auth.exceptions.TransportError(f"the key set answered {response.status}")
+                self._certs = _parse_certs(response.data)
+                self._fetched_at = time.monotonic()
+            return self._certs
+
+
+class IdentityTokens:
+    """Identity tokens of this service's own account, from the metadata server that Cloud Run and Cloud Functions provide."""
+
+    def __init__(self) -> None:
+        self._credentials: dict[str, compute_engine.IDTokenCredentials] = {}
+        self._lock = threading.Lock()
+
+    def header(self, audience: str) -> str:
+        """The Authorization header for a call to `audience`. Blocking; a token is kept until shortly before it expires."""
+        request = google.auth.transport.requests.Request()
+        with self._lock:
+            credentials = self._credentials.get(audience)
+            if credentials is None:
+                credentials = compute_engine.IDTokenCredentials(
+                    request, target_audience=audience, use_metadata_identity_endpoint=True
+                )
+                self._credentials[audience] = credentials
+            if not credentials.valid:
+                credentials.refresh(request)
+            return f"Bearer {credentials.token}"
+
+
+def _parse_certs(body: bytes) -> Mapping[str, str]:
+    certs = json.loads(body)
+    if not isinstance(certs, dict) or not all(isinstance(pem, str) for pem in certs.values()):
+        raise ValueError("the key set is not a JSON object of key id to PEM")
+    return certs
