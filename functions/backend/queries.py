@@ -1,0 +1,81 @@
+"""Every Firestore query of the functions, each built by one public function.
+
+The convention that `tests/indexes` enforces: a query is built here and nowhere else in `functions/` (no `.where(` or
+`.order_by(` elsewhere), by a public function that takes the client first and returns a Query. The tests call each of
+them with sample arguments, made from the annotations, and hold the index that it needs against
+`firestore.indexes.json`: the emulator enforces no composite index, so a query that works there may fail in production.
+A parameter of a new type needs a sample in `tests/indexes/samples.py`.
+"""
+
+from datetime import datetime
+
+from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Query
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from core import schema
+from core.ids import AccountId, ChatId, ThreadId
+
+_UNFINISHED = ["queued", "sending"]
+"""The states of an outbox document that still stands in its thread's queue."""
+
+
+def queue_head(db: Client, thread_id: ThreadId, limit: int) -> Query:
+    """The first requests of a thread's queue, in the order in which they must leave."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .order_by("createdAt")
+        .order_by("clientMessageId")
+        .limit(limit)
+    )
+
+
+def queue_after(db: Client, thread_id: ThreadId, snapshot: DocumentSnapshot[DocumentReference], limit: int) -> Query:
+    """The requests that follow `snapshot` in its thread's queue, whether or not it still stands in it."""
+    return queue_head(db, thread_id, limit).start_after(snapshot)
+
+
+def waiting_requests_of_account(db: Client, account_id: AccountId, limit: int) -> Query:
+    """An account's unfinished requests, oldest first: what a session that opens must take up."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .order_by("createdAt")
+        .limit(limit)
+    )
+
+
+def unfinished_requests(db: Client, before: datetime, limit: int) -> Query:
+    """Unfinished requests that were created before `before`, oldest first: what the sweeper looks at."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .where(filter=FieldFilter("createdAt", "<", before))
+        .order_by("createdAt")
+        .limit(limit)
+    )
+
+
+def unprocessed_rows(db: Client, before: datetime, limit: int) -> Query:
+    """WAL rows that were received before `before` and still wait, oldest first: what the sweeper takes up."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("processed", "==", False))
+        .where(filter=FieldFilter("receivedAt", "<", before))
+        .order_by("receivedAt")
+        .limit(limit)
+    )
+
+
+def unprocessed_rows_of_chat(db: Client, account_id: AccountId, chat_id: ChatId, limit: int) -> Query:
+    """A chat's WAL rows that still wait, oldest first: what one invocation drains together."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("chatId", "==", chat_id))
+        .where(filter=FieldFilter("processed", "==", False))
+        .order_by("receivedAt")
+        .limit(limit)
+    )
