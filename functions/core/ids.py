@@ -43,7 +43,9 @@ def chat_id(value: object) -> ChatId:
 
 def client_message_id(value: object) -> str:
     """Checks the id that a client chose for its message. Raises InvalidId."""
-    return _checked(value, _CLIENT_MESSAGE_ID, "clientMessageId must be 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")
+    return _checked(
+        value, _CLIENT_MESSAGE_ID, "clientMessageId must be 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'"
+    )
 
 
 def document_id(value: object) -> str:

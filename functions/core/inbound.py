@@ -1,0 +1,280 @@
+"""What rows of the ingest log do to a chat: a plan, computed from plain values, that one commit carries out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from core import message, thread
+from core.delivery import Delivery, is_forward
+from core.errors import ErrorCode
+from core.ids import (
+    AccountId,
+    ChatId,
+    EventId,
+    InvalidId,
+    RequestId,
+    WaMessageId,
+    WaMessageKey,
+    account_id,
+    chat_id,
+    document_id,
+    event_id,
+    thread_id,
+    wa_message_id,
+)
+from core.message import StoredMessage
+from core.thread import Thread
+
+RETENTION_DAYS = 30
+"""How long a processed row is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageReceived:
+    """A text: a contact's, the echo of a send of ours, or one typed on the account's phone (the last two: from_me)."""
+
+    event_id: EventId
+    account_id: AccountId
+    chat_id: ChatId
+    key: WaMessageKey
+    text: str
+    from_me: bool
+    sender_name: str | None
+    timestamp: datetime
+    received_at: datetime
+
+    @property
+    def message_id(self) -> WaMessageId:
+        return wa_message_id(thread_id(self.account_id, self.chat_id), self.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptReceived:
+    """WhatsApp's word on a message of ours."""
+
+    event_id: EventId
+    account_id: AccountId
+    chat_id: ChatId
+    target: WaMessageKey
+    delivery: Delivery
+    received_at: datetime
+
+    @property
+    def message_id(self) -> WaMessageId:
+        return wa_message_id(thread_id(self.account_id, self.chat_id), self.target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotUnderstood:
+    """A row that is kept and marked. `account_id` is None where not even that can be read."""
+
+    event_id: EventId
+    account_id: AccountId | None
+    code: ErrorCode
+    detail: str
+
+
+Event = MessageReceived | ReceiptReceived
+Row = Event | NotUnderstood
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryChange:
+    """`reopened` names the request that had been given up, and is sent after all."""
+
+    message_id: WaMessageId
+    delivery: Delivery
+    reopened: RequestId | None
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """What one commit writes. `waiting` are receipts whose message does not stand yet."""
+
+    thread_before: Thread | None
+    thread_after: Thread | None
+    created: dict[WaMessageId, dict[str, object]] = field(default_factory=dict)
+    deliveries: dict[WaMessageId, DeliveryChange] = field(default_factory=dict)
+    processed: list[EventId] = field(default_factory=list)
+    refused: list[NotUnderstood] = field(default_factory=list)
+    waiting: list[EventId] = field(default_factory=list)
+
+
+def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
+    """Reads a WAL row; whatever is wrong with it, the answer is a value."""
+    account: AccountId | None = None
+    try:
+        account = account_id(document.get("accountId"))
+        chat = chat_id(document.get("chatId"))
+        key = WaMessageKey(document_id(document.get("waMessageKey")))
+        received_at, payload = document.get("receivedAt"), document.get("payload")
+        if row_id != event_id(thread_id(account, chat), key):
+            raise InvalidId("the row's id is not accountId_chatId_waMessageKey")
+        if not isinstance(received_at, datetime):
+            raise InvalidId("receivedAt must be a timestamp")
+        if not isinstance(payload, Mapping):
+            raise InvalidId("payload must be a map")
+        event_type = document.get("eventType")
+        if event_type == "message":
+            return _parse_message(EventId(row_id), account, chat, key, document.get("timestamp"), received_at, payload)
+        if event_type == "receipt":
+            return _parse_receipt(EventId(row_id), account, chat, received_at, payload)
+    except InvalidId as error:
+        return NotUnderstood(
+            event_id=EventId(row_id), account_id=account, code=ErrorCode.INVALID_EVENT, detail=str(error)
+        )
+    return NotUnderstood(
+        event_id=EventId(row_id),
+        account_id=account,
+        code=ErrorCode.EVENT_TYPE_UNKNOWN,
+        detail="eventType must be message or receipt",
+    )
+
+
+def plan(
+    rows: Sequence[Row],
+    current: Thread | None,
+    messages: Mapping[WaMessageId, StoredMessage | None],
+    now: datetime,
+    give_up_after_s: float,
+) -> Plan:
+    """The writes for rows of one chat, oldest first.
+
+    `messages` holds what was looked up (None: does not stand); a message that was not looked up is taken to be new, and the
+    commit's `create` proves it. A receipt's message must have been looked up.
+    """
+    result = Plan(thread_before=current, thread_after=current)
+    for row in rows:
+        match row:
+            case NotUnderstood():
+                result.refused.append(row)
+            case MessageReceived():
+                _plan_message(result, row, messages.get(row.message_id), now)
+            case ReceiptReceived():
+                _plan_receipt(result, row, messages.get(row.message_id), now, give_up_after_s)
+            case _:
+                assert_never(row)
+    return result
+
+
+def expire_at(now: datetime) -> datetime:
+    return now + timedelta(days=RETENTION_DAYS)
+
+
+def _plan_message(result: Plan, row: MessageReceived, stored: StoredMessage | None, now: datetime) -> None:
+    result.processed.append(row.event_id)
+    if stored is not None:
+        if row.from_me:  # the echo of our own send proves it
+            _move_forward(result, row.message_id, stored, Delivery.SENT)
+        return
+    if row.message_id in result.created:
+        return
+    before = result.thread_after or Thread()
+    if row.from_me:
+        result.created[row.message_id] = message.phone_document(
+            row.account_id, row.chat_id, row.key, text=row.text, timestamp=row.timestamp, now=now
+        )
+        result.thread_after = thread.after_reply(
+            before, sent_at=row.timestamp, received_at=row.received_at, text=row.text
+        )
+        return
+    result.created[row.message_id] = message.inbound_document(
+        row.account_id,
+        row.chat_id,
+        row.key,
+        text=row.text,
+        timestamp=row.timestamp,
+        sender_name=row.sender_name,
+        now=now,
+    )
+    result.thread_after = thread.after_message(
+        before, sent_at=row.timestamp, received_at=row.received_at, text=row.text, sender_name=row.sender_name
+    )
+
+
+def _plan_receipt(
+    result: Plan, row: ReceiptReceived, stored: StoredMessage | None, now: datetime, give_up_after_s: float
+) -> None:
+    created = result.created.get(row.message_id)
+    if created is not None:
+        result.processed.append(row.event_id)
+        if is_forward(Delivery(str(created["delivery"])), row.delivery):
+            created["delivery"] = str(row.delivery)
+    elif stored is not None:
+        result.processed.append(row.event_id)
+        _move_forward(result, row.message_id, stored, row.delivery)
+    elif now - row.received_at > timedelta(seconds=give_up_after_s):
+        result.refused.append(
+            NotUnderstood(
+                event_id=row.event_id,
+                account_id=row.account_id,
+                code=ErrorCode.MESSAGE_MISSING,
+                detail="the message that this receipt is about did not appear",
+            )
+        )
+    else:
+        result.waiting.append(row.event_id)
+
+
+def _move_forward(result: Plan, message_id: WaMessageId, stored: StoredMessage, new: Delivery) -> None:
+    planned = result.deliveries.get(message_id)
+    old = planned.delivery if planned else stored.delivery
+    if old is None or not is_forward(old, new):
+        return
+    reopened = stored.request_id if stored.delivery is Delivery.FAILED else None
+    result.deliveries[message_id] = DeliveryChange(message_id=message_id, delivery=new, reopened=reopened)
+
+
+def _parse_message(
+    row_id: EventId,
+    account: AccountId,
+    chat: ChatId,
+    key: WaMessageKey,
+    timestamp: object,
+    received_at: datetime,
+    payload: Mapping[str, object],
+) -> Row:
+    text, from_me, name = payload.get("text"), payload.get("fromMe"), payload.get("pushName")
+    if payload.get("kind") != "text":
+        return NotUnderstood(
+            event_id=row_id,
+            account_id=account,
+            code=ErrorCode.EVENT_TYPE_UNKNOWN,
+            detail="a message of a kind other than text",
+        )
+    if not isinstance(text, str):
+        raise InvalidId("payload.text must be a string")
+    if not isinstance(from_me, bool):
+        raise InvalidId("payload.fromMe must be a boolean")
+    if from_me == key.endswith("-in"):
+        raise InvalidId("waMessageKey must end in '-in' for a contact's message, and for no other")
+    if not isinstance(timestamp, datetime):
+        raise InvalidId("timestamp must be a timestamp")
+    return MessageReceived(
+        event_id=row_id,
+        account_id=account,
+        chat_id=chat,
+        key=key,
+        text=text,
+        from_me=from_me,
+        sender_name=name if isinstance(name, str) and name else None,
+        timestamp=timestamp,
+        received_at=received_at,
+    )
+
+
+def _parse_receipt(
+    row_id: EventId, account: AccountId, chat: ChatId, received_at: datetime, payload: Mapping[str, object]
+) -> Row:
+    value, target = payload.get("delivery"), payload.get("target")
+    if value not in ("sent", "delivered", "read"):
+        raise InvalidId("payload.delivery must be sent, delivered or read")
+    return ReceiptReceived(
+        event_id=row_id,
+        account_id=account,
+        chat_id=chat,
+        target=WaMessageKey(document_id(target)),
+        delivery=Delivery(str(value)),
+        received_at=received_at,
+    )

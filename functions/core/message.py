@@ -1,0 +1,97 @@
+"""whatsapp_messages: what a message document holds when it is created, and what is read back of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from core import delivery
+from core.delivery import Delivery
+from core.ids import AccountId, ChatId, RequestId, WaMessageKey, thread_id, wa_message_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredMessage:
+    """What later events need to know of a message that stands. `delivery` is None for a contact's message."""
+
+    delivery: Delivery | None
+    request_id: RequestId | None
+
+
+def parse(document: Mapping[str, object]) -> StoredMessage:
+    request = document.get("requestId")
+    return StoredMessage(
+        delivery=delivery.parse(document.get("delivery")),
+        request_id=RequestId(request) if isinstance(request, str) else None,
+    )
+
+
+def inbound_document(
+    account: AccountId,
+    chat: ChatId,
+    key: WaMessageKey,
+    *,
+    text: str,
+    timestamp: datetime,
+    sender_name: str | None,
+    now: datetime,
+) -> dict[str, object]:
+    """A contact's message. It has no delivery: that is a state of ours."""
+    return {
+        **_common(account, chat, key, text=text, timestamp=timestamp, now=now),
+        "direction": "in",
+        "senderName": sender_name,
+    }
+
+
+def phone_document(
+    account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, timestamp: datetime, now: datetime
+) -> dict[str, object]:
+    """A message that was typed on the account's own phone: it stands as sent, without a sender among the employees."""
+    return {
+        **_common(account, chat, key, text=text, timestamp=timestamp, now=now),
+        "direction": "out",
+        "senderUid": None,
+        "senderEmail": None,
+        "delivery": str(Delivery.SENT),
+        "error": None,
+    }
+
+
+def outbound_document(
+    account: AccountId,
+    chat: ChatId,
+    key: WaMessageKey,
+    request: RequestId,
+    *,
+    text: str,
+    created_at: datetime,
+    sender_uid: str,
+    sender_email: str | None,
+    now: datetime,
+) -> dict[str, object]:
+    """An accepted request. Its timestamp is the request's createdAt, and stays."""
+    return {
+        **_common(account, chat, key, text=text, timestamp=created_at, now=now),
+        "direction": "out",
+        "senderUid": sender_uid,
+        "senderEmail": sender_email,
+        "requestId": request,
+        "delivery": str(Delivery.QUEUED),
+        "error": None,
+    }
+
+
+def _common(
+    account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, timestamp: datetime, now: datetime
+) -> dict[str, object]:
+    thread = thread_id(account, chat)
+    return {
+        "waMessageId": wa_message_id(thread, key),
+        "threadId": thread,
+        "accountId": account,
+        "chatId": chat,
+        "kind": "text",
+        "text": text,
+        "timestamp": timestamp,
+        "createdAt": now,
+    }

@@ -1,0 +1,337 @@
+"""A request in its thread's queue: what makes it valid, who holds it, and what each outcome of a send does to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from core.delivery import Delivery, is_forward, proves_sent
+from core.errors import ErrorCode, described
+from core.ids import (
+    AccountId,
+    ChatId,
+    InvalidId,
+    RequestId,
+    ThreadId,
+    WaMessageKey,
+    client_message_id,
+    dedupe_key,
+    is_direct,
+    outbound_key,
+    parse_thread_id,
+    thread_id,
+)
+from core.text import MAX_TEXT_UTF16_UNITS, utf16_units
+from core.timing import Timing
+
+MAX_ATTEMPTS = 8
+RETENTION_DAYS = 90
+"""How long a finished request is kept."""
+
+
+class RequestStatus(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request whose fields and id were checked; the creator's rights were proven by the rules."""
+
+    request_id: RequestId
+    thread_id: ThreadId
+    account_id: AccountId
+    chat_id: ChatId
+    text: str
+    created_by_uid: str
+    created_by_email: str | None
+    created_at: datetime
+
+    @property
+    def key(self) -> WaMessageKey:
+        return outbound_key(self.request_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a request is not accepted. `detail` quotes none of its content."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueState:
+    """Where a request stands in its queue, however malformed the rest of its document is."""
+
+    status: RequestStatus | None
+    attempts: int
+    claim_until: datetime | None
+
+    def is_finished(self) -> bool:
+        return self.status in (RequestStatus.SENT, RequestStatus.FAILED)
+
+    def is_held(self, now: datetime) -> bool:
+        return self.claim_until is not None and self.claim_until > now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job's right to send a request until `until`; `not_after` is when the last frame may leave."""
+
+    attempts: int
+    until: datetime
+    not_after: datetime
+
+    @property
+    def is_exhausted(self) -> bool:
+        """The last attempt went unanswered and its frame can no longer leave: only now is it over."""
+        return self.attempts > MAX_ATTEMPTS
+
+
+class Outcome(StrEnum):
+    """What is known after an attempt. The first eight are the connector's words."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    NOT_CONNECTED = "not_connected"
+    NOT_OWNER = "not_owner"
+    NOT_BEFORE = "not_before"
+    EXPIRED = "expired"
+    NO_ANSWER = "no_answer"
+    """No answer, a broken one, or a 5xx (a proxy's, perhaps): the frame may still leave until notAfter."""
+    REFUSED = "refused"
+    """The connector refused the call itself: nothing left."""
+    EXHAUSTED = "exhausted"
+    INVALID = "invalid"
+    """The request itself cannot be sent; `code` says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendResult:
+    """`reason` is a short word or number of the connector's, never text or a phone number."""
+
+    outcome: Outcome
+    reason: str = ""
+    not_before: datetime | None = None
+    code: ErrorCode | None = None
+
+
+class NextStep(StrEnum):
+    NEXT_HEAD = "next_head"
+    """The request is finished."""
+    LATER = "later"
+    """It is held until claimUntil."""
+    WAIT = "wait"
+    """It is queued and unheld, and somebody will wake its queue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """What is committed after an attempt. `message` is empty where the message stays as it is."""
+
+    request: dict[str, object]
+    message: dict[str, object]
+    step: NextStep
+    alert: ErrorCode | None = None
+
+
+def parse_request(request_id: str, document: Mapping[str, object]) -> Request | Refusal:
+    """Checks all that the rules check, again: a document may have been written by a server key."""
+    try:
+        thread = document.get("threadId")
+        account, chat = parse_thread_id(thread)
+        client_message = client_message_id(document.get("clientMessageId"))
+    except InvalidId as error:
+        return Refusal(code=ErrorCode.INVALID_REQUEST, detail=str(error))
+    text, uid, email = document.get("text"), document.get("createdByUid"), document.get("createdByEmail")
+    created_at = document.get("createdAt")
+    problem = _text_problem(text)
+    if not isinstance(uid, str) or not uid:
+        problem = problem or "createdByUid must be a string that is not empty"
+    if email is not None and not isinstance(email, str):
+        problem = problem or "createdByEmail must be a string"
+    if problem:
+        return Refusal(code=ErrorCode.INVALID_REQUEST, detail=problem)
+    if not isinstance(created_at, datetime):
+        return Refusal(code=ErrorCode.INVALID_REQUEST, detail="createdAt must be a timestamp")
+    assert isinstance(text, str)
+    assert isinstance(uid, str)
+    if document.get("accountId") != account or document.get("chatId") != chat or document.get("to") != chat:
+        return Refusal(code=ErrorCode.WRONG_REQUEST_ID, detail="accountId, chatId and to must be those of the threadId")
+    thread_checked = thread_id(account, chat)
+    if request_id != f"{thread_checked}_{dedupe_key(thread_checked, chat, text, client_message)}":
+        return Refusal(
+            code=ErrorCode.WRONG_REQUEST_ID,
+            detail="the document's id is not threadId_sha256(threadId|to|text|clientMessageId)",
+        )
+    if not is_direct(chat):
+        return Refusal(code=ErrorCode.CHAT_NOT_SUPPORTED, detail="messages to groups cannot be sent yet")
+    return Request(
+        request_id=RequestId(request_id),
+        thread_id=thread_checked,
+        account_id=account,
+        chat_id=chat,
+        text=text,
+        created_by_uid=uid,
+        created_by_email=email if isinstance(email, str) else None,
+        created_at=created_at,
+    )
+
+
+def queue_state(document: Mapping[str, object]) -> QueueState:
+    status, attempts, until = document.get("status"), document.get("attempts"), document.get("claimUntil")
+    return QueueState(
+        status=RequestStatus(status) if isinstance(status, str) and status in list(RequestStatus) else None,
+        attempts=attempts if isinstance(attempts, int) and not isinstance(attempts, bool) else 0,
+        claim_until=until if isinstance(until, datetime) else None,
+    )
+
+
+def claim(request_id: RequestId, state: QueueState, now: datetime, timing: Timing) -> tuple[Claim, dict[str, object]]:
+    """One more attempt, and the fields that say so. A claim beyond the limit sends nothing: it ends the request."""
+    taken = Claim(
+        attempts=state.attempts + 1,
+        until=now + timedelta(seconds=timing.claim_s),
+        not_after=now + timedelta(seconds=timing.post_s),
+    )
+    fields: dict[str, object] = {
+        "status": str(RequestStatus.SENDING),
+        "claimUntil": taken.until,
+        "attempts": min(taken.attempts, MAX_ATTEMPTS),
+        "lastTriedAt": now,
+        "waMessageKey": outbound_key(request_id),
+    }
+    return taken, fields
+
+
+def settle(
+    taken: Claim, result: SendResult, standing: Delivery, now: datetime, timing: Timing, jitter: float
+) -> Settlement:
+    """What an attempt's result does to a request and its message. `jitter` lies between 0 and 1."""
+    if proves_sent(standing) or result.outcome is Outcome.SENT:
+        return _finished_as_sent(standing, now)
+    match result.outcome:
+        case Outcome.REJECTED if result.reason == "no_account":
+            return _failed(standing, ErrorCode.NOT_ON_WHATSAPP, "the number has no WhatsApp account", now)
+        case Outcome.REJECTED:
+            return _failed(standing, ErrorCode.REJECTED, f"WhatsApp refused the message ({result.reason})", now)
+        case Outcome.INVALID:
+            code = result.code or ErrorCode.INVALID_REQUEST
+            return _failed(standing, code, result.reason, now, alert=code)
+        case Outcome.EXHAUSTED:
+            return _given_up(standing, now)
+        case Outcome.NO_ANSWER:
+            return Settlement(
+                request={
+                    "lastError": described(ErrorCode.OUTCOME_UNKNOWN, "the connector did not answer; tried again")
+                },
+                message={},
+                step=NextStep.LATER,
+            )
+        case Outcome.UNKNOWN if taken.attempts >= MAX_ATTEMPTS:
+            return _given_up(standing, now)
+        case Outcome.UNKNOWN:
+            error = described(ErrorCode.OUTCOME_UNKNOWN, "WhatsApp did not answer; tried again under the same id")
+            return _later(RequestStatus.SENDING, error, backoff_s(taken.attempts, timing, jitter), now)
+        case Outcome.NOT_SENT | Outcome.EXPIRED if taken.attempts >= MAX_ATTEMPTS:
+            return _failed(standing, ErrorCode.NOT_SENT, "no attempt left; the message did not leave", now)
+        case Outcome.NOT_SENT | Outcome.EXPIRED:
+            error = described(
+                ErrorCode.NOT_SENT, f"the message did not leave ({result.reason or result.outcome}); tried again"
+            )
+            return _later(RequestStatus.QUEUED, error, backoff_s(taken.attempts, timing, jitter), now)
+        case Outcome.REFUSED:
+            error = described(ErrorCode.CONNECTOR_REFUSED, f"the connector refused the call ({result.reason})")
+            later = _later(RequestStatus.QUEUED, error, timing.backoff_max_s, now)
+            return _attempt_given_back(later, taken, alert=ErrorCode.CONNECTOR_REFUSED)
+        case Outcome.NOT_BEFORE:
+            wait_s = (result.not_before - now).total_seconds() if result.not_before else timing.backoff_s
+            return _attempt_given_back(_later(RequestStatus.QUEUED, None, max(wait_s, 0), now), taken)
+        case Outcome.NOT_CONNECTED | Outcome.NOT_OWNER:
+            error = described(ErrorCode.NOT_CONNECTED, "waits until the account is connected")
+            waiting = Settlement(
+                request={"status": str(RequestStatus.QUEUED), "claimUntil": None, "lastError": error},
+                message={},
+                step=NextStep.WAIT,
+            )
+            return _attempt_given_back(waiting, taken)
+        case _:
+            assert_never(result.outcome)
+
+
+def backoff_s(attempts: int, timing: Timing, jitter: float) -> float:
+    """Doubles with each attempt from timing.backoff_s to backoff_max_s; jitter takes up to a fifth off or puts it on."""
+    return min(timing.backoff_s * 2.0 ** (attempts - 1), timing.backoff_max_s) * (0.8 + 0.4 * jitter)
+
+
+def refused_fields(refusal: Refusal, now: datetime) -> dict[str, object]:
+    return finished_fields(RequestStatus.FAILED, described(refusal.code, refusal.detail), now)
+
+
+def finished_fields(status: RequestStatus, error: str | None, now: datetime) -> dict[str, object]:
+    """The last write to a request, but for a proof that comes later."""
+    return {
+        "status": str(status),
+        "claimUntil": None,
+        "lastError": error,
+        "expireAt": now + timedelta(days=RETENTION_DAYS),
+    }
+
+
+def _finished_as_sent(standing: Delivery, now: datetime) -> Settlement:
+    message: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
+    return Settlement(
+        request=finished_fields(RequestStatus.SENT, None, now),
+        message=message if is_forward(standing, Delivery.SENT) else {},
+        step=NextStep.NEXT_HEAD,
+    )
+
+
+def _failed(
+    standing: Delivery, code: ErrorCode, detail: str, now: datetime, alert: ErrorCode | None = None
+) -> Settlement:
+    error = described(code, detail)
+    message: dict[str, object] = {"delivery": str(Delivery.FAILED), "error": error}
+    return Settlement(
+        request=finished_fields(RequestStatus.FAILED, error, now),
+        message=message if is_forward(standing, Delivery.FAILED) else {},
+        step=NextStep.NEXT_HEAD,
+        alert=alert,
+    )
+
+
+def _given_up(standing: Delivery, now: datetime) -> Settlement:
+    detail = f"no answer in {MAX_ATTEMPTS} attempts; the message may or may not have reached the contact"
+    return _failed(standing, ErrorCode.OUTCOME_UNKNOWN, detail, now, alert=ErrorCode.OUTCOME_UNKNOWN)
+
+
+def _later(status: RequestStatus, error: str | None, wait_s: float, now: datetime) -> Settlement:
+    return Settlement(
+        request={"status": str(status), "claimUntil": now + timedelta(seconds=wait_s), "lastError": error},
+        message={},
+        step=NextStep.LATER,
+    )
+
+
+def _attempt_given_back(settlement: Settlement, taken: Claim, alert: ErrorCode | None = None) -> Settlement:
+    """Waiting burns no attempt."""
+    return Settlement(
+        request={**settlement.request, "attempts": taken.attempts - 1},
+        message=settlement.message,
+        step=settlement.step,
+        alert=alert,
+    )
+
+
+def _text_problem(text: object) -> str | None:
+    if not isinstance(text, str) or not text:
+        return "text must be a string that is not empty"
+    if utf16_units(text) > MAX_TEXT_UTF16_UNITS:
+        return f"text must not pass {MAX_TEXT_UTF16_UNITS} UTF-16 units"
+    return None
