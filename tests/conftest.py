@@ -1,0 +1,36 @@
+"""What the tests run against: real emulators and stand-ins, one of each a session, started when a test first asks for it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from google.cloud import firestore
+
+from local import emulator, ports
+from local.processes import Processes
+from local.project import PROJECT_ID
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """Child processes of the session; none outlives it, however it ends. Under make, they end with make."""
+    with Processes(purpose="test", ends_with_parent="MAKELEVEL" in os.environ) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator(processes: Processes) -> str:
+    """host:port of a Firestore emulator; FIRESTORE_EMULATOR_HOST names it for this process and its children."""
+    port = ports.free_port()
+    emulator.start_firestore(processes, port)
+    os.environ["FIRESTORE_EMULATOR_HOST"] = f"{ports.HOST}:{port}"
+    os.environ["GOOGLE_CLOUD_PROJECT"] = PROJECT_ID
+    return f"{ports.HOST}:{port}"
+
+
+@pytest.fixture(scope="session")
+def db(firestore_emulator: str) -> Iterator[firestore.Client]:
+    """A server's client, which no rule binds. Tests share the database: use accounts of your own."""
+    client = firestore.Client(project=PROJECT_ID)
+    yield client
+    client.close()
