@@ -1,0 +1,301 @@
+"""An account as the engine holds it: its owner's term, its connection, and the events that are not yet acknowledged."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from connector.contract.engine_pb2 import Event, PairingCode, PairingEnded, SessionChanged
+from local.network.faults import FaultBook, FaultKind
+from local.network.pairing import Pairing
+from local.network.refusals import Malformed, NotPossible, Unknown
+
+State = SessionChanged.State
+
+
+@dataclass(eq=False)
+class Stream:
+    """What one Events call has still to hand over. `changed` is set whenever there is more, or the end."""
+
+    queue: deque[Event] = field(default_factory=deque)
+    ended: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, event: Event) -> None:
+        self.queue.append(event)
+        self.changed.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.changed.set()
+
+
+@dataclass(eq=False)
+class Connection:
+    """One connection to WhatsApp; `lost` is set when it is gone, with every ack that was under way."""
+
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """A message or receipt on its way from the network to an account, not numbered yet. `contact` is its sender's number."""
+
+    event: Event
+    contact: str
+
+    @property
+    def is_receipt(self) -> bool:
+        return self.event.WhichOneof("kind") == "receipt"
+
+
+class Account:
+    """Outlives every connector: what is not acknowledged, or came while nobody had the account open, waits here."""
+
+    def __init__(self, account_id: str, faults: FaultBook) -> None:
+        self.account_id = account_id
+        self.epoch = 0
+        self.is_open = False
+        self.phone: str | None = None
+        self.state: State.ValueType = SessionChanged.STATE_UNSPECIFIED
+        """Unspecified while there is nothing to connect: not open, or not paired."""
+        self.reason = ""
+        self.connection: Connection | None = None
+        self.pairing: Pairing | None = None
+        self.unacknowledged: list[Event] = []
+        self.offline: deque[Incoming] = deque()
+        self.held_receipts: list[tuple[int, Incoming]] = []
+        self.network_is_up = True
+        self.barred_as: State.ValueType | None = None
+        """BANNED or OUTDATED: WhatsApp lets the session in no more until that is lifted. LOGGED_OUT: the engine does not know yet."""
+        self._faults = faults
+        self._last_sequence = 0
+        self._overtaken: Incoming | None = None
+        self._stream: Stream | None = None
+        self._untold: list[Event] = []
+        self._had_stream = False
+
+    # The owner's term
+
+    def require(self, epoch: int) -> None:
+        """The session is open under this epoch. A stale one is refused as such, whether the session is open or not."""
+        self._refuse_stale(epoch)
+        if epoch > self.epoch or not self.is_open:
+            raise Unknown("the account is not open here")
+
+    def open(self, epoch: int) -> None:
+        self._refuse_stale(epoch)
+        if self.is_open and epoch == self.epoch and not self.has_ended:
+            return
+        if self.is_open and epoch > self.epoch:
+            self._lose_connection()
+            self._set_state(SessionChanged.REPLACED, "taken_over")
+            self._end_stream()
+        if not self.is_open or epoch > self.epoch:
+            self.pairing = None
+            self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
+            self._untold, self._had_stream = [], False
+        self.epoch, self.is_open = epoch, True
+        self._connect()
+
+    def close(self, epoch: int) -> None:
+        self._refuse_stale(epoch)
+        if not self.is_open or epoch > self.epoch:
+            return
+        self.is_open = False
+        self.pairing = None
+        self._lose_connection()
+        self._end_stream()
+        self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
+
+    def forget_stream(self) -> None:
+        """The network itself is reset."""
+        self.is_open = False
+        self._lose_connection()
+        self._end_stream()
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connection is not None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in (
+            SessionChanged.LOGGED_OUT,
+            SessionChanged.REPLACED,
+            SessionChanged.BANNED,
+            SessionChanged.OUTDATED,
+        )
+
+    def is_linked_to(self, phone: str) -> bool:
+        return self.phone == phone and self.barred_as != SessionChanged.LOGGED_OUT
+
+    # The stream of events
+
+    def attach(self) -> Stream:
+        """A new stream, which ends the one before. It begins with what was not told yet, or else with the present state."""
+        self._end_stream()
+        stream = Stream()
+        if self._had_stream and self.state != SessionChanged.STATE_UNSPECIFIED:
+            stream.put(Event(session=self._session_changed()))
+        for event in [*self._untold, *self.unacknowledged]:
+            stream.put(event)
+        self._untold, self._had_stream = [], True
+        self._stream = stream
+        return stream
+
+    def detach(self, stream: Stream) -> None:
+        if self._stream is stream:
+            self._stream = None
+
+    def acknowledge(self, sequence: int) -> None:
+        if sequence > self._last_sequence:
+            raise Malformed("no event of this sequence was handed over")
+        self.unacknowledged = [event for event in self.unacknowledged if event.sequence > sequence]
+
+    def admit(self, incoming: Incoming) -> None:
+        """Something comes from the network: it waits while nobody is connected, and meets the faults that were asked for."""
+        if incoming.is_receipt:
+            hold = self._faults.take(FaultKind.HOLD_RECEIPTS, self.phone or "", incoming.contact)
+            if hold is not None:
+                self.held_receipts.append((hold.fault_id, incoming))
+                return
+        if not self.is_connected:
+            self.offline.append(incoming)
+            return
+        if self._overtaken is None and self._faults.take(FaultKind.REORDER, self.phone or "", incoming.contact):
+            self._overtaken = incoming
+            return
+        self._hand_over(incoming)
+        if self._overtaken is not None:
+            overtaken, self._overtaken = self._overtaken, None
+            self._hand_over(overtaken)
+
+    def release_receipts(self, fault_ids: list[int]) -> None:
+        """The faults that held these receipts are cleared."""
+        released = [incoming for fault_id, incoming in self.held_receipts if fault_id in fault_ids]
+        self.held_receipts = [held for held in self.held_receipts if held[0] not in fault_ids]
+        for incoming in released:
+            self.admit(incoming)
+
+    # Pairing
+
+    def start_pairing(self, pairing: Pairing) -> None:
+        if self.phone is not None:
+            raise NotPossible("the account is paired already")
+        self.pairing = pairing
+
+    def show(self, code: PairingCode) -> None:
+        self._tell(Event(pairing_code=code))
+
+    def link(self, phone: str) -> None:
+        """The code was scanned or entered: the account is this number's device from now on."""
+        self.pairing = None
+        self.phone = phone
+        self._tell(Event(pairing_ended=PairingEnded(result=PairingEnded.PAIRED, phone_e164=phone)))
+        self._connect()
+
+    def end_pairing(self, result: PairingEnded.Result.ValueType, reason: str) -> None:
+        self.pairing = None
+        self._tell(Event(pairing_ended=PairingEnded(result=result, reason=reason)))
+
+    # What befalls the session
+
+    def unlink(self) -> None:
+        """Logged out by the owner itself, who needs no event. Unacknowledged events stay: they were received."""
+        self.phone = None
+        self.pairing = None
+        self._lose_connection()
+        self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
+
+    def lose_network(self, reason: str) -> None:
+        self.network_is_up = False
+        if self.is_connected:
+            self._lose_connection()
+            self._set_state(SessionChanged.RECONNECTING, reason)
+
+    def regain_network(self) -> None:
+        self.network_is_up = True
+        if self.is_open and self.state in (SessionChanged.CONNECTING, SessionChanged.RECONNECTING):
+            self._become_connected()
+
+    def end_session(self, state: State.ValueType, reason: str) -> None:
+        """WhatsApp ends the session: logged out (which unlinks the device), replaced, banned or outdated."""
+        if state in (SessionChanged.BANNED, SessionChanged.OUTDATED):
+            self.barred_as = state
+        if not self.is_open:
+            if state == SessionChanged.LOGGED_OUT:
+                self.barred_as = state
+            return
+        if state == SessionChanged.LOGGED_OUT:
+            self.phone = None
+        self._lose_connection()
+        self._set_state(state, reason)
+
+    def lift_bar(self) -> None:
+        """No longer banned or outdated. The session is let in when it is opened again."""
+        self.barred_as = None
+
+    def _connect(self) -> None:
+        if self.phone is None:
+            return
+        self._set_state(SessionChanged.CONNECTING, "")
+        if self.barred_as == SessionChanged.LOGGED_OUT:
+            self.phone, self.barred_as = None, None
+            self._set_state(SessionChanged.LOGGED_OUT, "refused")
+        elif self.barred_as is not None:
+            self._set_state(self.barred_as, "refused")
+        elif self.network_is_up:
+            self._become_connected()
+
+    def _become_connected(self) -> None:
+        self.connection = Connection()
+        self._set_state(SessionChanged.CONNECTED, "")
+        waiting, self.offline = self.offline, deque()
+        for incoming in waiting:
+            self.admit(incoming)
+
+    def _lose_connection(self) -> None:
+        if self.connection is None:
+            return
+        self.connection.lost.set()
+        self.connection = None
+        if self._overtaken is not None:
+            self.offline.appendleft(self._overtaken)
+            self._overtaken = None
+
+    def _hand_over(self, incoming: Incoming) -> None:
+        twice = self._faults.take(FaultKind.REPEAT, self.phone or "", incoming.contact) is not None
+        for _ in range(2 if twice else 1):
+            self._last_sequence += 1
+            event = Event()
+            event.CopyFrom(incoming.event)
+            event.sequence = self._last_sequence
+            self.unacknowledged.append(event)
+            if self._stream is not None:
+                self._stream.put(event)
+
+    def _set_state(self, state: State.ValueType, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self._tell(Event(session=self._session_changed()))
+
+    def _session_changed(self) -> SessionChanged:
+        changed = SessionChanged(state=self.state, reason=self.reason)
+        if self.state == SessionChanged.CONNECTED and self.phone is not None:
+            changed.phone_e164 = self.phone
+        return changed
+
+    def _tell(self, event: Event) -> None:
+        """Hands over an event that needs no acknowledgement: it is lost with a broken stream, but waits for the first one."""
+        if self._stream is not None:
+            self._stream.put(event)
+        elif not self._had_stream:
+            self._untold.append(event)
+
+    def _end_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.end()
+            self._stream = None
+
+    def _refuse_stale(self, epoch: int) -> None:
+        if epoch < self.epoch:
+            raise NotPossible("the epoch is stale")

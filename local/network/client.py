@@ -1,0 +1,249 @@
+"""The network's control API for Python: tests and the demo play contacts and phones, and ask for trouble, through it."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from local.network.contacts import Addressing, InboxMessage
+from local.network.faults import FaultKind
+from local.network.world import Frame, Written
+
+_TIMEOUT_S = 10.0
+
+Change = Literal["break", "restore", "logged_out", "replaced", "banned", "outdated"]
+Receipt = Literal["sent", "delivered", "read"]
+
+
+class ControlRefused(Exception):
+    """The network refused a call. 400: malformed; 404: names nothing that is there; 409: not possible in this state."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountState:
+    """An account at the engine. `unacknowledged` counts events, `offline` what waits until it is connected."""
+
+    account_id: str
+    phone: str | None
+    epoch: int
+    is_open: bool
+    is_connected: bool
+    unacknowledged: int
+    offline: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactState:
+    phone: str
+    name: str
+    reads: bool
+    addressing: Addressing
+    number_jid: str
+    lid: str
+
+
+class Network:
+    """All numbers are +E.164: `contact` is a contact's, `account` the phone that an account is linked to. Blocking."""
+
+    def __init__(self, control_port: int) -> None:
+        self._base = f"http://127.0.0.1:{control_port}"
+
+    # People and phones
+
+    def add_contact(
+        self, phone: str, name: str, *, reads: bool = False, addressing: Addressing = Addressing.NUMBER
+    ) -> ContactState:
+        """Adds a contact, or changes it (its inbox stays). `reads`: it opens each message at once."""
+        row = self._post("/contact", phone=phone, name=name, reads=reads, addressing=addressing)
+        return _contact(row)
+
+    def scan(self, account: str, qr: str) -> str:
+        """The phone of this number scans a QR code. Returns the accountId that is linked now."""
+        return str(self._post("/scan", account=account, qr=qr)["account_id"])
+
+    def enter_code(self, account: str, code: str) -> str:
+        """The phone of this number is given a pairing code. Returns the accountId that is linked now."""
+        return str(self._post("/enter-code", account=account, code=code)["account_id"])
+
+    def fail_pairing(self, account_id: str, reason: str = "pairing_error") -> None:
+        self._post("/fail-pairing", account_id=account_id, reason=reason)
+
+    # Messages and receipts
+
+    def write(
+        self,
+        contact: str,
+        to: str,
+        text: str | None = None,
+        *,
+        unsupported: str | None = None,
+        whatsapp_id: str | None = None,
+        addressing: Addressing | None = None,
+    ) -> str:
+        """A contact writes to an account's number: a text, or a message of another kind. Returns its WhatsApp id."""
+        row = self._post(
+            "/write",
+            contact=contact,
+            to=to,
+            text=text,
+            unsupported=unsupported,
+            whatsapp_id=whatsapp_id,
+            addressing=addressing,
+        )
+        return str(row["whatsapp_id"])
+
+    def type_on_phone(self, account: str, contact: str, text: str, *, whatsapp_id: str | None = None) -> str:
+        """The account's owner writes on the phone itself. Returns the message's WhatsApp id."""
+        row = self._post("/type", account=account, contact=contact, text=text, whatsapp_id=whatsapp_id)
+        return str(row["whatsapp_id"])
+
+    def echo(self, account: str, contact: str, whatsapp_id: str) -> None:
+        """WhatsApp shows the account a message of its own whose frame has arrived."""
+        self._post("/echo", account=account, contact=contact, whatsapp_id=whatsapp_id)
+
+    def send_receipt(
+        self,
+        contact: str,
+        account: str,
+        whatsapp_ids: Sequence[str],
+        receipt: Receipt,
+        *,
+        addressing: Addressing | None = None,
+    ) -> None:
+        """Sends a receipt about any ids, true or not: an early one, a repeated one."""
+        self._post(
+            "/receipt",
+            contact=contact,
+            account=account,
+            whatsapp_ids=list(whatsapp_ids),
+            type=receipt,
+            addressing=addressing,
+        )
+
+    def read(self, contact: str, account: str, whatsapp_ids: Sequence[str] | None = None) -> list[str]:
+        """The contact opens the chat: one READ receipt for all it had not read (or for these). Returns the ids."""
+        ids = None if whatsapp_ids is None else list(whatsapp_ids)
+        opened: list[str] = self._post("/read", contact=contact, account=account, whatsapp_ids=ids)["whatsapp_ids"]
+        return opened
+
+    # The record
+
+    def inbox(self, contact: str) -> list[InboxMessage]:
+        """What the contact's app shows, each (sender, id) once, in the order of arrival."""
+        return [InboxMessage(**row) for row in self._get("/inbox", contact=contact)]
+
+    def frames(
+        self, *, account: str | None = None, contact: str | None = None, whatsapp_id: str | None = None
+    ) -> list[Frame]:
+        """Every frame that reached WhatsApp, repeated ones too, in order."""
+        rows = self._get("/frames", account=account, contact=contact, whatsapp_id=whatsapp_id)
+        return [Frame(**{name: value for name, value in row.items() if name != "timestamp_s"}) for row in rows]
+
+    def written(
+        self, *, account: str | None = None, contact: str | None = None, whatsapp_id: str | None = None
+    ) -> list[Written]:
+        """Everything that contacts wrote, or that was typed on a phone, in order."""
+        rows = self._get("/written", account=account, contact=contact, whatsapp_id=whatsapp_id)
+        return [Written(**row) for row in rows]
+
+    def accounts(self) -> dict[str, AccountState]:
+        return {row["account_id"]: AccountState(**row) for row in self._get("/accounts")}
+
+    def contacts(self) -> dict[str, ContactState]:
+        return {row["phone"]: _contact(row) for row in self._get("/contacts")}
+
+    # Trouble
+
+    def fault(
+        self,
+        kind: FaultKind,
+        *,
+        account: str | None = None,
+        contact: str | None = None,
+        times: int | None = 1,
+        seconds: float | None = None,
+        code: str | None = None,
+    ) -> int:
+        """Asks for a fault, for the next `times` or (None) until it is cleared. Returns its id. FaultKind says what each does."""
+        row = self._post("/fault", kind=kind, account=account, contact=contact, times=times, seconds=seconds, code=code)
+        return int(row["fault_id"])
+
+    def clear_faults(self, fault_id: int | None = None) -> None:
+        """Ends one fault, or all; receipts that were held by it come now."""
+        self._post("/clear-faults", fault_id=fault_id)
+
+    def disconnect(self, account: str, reason: str = "stream_error_503") -> None:
+        """The connection breaks, and none comes about until `reconnect`."""
+        self._connection(account, "break", reason)
+
+    def reconnect(self, account: str) -> None:
+        """The network is back; a ban or an outdated client is lifted too, for when the session is opened again."""
+        self._connection(account, "restore")
+
+    def log_out(self, account: str, reason: str | None = None) -> None:
+        """The phone's owner unlinks the device."""
+        self._connection(account, "logged_out", reason)
+
+    def ban(self, account: str, reason: str | None = None) -> None:
+        self._connection(account, "banned", reason)
+
+    def make_outdated(self, account: str, reason: str | None = None) -> None:
+        self._connection(account, "outdated", reason)
+
+    def replace(self, account: str, reason: str | None = None) -> None:
+        """Another program takes the session's place at WhatsApp."""
+        self._connection(account, "replaced", reason)
+
+    def change_settings(
+        self,
+        *,
+        ack_timeout_s: float | None = None,
+        code_lifetime_s: float | None = None,
+        receipt_delay_s: float | None = None,
+    ) -> None:
+        """Seconds: until a send without ack ends, how long a pairing code is good, from a frame to its receipt."""
+        self._post(
+            "/settings",
+            ack_timeout_s=ack_timeout_s,
+            code_lifetime_s=code_lifetime_s,
+            receipt_delay_s=receipt_delay_s,
+        )
+
+    def reset(self) -> None:
+        """Forgets contacts, accounts, records, faults and changed settings; open streams end."""
+        self._post("/reset")
+
+    def _connection(self, account: str, change: Change, reason: str | None = None) -> None:
+        reasons = {} if reason is None else {"reason": reason}
+        self._post("/connection", account=account, change=change, **reasons)
+
+    def _get(self, path: str, **query: str | None) -> list[dict[str, Any]]:
+        given = {name: value for name, value in query.items() if value is not None}
+        rows: list[dict[str, Any]] = self._call(f"{path}?{urllib.parse.urlencode(given)}", None)
+        return rows
+
+    def _post(self, path: str, **fields: object) -> dict[str, Any]:
+        answer: dict[str, Any] = self._call(path, json.dumps(fields).encode())
+        return answer
+
+    def _call(self, path: str, body: bytes | None) -> Any:
+        request = urllib.request.Request(self._base + path, data=body, headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                answer = error.read().decode()
+            raise ControlRefused(error.code, answer) from error
+
+
+def _contact(row: dict[str, Any]) -> ContactState:
+    return ContactState(**{**row, "addressing": Addressing(row["addressing"])})

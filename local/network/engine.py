@@ -1,0 +1,134 @@
+"""The engine contract (engine.proto) over the simulated network."""
+
+# ruff: noqa: N802 - the methods bear the contract's names
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from connector.contract import engine_pb2 as pb
+from connector.contract.engine_pb2_grpc import EngineServicer
+from local.network.account import Account
+from local.network.code_display import CodeDisplay
+from local.network.contacts import number_jid
+from local.network.refusals import Malformed, NotPossible, Refused, Unknown
+from local.network.sending import Send, Sender
+from local.network.world import World
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+PHONE_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_DIRECT_CHAT = re.compile(r"[0-9]{5,32}@(s\.whatsapp\.net|lid)")
+
+_STATUS: dict[type[Refused], grpc.StatusCode] = {
+    Malformed: grpc.StatusCode.INVALID_ARGUMENT,
+    Unknown: grpc.StatusCode.NOT_FOUND,
+    NotPossible: grpc.StatusCode.FAILED_PRECONDITION,
+}
+
+
+class SimulatedEngine(EngineServicer):
+    """Serves any number of connectors: what tells them apart is the epoch of their sessions."""
+
+    def __init__(self, world: World, sender: Sender, codes: CodeDisplay) -> None:
+        self._world = world
+        self._sender = sender
+        self._codes = codes
+
+    async def Open(self, request: pb.OpenRequest, context: Context) -> pb.OpenResponse:
+        async with _refusals_told(context):
+            account, epoch = self._named(request.session)
+            stored_phone = account.phone
+            account.open(epoch)
+            return pb.OpenResponse(paired=stored_phone is not None, phone_e164=stored_phone or "")
+
+    async def Close(self, request: pb.CloseRequest, context: Context) -> pb.CloseResponse:
+        async with _refusals_told(context):
+            account, epoch = self._named(request.session)
+            account.close(epoch)
+            return pb.CloseResponse()
+
+    async def Events(self, request: pb.EventsRequest, context: Context) -> AsyncIterator[pb.Event]:
+        async with _refusals_told(context):
+            account = self._open_session(request.session)
+            stream = account.attach()
+        try:
+            while True:
+                while stream.queue:
+                    yield stream.queue.popleft()
+                if stream.ended:
+                    return
+                stream.changed.clear()
+                await stream.changed.wait()
+        finally:
+            account.detach(stream)
+
+    async def Acknowledge(self, request: pb.AcknowledgeRequest, context: Context) -> pb.AcknowledgeResponse:
+        async with _refusals_told(context):
+            self._open_session(request.session).acknowledge(request.sequence)
+            return pb.AcknowledgeResponse()
+
+    async def Pair(self, request: pb.PairRequest, context: Context) -> pb.PairResponse:
+        async with _refusals_told(context):
+            account = self._open_session(request.session)
+            if request.phone_e164 and not PHONE_E164.fullmatch(request.phone_e164):
+                raise Malformed("phone_e164 must be '+' and 7 to 15 digits")
+            self._codes.start(account, request.phone_e164 or None)
+            return pb.PairResponse()
+
+    async def Logout(self, request: pb.LogoutRequest, context: Context) -> pb.LogoutResponse:
+        async with _refusals_told(context):
+            self._open_session(request.session).unlink()
+            return pb.LogoutResponse()
+
+    async def Send(self, request: pb.SendRequest, context: Context) -> pb.SendResponse:
+        async with _refusals_told(context):
+            account = self._open_session(request.session)
+            if not _DIRECT_CHAT.fullmatch(request.chat_jid):
+                raise Malformed("chat_jid must be a person's number or LID")
+            if not request.whatsapp_id or not request.text or request.not_after_unix_ms <= 0:
+                raise Malformed("whatsapp_id, text and not_after_unix_ms must be given")
+            send = Send(
+                account=account,
+                epoch=request.session.epoch,
+                chat_jid=request.chat_jid,
+                whatsapp_id=request.whatsapp_id,
+                text=request.text,
+                not_after_unix_ms=request.not_after_unix_ms,
+            )
+            # Shielded: a caller that leaves does not take back what may have left.
+            return await asyncio.shield(self._sender.send(send))
+
+    async def IsOnWhatsApp(self, request: pb.IsOnWhatsAppRequest, context: Context) -> pb.IsOnWhatsAppResponse:
+        async with _refusals_told(context):
+            account = self._open_session(request.session)
+            if not PHONE_E164.fullmatch(request.phone_e164):
+                raise Malformed("phone_e164 must be '+' and 7 to 15 digits")
+            if not account.is_connected:
+                raise NotPossible("the session is not connected")
+            if request.phone_e164 not in self._world.contacts:
+                return pb.IsOnWhatsAppResponse(registered=False)
+            return pb.IsOnWhatsAppResponse(registered=True, jid=number_jid(request.phone_e164))
+
+    def _named(self, session: pb.Session) -> tuple[Account, int]:
+        if not session.account_id or session.epoch < 1:
+            raise Malformed("session must name an account and an epoch from 1")
+        return self._world.account(session.account_id), session.epoch
+
+    def _open_session(self, session: pb.Session) -> Account:
+        account, epoch = self._named(session)
+        account.require(epoch)
+        return account
+
+
+@asynccontextmanager
+async def _refusals_told(context: Context) -> AsyncIterator[None]:
+    """Turns a refusal into the call's gRPC status."""
+    try:
+        yield
+    except Refused as refusal:
+        await context.abort(_STATUS[type(refusal)], str(refusal))

@@ -1,0 +1,190 @@
+"""Sends: in the order of each chat, joined when they are the same, nothing after their time, with the faults that were asked for."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from connector.contract.engine_pb2 import ReceiptReceived, SendResponse
+from local.network.account import Account, Connection
+from local.network.contacts import Contact
+from local.network.faults import Fault, FaultKind
+from local.network.refusals import Refused
+from local.network.world import Frame, World
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """Times in seconds, changed while the network runs."""
+
+    ack_timeout_s: float
+    """A send that has no ack after this time ends UNKNOWN."""
+    code_lifetime_s: float = 20.0
+    """How long a pairing code is good."""
+    receipt_delay_s: float = 0.05
+    """How long after a frame the contact's phone says DELIVERED, and again until it says READ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send:
+    """One Send call. `epoch` is the term it was called in: it must not leave in another's."""
+
+    account: Account
+    epoch: int
+    chat_jid: str
+    whatsapp_id: str
+    text: str
+    not_after_unix_ms: int
+
+
+class Sender:
+    """Carries sends out as tasks of their own: one whose caller has gone still runs to its end."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+        self._forget()
+
+    def _forget(self) -> None:
+        self._under_way: dict[tuple[str, int, str], asyncio.Task[SendResponse]] = {}
+        self._chats: defaultdict[tuple[str, int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._attempts: Counter[tuple[str, str]] = Counter()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def reset(self) -> None:
+        for task in self._under_way.values():
+            task.cancel()
+        for timer in self._timers:
+            timer.cancel()
+        self._forget()
+
+    def send(self, send: Send) -> asyncio.Task[SendResponse]:
+        """The task that carries the send out; the one under way when it has the same id."""
+        key = (send.account.account_id, send.epoch, send.whatsapp_id)
+        if key not in self._under_way:
+            task = asyncio.create_task(self._carry_out(send))
+            under_way = self._under_way
+            under_way[key] = task
+            task.add_done_callback(lambda _: under_way.pop(key, None))
+        return self._under_way[key]
+
+    async def _carry_out(self, send: Send) -> SendResponse:
+        attempt_key = (send.account.account_id, send.whatsapp_id)
+        self._attempts[attempt_key] += 1
+        attempt = self._attempts[attempt_key]
+        contact = self._world.contact_of_chat(send.chat_jid)
+        chat = contact.number_jid if contact else send.chat_jid
+        # A lock wakes its waiters in the order in which they came: the chat's order. The ack is awaited outside of it.
+        async with self._chats[send.account.account_id, send.epoch, chat]:
+            faults = self._faults_for(send, contact)
+            if FaultKind.DELAY_BEFORE in faults:
+                await asyncio.sleep(faults[FaultKind.DELAY_BEFORE].seconds)
+            connection = self._connection(send)
+            if connection is None:
+                return SendResponse(outcome=SendResponse.NOT_CONNECTED)
+            refusal = _refusal(contact, faults)
+            if refusal is not None:
+                return refusal
+            assert contact is not None
+            # The last look before the frame: whatever delayed the send, nothing leaves after its time.
+            if self._world.now() * 1000 > send.not_after_unix_ms:
+                return SendResponse(outcome=SendResponse.EXPIRED)
+            frame = None
+            if FaultKind.DROP not in faults:
+                frame = self._world.take_frame(send.account, contact, send.whatsapp_id, send.text, attempt)
+        if frame is not None:
+            self._receipts_follow(contact, frame)
+        return await self._ack(send, connection, frame, faults)
+
+    def _faults_for(self, send: Send, contact: Contact | None) -> dict[FaultKind, Fault]:
+        account, to = send.account.phone or "", contact.phone if contact else ""
+        taken = {kind: self._world.faults.take(kind, account, to) for kind in _SEND_FAULTS}
+        return {kind: fault for kind, fault in taken.items() if fault is not None}
+
+    def _connection(self, send: Send) -> Connection | None:
+        account = send.account
+        return account.connection if account.is_open and account.epoch == send.epoch else None
+
+    async def _ack(
+        self, send: Send, connection: Connection, frame: Frame | None, faults: dict[FaultKind, Fault]
+    ) -> SendResponse:
+        """What the engine learns of a frame that has left. `frame` is None when it was lost on the way."""
+        if FaultKind.SILENT in faults:
+            return await self._no_ack(connection, self._settings.ack_timeout_s)
+        if frame is None or FaultKind.UNKNOWN in faults:
+            return SendResponse(outcome=SendResponse.UNKNOWN, reason="no_ack")
+        if FaultKind.LATE_ACK in faults:
+            self._ack_late_after(faults[FaultKind.LATE_ACK].seconds, send, connection, frame)
+            return SendResponse(outcome=SendResponse.UNKNOWN, reason="no_ack")
+        if FaultKind.DELAY_AFTER in faults:
+            delay_s, limit_s = faults[FaultKind.DELAY_AFTER].seconds, self._settings.ack_timeout_s
+            failed = await self._no_ack(connection, min(delay_s, limit_s))
+            if delay_s > limit_s:
+                self._ack_late_after(delay_s - limit_s, send, connection, frame)
+            if delay_s > limit_s or connection.lost.is_set():
+                return failed
+        return SendResponse(outcome=SendResponse.SENT, timestamp_s=frame.timestamp_s)
+
+    async def _no_ack(self, connection: Connection, seconds: float) -> SendResponse:
+        """Waits in vain, at most until the connection is lost, and an ack with it."""
+        try:
+            async with asyncio.timeout(seconds):
+                await connection.lost.wait()
+        except TimeoutError:
+            return SendResponse(outcome=SendResponse.UNKNOWN, reason="no_ack")
+        return SendResponse(outcome=SendResponse.UNKNOWN, reason="disconnected")
+
+    def _ack_late_after(self, seconds: float, send: Send, connection: Connection, frame: Frame) -> None:
+        def acknowledge() -> None:
+            if send.account.connection is connection:
+                self._world.acknowledge_late(send.account, frame, send.chat_jid)
+
+        self._later(seconds, acknowledge)
+
+    def _receipts_follow(self, contact: Contact, frame: Frame) -> None:
+        """The contact's app says DELIVERED for each frame, a repeated one too, and READ when it opens what it gets."""
+
+        def delivered() -> None:
+            ids = [frame.whatsapp_id]
+            self._world.send_receipt(contact.phone, frame.account, ids, ReceiptReceived.DELIVERED)
+            if contact.reads:
+                self._later(self._settings.receipt_delay_s, read)
+
+        def read() -> None:
+            self._world.read(contact.phone, frame.account, [frame.whatsapp_id])
+
+        self._later(self._settings.receipt_delay_s, delivered)
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        def run() -> None:
+            self._timers.discard(timer)
+            try:
+                action()
+            except Refused:
+                return  # the number was unlinked meanwhile: nobody is there to hear it
+
+        timer = asyncio.get_running_loop().call_later(seconds, run)
+        self._timers.add(timer)
+
+
+_SEND_FAULTS = (
+    FaultKind.DELAY_BEFORE,
+    FaultKind.DELAY_AFTER,
+    FaultKind.DROP,
+    FaultKind.SILENT,
+    FaultKind.UNKNOWN,
+    FaultKind.REFUSE,
+    FaultKind.NOT_SENT,
+    FaultKind.LATE_ACK,
+)
+
+
+def _refusal(contact: Contact | None, faults: dict[FaultKind, Fault]) -> SendResponse | None:
+    """Why no frame leaves."""
+    if FaultKind.NOT_SENT in faults:
+        return SendResponse(outcome=SendResponse.NOT_SENT, reason="engine_error")
+    if contact is None:
+        return SendResponse(outcome=SendResponse.REJECTED, reason="no_account")
+    if FaultKind.REFUSE in faults:
+        return SendResponse(outcome=SendResponse.REJECTED, reason=faults[FaultKind.REFUSE].code)
+    return None

@@ -1,0 +1,298 @@
+"""WhatsApp and its people: who is linked, who writes to whom, and the record of what reached a contact."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from connector.contract.engine_pb2 import Event, MessageReceived, PairingEnded, ReceiptReceived
+from local.network.account import Account, Incoming, State
+from local.network.contacts import Addressing, Contact, InboxMessage
+from local.network.faults import FaultBook
+from local.network.pairing import Pairing
+from local.network.refusals import NotPossible, Unknown
+
+ReceiptType = ReceiptReceived.Type
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """A message frame that reached WhatsApp. `attempt` counts the engine's sends of this id by this account, from 1."""
+
+    account: str
+    contact: str
+    whatsapp_id: str
+    text: str
+    attempt: int
+    recorded_at: float
+
+    @property
+    def timestamp_s(self) -> int:
+        return int(self.recorded_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A message that a contact wrote, or that was typed on an account's own phone (`from_me`)."""
+
+    account: str
+    contact: str
+    whatsapp_id: str
+    text: str
+    timestamp_s: int
+    from_me: bool
+
+
+class World:
+    """Has no tasks and no timers of its own: everything happens when it is told. Numbers are +E.164 throughout."""
+
+    def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
+        self.now = now
+        self.random = random.Random(seed)
+        self._start_anew()
+
+    def reset(self) -> None:
+        """Forgets everything; open streams end."""
+        for account in self.accounts.values():
+            account.forget_stream()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.contacts: dict[str, Contact] = {}
+        self.accounts: dict[str, Account] = {}
+        self.faults = FaultBook()
+        self.frames: list[Frame] = []
+        self.written: list[Written] = []
+
+    # People and accounts
+
+    def put_contact(self, phone: str, name: str, *, reads: bool, addressing: Addressing) -> Contact:
+        """Adds a contact, or changes what is known of one; its inbox stays."""
+        contact = self.contacts.setdefault(phone, Contact(phone=phone, name=name))
+        contact.name, contact.reads, contact.addressing = name, reads, addressing
+        return contact
+
+    def contact(self, phone: str) -> Contact:
+        if phone not in self.contacts:
+            raise Unknown("there is no contact of this number")
+        return self.contacts[phone]
+
+    def contact_of_chat(self, chat_jid: str) -> Contact | None:
+        return next((c for c in self.contacts.values() if chat_jid in (c.number_jid, c.lid)), None)
+
+    def account(self, account_id: str) -> Account:
+        """The account as the engine's store has it; a new, empty one where it has none."""
+        return self.accounts.setdefault(account_id, Account(account_id, self.faults))
+
+    def linked(self, phone: str) -> list[Account]:
+        """The accounts that are devices of this number."""
+        found = [account for account in self.accounts.values() if account.is_linked_to(phone)]
+        if not found:
+            raise Unknown("no account is linked to this number")
+        return found
+
+    # Pairing
+
+    def scan(self, phone: str, qr: str) -> Account:
+        return self._pair(phone, qr, by_phone=None)
+
+    def enter_code(self, phone: str, code: str) -> Account:
+        return self._pair(phone, code, by_phone=phone)
+
+    def fail_pairing(self, account_id: str, reason: str) -> None:
+        account = self.accounts.get(account_id)
+        if account is None or account.pairing is None:
+            raise NotPossible("the account is not being paired")
+        account.end_pairing(PairingEnded.FAILED, reason)
+
+    def _pair(self, phone: str, code: str, by_phone: str | None) -> Account:
+        if phone in self.contacts:
+            raise NotPossible("this number is a contact's")
+        for account in self.accounts.values():
+            pairing = account.pairing
+            if pairing is not None and pairing.phone == by_phone and pairing.accepts(code, self.now()):
+                account.link(phone)
+                return account
+        raise NotPossible("no pairing shows this code now")
+
+    def new_pairing(self, phone: str | None) -> Pairing:
+        return Pairing(phone=phone, random=self.random)
+
+    # From contacts to accounts
+
+    def write(
+        self,
+        contact_phone: str,
+        to: str,
+        *,
+        text: str | None = None,
+        unsupported: str | None = None,
+        whatsapp_id: str | None = None,
+        addressing: Addressing | None = None,
+    ) -> Written:
+        """A contact writes a text, or sends a message of another kind (the kind's name in `unsupported`)."""
+        contact = self.contact(contact_phone)
+        message = self._message(contact, addressing, whatsapp_id or self._new_id("3A"), text, unsupported)
+        message.push_name = contact.name
+        return self._announce(contact, to, message, from_me=False)
+
+    def type_on_phone(self, account: str, contact_phone: str, text: str, whatsapp_id: str | None = None) -> Written:
+        """The account's owner writes on the phone itself: the contact gets it, the linked devices learn of it."""
+        contact = self.contact(contact_phone)
+        message = self._message(contact, None, whatsapp_id or self._new_id("AC"), text, None)
+        written = self._announce(contact, account, message, from_me=True)
+        contact.receive(
+            InboxMessage(sender=account, whatsapp_id=written.whatsapp_id, text=text, timestamp_s=written.timestamp_s)
+        )
+        return written
+
+    def echo(self, account: str, contact_phone: str, whatsapp_id: str) -> None:
+        """WhatsApp shows the account a message that it has sent itself."""
+        frame = next(
+            (f for f in self.frames if (f.account, f.contact, f.whatsapp_id) == (account, contact_phone, whatsapp_id)),
+            None,
+        )
+        if frame is None:
+            raise Unknown("no frame of this id reached the contact")
+        for device in self.linked(account):
+            self._echo_to(device, frame)
+
+    def send_receipt(
+        self,
+        contact_phone: str,
+        account: str,
+        whatsapp_ids: list[str],
+        receipt_type: ReceiptType.ValueType,
+        addressing: Addressing | None = None,
+    ) -> None:
+        contact = self.contact(contact_phone)
+        chat_jid, chat_other_jid = contact.names(addressing)
+        receipt = ReceiptReceived(
+            whatsapp_ids=whatsapp_ids,
+            chat_jid=chat_jid,
+            chat_other_jid=chat_other_jid,
+            type=receipt_type,
+            timestamp_s=int(self.now()),
+        )
+        event = Event(receipt=receipt, wire=receipt.SerializeToString())
+        for device in self.linked(account):
+            device.admit(Incoming(event=event, contact=contact_phone))
+
+    def read(self, contact_phone: str, account: str, whatsapp_ids: list[str] | None = None) -> list[str]:
+        """The contact opens the chat: what it had not read yet (or these ids) gets one READ receipt."""
+        opened = self.contact(contact_phone).read(account, whatsapp_ids)
+        if opened:
+            self.send_receipt(contact_phone, account, opened, ReceiptReceived.READ)
+        return opened
+
+    def clear_faults(self, fault_id: int | None = None) -> None:
+        """Ends a fault, or all of them, and hands over the receipts that they held."""
+        cleared = self.faults.clear(fault_id)
+        if fault_id is not None and not cleared:
+            raise Unknown("there is no fault of this id")
+        for account in self.accounts.values():
+            account.release_receipts(cleared)
+
+    # From accounts to contacts
+
+    def take_frame(self, account: Account, contact: Contact, whatsapp_id: str, text: str, attempt: int) -> Frame:
+        """A frame has reached WhatsApp: it is recorded, the contact has it, the number's other devices see it."""
+        phone = account.phone
+        if phone is None or not account.is_connected:
+            raise NotPossible("the session is not connected")
+        frame = Frame(
+            account=phone,
+            contact=contact.phone,
+            whatsapp_id=whatsapp_id,
+            text=text,
+            attempt=attempt,
+            recorded_at=self.now(),
+        )
+        self.frames.append(frame)
+        contact.receive(InboxMessage(sender=phone, whatsapp_id=whatsapp_id, text=text, timestamp_s=frame.timestamp_s))
+        for device in self.linked(phone):
+            if device is not account:
+                self._echo_to(device, frame)
+        return frame
+
+    def acknowledge_late(self, account: Account, frame: Frame, chat_jid: str) -> None:
+        """WhatsApp's ack of a frame comes after its send has ended; only the connection that sent it would get it."""
+        if account.is_connected:
+            receipt = ReceiptReceived(
+                whatsapp_ids=[frame.whatsapp_id],
+                chat_jid=chat_jid,
+                type=ReceiptReceived.SENT,
+                timestamp_s=frame.timestamp_s,
+            )
+            account.admit(
+                Incoming(event=Event(receipt=receipt, wire=receipt.SerializeToString()), contact=frame.contact)
+            )
+
+    # What befalls a session
+
+    def break_connection(self, phone: str, reason: str) -> None:
+        for account in self.linked(phone):
+            account.lose_network(reason)
+
+    def restore_connection(self, phone: str) -> None:
+        """The network is back, and a ban or an outdated client is lifted."""
+        for account in self.linked(phone):
+            account.lift_bar()
+            account.regain_network()
+
+    def end_session(self, phone: str, state: State.ValueType, reason: str) -> None:
+        for account in self.linked(phone):
+            account.end_session(state, reason)
+
+    def _message(
+        self,
+        contact: Contact,
+        addressing: Addressing | None,
+        whatsapp_id: str,
+        text: str | None,
+        unsupported: str | None,
+    ) -> MessageReceived:
+        chat_jid, chat_other_jid = contact.names(addressing)
+        message = MessageReceived(
+            whatsapp_id=whatsapp_id,
+            chat_jid=chat_jid,
+            chat_other_jid=chat_other_jid,
+            timestamp_s=int(self.now()),
+        )
+        if text is not None:
+            message.text = text
+        else:
+            message.unsupported = unsupported or ""
+        return message
+
+    def _announce(self, contact: Contact, account: str, message: MessageReceived, *, from_me: bool) -> Written:
+        devices = self.linked(account)
+        message.from_me = from_me
+        written = Written(
+            account=account,
+            contact=contact.phone,
+            whatsapp_id=message.whatsapp_id,
+            text=message.text,
+            timestamp_s=message.timestamp_s,
+            from_me=from_me,
+        )
+        self.written.append(written)
+        event = Event(message=message, wire=message.SerializeToString())
+        for device in devices:
+            device.admit(Incoming(event=event, contact=contact.phone))
+        return written
+
+    def _echo_to(self, device: Account, frame: Frame) -> None:
+        chat_jid, chat_other_jid = self.contact(frame.contact).names()
+        message = MessageReceived(
+            whatsapp_id=frame.whatsapp_id,
+            chat_jid=chat_jid,
+            chat_other_jid=chat_other_jid,
+            from_me=True,
+            timestamp_s=frame.timestamp_s,
+            text=frame.text,
+        )
+        event = Event(message=message, wire=message.SerializeToString())
+        device.admit(Incoming(event=event, contact=frame.contact))
+
+    def _new_id(self, prefix: str) -> str:
+        return prefix + "".join(self.random.choices("0123456789ABCDEF", k=18))
