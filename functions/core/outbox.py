@@ -184,6 +184,16 @@ def parse_request(request_id: str, document: Mapping[str, object]) -> Request | 
     )
 
 
+def new_request_problem(document: Mapping[str, object]) -> Refusal | None:
+    """What only holds at creation, as the rules demand it: queued, held by nobody, not tried yet."""
+    state = queue_state(document)
+    if state.status is RequestStatus.QUEUED and state.attempts == 0 and document.get("claimUntil") is None:
+        return None
+    return Refusal(
+        code=ErrorCode.INVALID_REQUEST, detail="a new request's status must be queued, without attempts and claimUntil"
+    )
+
+
 def queue_state(document: Mapping[str, object]) -> QueueState:
     status, attempts, until = document.get("status"), document.get("attempts"), document.get("claimUntil")
     return QueueState(
@@ -206,6 +216,7 @@ def claim(request_id: RequestId, state: QueueState, now: datetime, timing: Timin
         "attempts": min(taken.attempts, MAX_ATTEMPTS),
         "lastTriedAt": now,
         "waMessageKey": outbound_key(request_id),
+        "dedupeKey": request_id.rpartition("_")[2],
     }
     return taken, fields
 

@@ -1,0 +1,128 @@
+"""Accepts a request: checks it again, makes its message, moves its thread. Whoever meets the request first does it."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from backend import log
+from backend.chats import Chats
+from backend.clock import now, stand_back
+from backend.ingest import ContentionError
+from backend.stores import Conflict, Document, Stored, Stores
+from core import message, outbox, schema, thread
+from core.alert import Alert
+from core.delivery import proves_sent
+from core.errors import CATALOGUE, ErrorCode
+from core.ids import RequestId, WaMessageId, wa_message_id
+from core.message import StoredMessage
+from core.outbox import Refusal, Request, RequestStatus
+from core.thread import Thread
+
+_TRIES = 60
+
+
+class Acceptance(Enum):
+    """What became of a request."""
+
+    ACCEPTED = auto()
+    """Its message stands and is to be sent."""
+    ENDED = auto()
+    """It was refused, or its message stands as sent already: its document says so."""
+
+
+def message_id_of(request: Request) -> WaMessageId:
+    return wa_message_id(request.thread_id, request.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accept:
+    stores: Stores
+    chats: Chats
+
+    def new_request(self, stored: Stored[Document]) -> Acceptance:
+        """A request as it was created. Idempotent, also when the event comes again long after. Raises ContentionError."""
+        problem = outbox.new_request_problem(stored.value)
+        return self._refuse(stored, problem) if problem else self.request(stored)
+
+    def request(self, stored: Stored[Document]) -> Acceptance:
+        """A request at any time of its life. Idempotent. The outbox document is written only to end it. Raises ContentionError."""
+        request = outbox.parse_request(stored.id, stored.value)
+        if isinstance(request, Refusal):
+            return self._refuse(stored, request)
+        with self.chats.enter(request.thread_id) as chat, chat.lock:
+            current, standing = self.stores.thread(request.thread_id), None
+            for conflicts in range(_TRIES):
+                if current is None:
+                    unknown = Refusal(code=ErrorCode.THREAD_UNKNOWN, detail="there is no such thread")
+                    return self._refuse(stored, unknown)
+                if standing is not None:
+                    return self._meet(stored, standing.value)
+                try:
+                    self._announce(request, current)
+                    return Acceptance.ACCEPTED
+                except Conflict:
+                    stand_back(conflicts + 1)
+                message_id = message_id_of(request)
+                current, found = self.stores.thread_and_messages(request.thread_id, [message_id])
+                standing = found.get(message_id)
+        raise ContentionError("the request could not be accepted: others were faster each time")
+
+    def _announce(self, request: Request, current: Stored[Thread]) -> None:
+        """Message and thread together, so that a reply sets the unread count to 0 exactly once. Raises Conflict."""
+        at, commit = now(), self.stores.commit()
+        document = message.outbound_document(
+            request.account_id,
+            request.chat_id,
+            request.key,
+            request.request_id,
+            text=request.text,
+            created_at=request.created_at,
+            sender_uid=request.created_by_uid,
+            sender_email=request.created_by_email,
+            now=at,
+        )
+        commit.create(schema.MESSAGES, message_id_of(request), document)
+        after = thread.after_reply(
+            current.value, sent_at=request.created_at, received_at=request.created_at, text=request.text
+        )
+        if changed := thread.changed_fields(current.value, after):
+            fields = {**changed, "updatedAt": at}
+            commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
+        commit.run()
+
+    def _meet(self, stored: Stored[Document], standing: StoredMessage) -> Acceptance:
+        """The message stands: from an earlier acceptance, or from months ago, when the same request was sent."""
+        if standing.delivery is None or not proves_sent(standing.delivery):
+            return Acceptance.ACCEPTED
+        self._end(stored, outbox.finished_fields(RequestStatus.SENT, None, now()), None)
+        return Acceptance.ENDED
+
+    def _refuse(self, stored: Stored[Document], refusal: Refusal) -> Acceptance:
+        at = now()
+        alert = None
+        if CATALOGUE[refusal.code].alert is not None:
+            alert = Alert(
+                code=refusal.code,
+                cause=stored.id,
+                message=f"An outbox document that the rules would not let through was refused: {refusal.detail}",
+            )
+        self._end(stored, outbox.refused_fields(refusal, at), alert)
+        log.request_refused(None, stored.id, refusal.code)
+        return Acceptance.ENDED
+
+    def _end(self, stored: Stored[Document], fields: dict[str, object], alert: Alert | None) -> None:
+        """Ends a request, unless somebody has ended it already or holds it just now."""
+        current: Stored[Document] | None = stored
+        for conflicts in range(_TRIES):
+            if current is None or outbox.queue_state(current.value).is_finished():
+                return
+            commit = self.stores.commit()
+            commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+            if alert is not None:
+                commit.raise_alert(alert, now())
+            try:
+                commit.run()
+                return
+            except Conflict:
+                stand_back(conflicts + 1)
+            current = self.stores.request(RequestId(stored.id))
+        raise ContentionError("the request could not be ended: others were faster each time")

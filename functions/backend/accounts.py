@@ -1,0 +1,72 @@
+"""What a super-admin does with accounts: create, pair, pause and resume, log out. Written to the lease, where the owner sees it."""
+
+import secrets
+from dataclasses import dataclass
+
+from backend import log
+from backend.clock import now
+from backend.connector_client import ConnectorClient
+from backend.refusal import Refused
+from backend.stores import Conflict, Missing, Stores
+from core import account, schema
+from core.account import CommandKind, DesiredState
+from core.errors import ErrorCode
+from core.ids import AccountId
+
+MAX_NAME_CHARACTERS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """Each of them ends with a poke, which only makes it faster: an owner sees the change when it renews its lease."""
+
+    stores: Stores
+    connector: ConnectorClient
+
+    def create(self, name: str, account_id: AccountId | None) -> AccountId:
+        """Raises Refused (account_exists)."""
+        created = account_id or AccountId(f"wa-{secrets.token_hex(6)}")
+        commit = self.stores.commit()
+        commit.create(schema.ACCOUNTS, created, account.new_account_document(created, name))
+        commit.create(schema.LEASES, created, account.new_lease_document(now()))
+        try:
+            commit.run()
+        except Conflict as error:
+            raise Refused(ErrorCode.ACCOUNT_EXISTS, "there is an account of this id already") from error
+        self._poke(created)
+        return created
+
+    def pair(self, account_id: AccountId, phone_e164: str | None) -> None:
+        """By QR, or, with a number, by a code that is typed into its phone. Raises Refused."""
+        if self.stores.is_connected(account_id):
+            raise Refused(ErrorCode.INVALID_REQUEST, "the account is connected; log it out before pairing it again")
+        kind = CommandKind.PAIR_CODE if phone_e164 else CommandKind.PAIR_QR
+        command = account.new_command(kind, phone_e164)
+        self._change(account_id, DesiredState.CONNECTED, {"command": command.document()})
+
+    def set_desired_state(self, account_id: AccountId, state: DesiredState) -> None:
+        """Paused closes the session and keeps it. Raises Refused."""
+        self._change(account_id, state, {})
+
+    def log_out(self, account_id: AccountId) -> None:
+        """Unlinks the device; the account stays, and can be paired again with the same number. Raises Refused."""
+        command = account.new_command(CommandKind.LOGOUT)
+        self._change(account_id, None, {"command": command.document(), "wanted": True})
+
+    def _change(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> None:
+        commit = self.stores.commit()
+        if state is not None:
+            commit.change(schema.ACCOUNTS, account_id, {"desiredState": str(state)})
+            lease_fields = {**lease_fields, "wanted": state is DesiredState.CONNECTED}
+        commit.change(schema.LEASES, account_id, lease_fields)
+        try:
+            commit.run()
+        except Missing as error:
+            raise Refused(ErrorCode.ACCOUNT_UNKNOWN, "there is no account of this id") from error
+        self._poke(account_id)
+
+    def _poke(self, account_id: AccountId) -> None:
+        lease = self.stores.lease(account_id)
+        owner = lease.value.endpoint if lease is not None and lease.value.is_held(now()) else None
+        if not self.connector.poke(owner, account_id):
+            log.poke_failed(account_id)

@@ -1,0 +1,145 @@
+"""Calls to the connector, and what each answer proves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from core.account import Lease
+from core.ids import AccountId, ChatId, InvalidId, chat_id
+from core.outbox import Claim, Outcome, Request, SendResult
+from identity.tokens import IdentityTokens
+
+_CALL_TIMEOUT_S = 10.0
+_CONNECTOR_OUTCOMES = frozenset(
+    {
+        Outcome.SENT,
+        Outcome.NOT_SENT,
+        Outcome.REJECTED,
+        Outcome.UNKNOWN,
+        Outcome.NOT_CONNECTED,
+        Outcome.NOT_OWNER,
+        Outcome.NOT_BEFORE,
+        Outcome.EXPIRED,
+    }
+)
+
+
+class ConnectorUnreachable(Exception):
+    """No connector answered, or none with what was asked for."""
+
+
+class NotConnected(Exception):
+    """The connector has no open session of this account."""
+
+
+class EndpointNotAllowed(Exception):
+    """The lease names an address outside the allow-list: neither a text nor a token goes there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectorClient:
+    """Safe to use from several threads."""
+
+    http: httpx.Client
+    tokens: IdentityTokens
+    allowed: frozenset[str]
+
+    def allows(self, endpoint: str | None) -> bool:
+        return endpoint in self.allowed
+
+    def send(self, endpoint: str, request: Request, claim: Claim, now: datetime) -> SendResult:
+        """Hands a request to its account's owner and waits for the outcome, until shortly after notAfter."""
+        remaining_s = (claim.not_after - now).total_seconds()
+        if remaining_s <= 0:
+            return SendResult(outcome=Outcome.NOT_SENT, reason="no time was left")
+        body = {
+            "accountId": request.account_id,
+            "chatId": request.chat_id,
+            "waMessageKey": request.key,
+            "text": request.text,
+            "notAfter": claim.not_after.astimezone(UTC).isoformat(),
+        }
+        timeout = httpx.Timeout(remaining_s, connect=min(remaining_s, _CALL_TIMEOUT_S))
+        try:
+            response = self._post(endpoint, "/v1/send", body, timeout)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            return SendResult(outcome=Outcome.NOT_SENT, reason="the connector could not be reached")
+        except httpx.HTTPError:
+            return SendResult(outcome=Outcome.NO_ANSWER)
+        return _send_result(response)
+
+    def is_on_whatsapp(self, lease: Lease, account: AccountId, phone_e164: str) -> ChatId | None:
+        """The chat of a number, or None where it has no WhatsApp account.
+
+        Raises NotConnected, EndpointNotAllowed and ConnectorUnreachable.
+        """
+        if lease.endpoint is None:
+            raise NotConnected
+        if not self.allows(lease.endpoint):
+            raise EndpointNotAllowed
+        path = f"/v1/accounts/{account}/is-on-whatsapp"
+        try:
+            response = self._post(lease.endpoint, path, {"phoneE164": phone_e164}, httpx.Timeout(_CALL_TIMEOUT_S))
+        except httpx.HTTPError as error:
+            raise ConnectorUnreachable from error
+        if response.status_code == httpx.codes.CONFLICT:
+            raise NotConnected
+        answer = _json_object(response)
+        if response.status_code != httpx.codes.OK or not isinstance(answer.get("registered"), bool):
+            raise ConnectorUnreachable
+        try:
+            return chat_id(answer.get("chatId")) if answer["registered"] else None
+        except InvalidId as error:
+            raise ConnectorUnreachable from error
+
+    def poke(self, endpoint: str | None, account: AccountId) -> bool:
+        """Makes a connector look at the account's lease: its owner, or, where nobody is, any shard. Whether one answered."""
+        candidates = [endpoint] if endpoint is not None and self.allows(endpoint) else sorted(self.allowed)
+        for candidate in candidates:
+            try:
+                path = f"/v1/accounts/{account}/poke"
+                if self._post(candidate, path, {}, httpx.Timeout(_CALL_TIMEOUT_S)).is_success:
+                    return True
+            except httpx.HTTPError:
+                continue
+        return False
+
+    def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:
+        headers = {"Authorization": self.tokens.header(endpoint)}
+        return self.http.post(f"{endpoint}{path}", json=dict(body), headers=headers, timeout=timeout)
+
+
+def _send_result(response: httpx.Response) -> SendResult:
+    if 400 <= response.status_code < 500:
+        return SendResult(outcome=Outcome.REFUSED, reason=str(response.status_code))
+    answer = _json_object(response)
+    outcome, reason, not_before = answer.get("outcome"), answer.get("reason"), answer.get("notBefore")
+    if response.status_code != httpx.codes.OK or outcome not in _CONNECTOR_OUTCOMES:
+        return SendResult(outcome=Outcome.NO_ANSWER)
+    return SendResult(
+        outcome=Outcome(outcome),
+        reason=reason if isinstance(reason, str) else "",
+        not_before=_time(not_before),
+    )
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo is not None else None

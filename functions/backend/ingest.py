@@ -1,0 +1,268 @@
+"""Takes up rows of the ingest log: one at a time where a chat is quiet, a chat's waiting rows together where it is not."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from backend import log, queries
+from backend.chats import Chat, Chats
+from backend.clock import jitter, now, stand_back
+from backend.stores import Commit, Conflict, Document, Stored, Stores
+from core import inbound, schema, thread
+from core.alert import Alert
+from core.errors import CATALOGUE, ErrorCode, described
+from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
+from core.inbound import DeliveryChange, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
+from core.message import StoredMessage
+from core.outbox import RequestStatus, queue_state
+from core.thread import Thread
+from core.timing import Timing
+
+DRAIN_ROWS = 100
+"""A commit's worth: each row brings two writes."""
+_DRAIN_ROUNDS = 60
+_EARLY_EVENT_PAUSE_S = 0.3
+
+
+class ContentionError(Exception):
+    """Others were faster for too long; the platform tries again."""
+
+
+class _Result(Enum):
+    DONE = auto()
+    CONFLICT = auto()
+    EARLY = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest:
+    stores: Stores
+    timing: Timing
+    chats: Chats
+
+    def take(self, row_id: str, document: Document, update_time: datetime) -> None:
+        """A row as its trigger's event carries it. Idempotent: a row that is processed already changes nothing.
+
+        Raises ContentionError, and whatever Firestore raises: the trigger is retried.
+        """
+        row = inbound.parse_row(row_id, document)
+        if isinstance(row, NotUnderstood):
+            self._refuse(row, update_time)
+            return
+        chat_id = thread_id(row.account_id, row.chat_id)
+        give_up_at = time.monotonic() + self.timing.early_event_s
+        while not self._take_once(row, chat_id, update_time):
+            if time.monotonic() > give_up_at:
+                self._note_early(row.event_id)
+                return
+            time.sleep(min(_EARLY_EVENT_PAUSE_S, self.timing.early_event_s) * (0.5 + jitter()))
+
+    def drain(self, account: AccountId, chat: ChatId) -> int:
+        """Takes up all waiting rows of a chat; the answer is how many must go on waiting."""
+        chat_thread = thread_id(account, chat)
+        with self.chats.enter(chat_thread) as entered, entered.lock:
+            return len(self._drain(account, chat, entered))
+
+    def _take_once(self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, update_time: datetime) -> bool:
+        """Whether the row needs no more of us; if not, it came before its message."""
+        with self.chats.enter(chat_id) as chat:
+            tried = False
+            if chat.lock.acquire(blocking=False):
+                try:
+                    if chat.is_done(row.event_id):
+                        return True
+                    tried = True
+                    result = self._take_alone(row, chat_id, update_time)
+                    if result is not _Result.CONFLICT:
+                        return result is _Result.DONE
+                finally:
+                    chat.lock.release()
+            if tried:
+                stand_back(1)  # another process is at this chat
+            with chat.lock:
+                if chat.is_done(row.event_id):
+                    return True
+                if tried:
+                    own = self.stores.row(row.event_id)
+                    if own is None or own.value.get("processed") is True:
+                        return True
+                return row.event_id not in self._drain(row.account_id, row.chat_id, chat)
+
+    def _take_alone(self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, update_time: datetime) -> _Result:
+        """The uncontended way: one read, one commit."""
+        current: Stored[Thread] | None = None
+        messages: dict[WaMessageId, Stored[StoredMessage]] = {}
+        if isinstance(row, ReceiptReceived):
+            stored = self.stores.message(row.message_id)
+            if stored is not None:
+                messages[row.message_id] = stored
+        else:
+            current = self.stores.thread(chat_id)
+        plan = self._plan([row], current, messages)
+        if plan.waiting:
+            return _Result.EARLY
+        try:
+            self._commit(plan, {row.event_id: update_time}, current, messages, row.account_id, row.chat_id)
+        except Conflict:
+            return _Result.CONFLICT
+        return _Result.DONE
+
+    def _drain(self, account: AccountId, chat_id: ChatId, chat: Chat) -> set[EventId]:
+        """The chat's waiting rows, a commit's worth at a time, until only early ones are left; these are the answer."""
+        early: set[EventId] = set()
+        look_at_all = False
+        conflicts = 0
+        for _ in range(_DRAIN_ROUNDS):
+            query = queries.unprocessed_rows_of_chat(self.stores.db, account, chat_id, DRAIN_ROWS + len(early))
+            found = self.stores.find(query)
+            rows = [inbound.parse_row(stored.id, stored.value) for stored in found]
+            if all(row.event_id in early for row in rows):
+                return early
+            current, messages = self.stores.thread_and_messages(
+                thread_id(account, chat_id), _to_look_up(rows, everything=look_at_all)
+            )
+            plan = self._plan(rows, current, messages)
+            early.update(plan.waiting)
+            update_times = {EventId(stored.id): stored.update_time for stored in found}
+            try:
+                self._commit(plan, update_times, current, messages, account, chat_id)
+            except Conflict:
+                look_at_all = True
+                conflicts += 1
+                stand_back(conflicts)
+                continue
+            chat.note_done(plan.processed)
+        raise ContentionError("the chat's rows could not be taken up: others were faster each time")
+
+    def _plan(
+        self,
+        rows: Sequence[Row],
+        current: Stored[Thread] | None,
+        messages: Mapping[WaMessageId, Stored[StoredMessage]],
+    ) -> Plan:
+        return inbound.plan(
+            rows,
+            current.value if current else None,
+            {message_id: stored.value for message_id, stored in messages.items()},
+            now(),
+            self.timing.early_event_give_up_s,
+        )
+
+    def _commit(
+        self,
+        plan: Plan,
+        update_times: Mapping[EventId, datetime],
+        current: Stored[Thread] | None,
+        messages: Mapping[WaMessageId, Stored[StoredMessage]],
+        account: AccountId,
+        chat_id: ChatId,
+    ) -> None:
+        """Everything together: messages, deliveries, thread and rows. Raises Conflict."""
+        at = now()
+        if not plan.processed and not plan.refused:
+            return
+        commit = self.stores.commit()
+        for event_id in plan.processed:
+            commit.update(schema.INGEST, event_id, _processed_fields(at), at=update_times[event_id])
+        for refused in plan.refused:
+            self._add_refusal(commit, refused, update_times[refused.event_id], at)
+        for message_id, document in plan.created.items():
+            commit.create(schema.MESSAGES, message_id, document)
+        for change in plan.deliveries.values():
+            fields: dict[str, object] = {"delivery": str(change.delivery), "error": None}
+            commit.update(schema.MESSAGES, change.message_id, fields, at=messages[change.message_id].update_time)
+            self._add_reopened(commit, change)
+        self._add_thread(commit, plan, current, account, chat_id, at)
+        commit.run()
+
+    def _add_thread(
+        self,
+        commit: Commit,
+        plan: Plan,
+        current: Stored[Thread] | None,
+        account: AccountId,
+        chat_id: ChatId,
+        at: datetime,
+    ) -> None:
+        after = plan.thread_after
+        if after is None:
+            return
+        if current is None:
+            document = thread.new_document(account, chat_id, after, at)
+            commit.create(schema.THREADS, thread_id(account, chat_id), document)
+        elif changed := thread.changed_fields(current.value, after):
+            fields = {**changed, "updatedAt": at}
+            commit.update(schema.THREADS, thread_id(account, chat_id), fields, at=current.update_time)
+
+    def _add_reopened(self, commit: Commit, change: DeliveryChange) -> None:
+        """A request that had been given up is sent after all: its document says so with the message."""
+        if change.reopened is None:
+            return
+        request = self.stores.request(RequestId(change.reopened))
+        if request is not None and queue_state(request.value).status is RequestStatus.FAILED:
+            fields: dict[str, object] = {"status": str(RequestStatus.SENT), "lastError": None}
+            commit.update(schema.OUTBOX, request.id, fields, at=request.update_time)
+
+    def _refuse(self, row: NotUnderstood, update_time: datetime) -> None:
+        """Marks a row that cannot be understood, so that it does not clog the log, and raises its one alert."""
+        commit = self.stores.commit()
+        self._add_refusal(commit, row, update_time, now())
+        try:
+            commit.run()
+        except Conflict:
+            return  # redelivered, or corrected in the meantime: then the sweeper takes it up
+        log.row_refused(row.account_id, row.event_id, row.code)
+
+    def _add_refusal(self, commit: Commit, row: NotUnderstood, update_time: datetime, at: datetime) -> None:
+        fields = {**_processed_fields(at), "lastProcessError": described(row.code, row.detail)}
+        del fields["expireAt"]  # it is kept until somebody has looked
+        commit.update(schema.INGEST, row.event_id, fields, at=update_time)
+        if CATALOGUE[row.code].alert is not None:
+            commit.raise_alert(_alert(row), at)
+
+    def _note_early(self, event_id: EventId) -> None:
+        """Leaves an early row to the sweeper, and says on it why."""
+        own = self.stores.row(event_id)
+        if own is None or own.value.get("processed") is True:
+            return
+        attempts = own.value.get("processAttempts")
+        commit = self.stores.commit()
+        fields: dict[str, object] = {
+            "processAttempts": attempts + 1 if isinstance(attempts, int) else 1,
+            "lastProcessError": described(ErrorCode.MESSAGE_MISSING, "its message does not stand yet; tried again"),
+        }
+        commit.update(schema.INGEST, event_id, fields, at=own.update_time)
+        try:
+            commit.run()
+        except Conflict:
+            return  # somebody has just taken it up
+
+
+def _to_look_up(rows: Sequence[Row], *, everything: bool) -> set[WaMessageId]:
+    """A contact's message is taken to be new until a commit was refused; all else is about a message that may stand."""
+    return {
+        row.message_id
+        for row in rows
+        if isinstance(row, ReceiptReceived) or (isinstance(row, MessageReceived) and (row.from_me or everything))
+    }
+
+
+def _processed_fields(at: datetime) -> dict[str, object]:
+    return {
+        "processed": True,
+        "processedAt": at,
+        "processAttempts": 1,
+        "lastProcessError": None,
+        "expireAt": inbound.expire_at(at),
+    }
+
+
+def _alert(row: NotUnderstood) -> Alert:
+    return Alert(
+        code=row.code,
+        cause=row.event_id,
+        account_id=row.account_id,
+        message=f"A row of the ingest log could not be understood and was kept: {row.detail}",
+    )

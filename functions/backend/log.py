@@ -1,0 +1,75 @@
+"""What the functions log: one named function for each noteworthy event, as JSON lines that Cloud Logging understands.
+
+Never a message's text, a phone number or an id that holds one: accounts by their id, all else by a short keyed hash.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+from core.errors import ErrorCode
+from core.ids import AccountId
+from core.log_hash import log_hash
+
+
+def row_refused(account: AccountId | None, event_id: str, code: ErrorCode) -> None:
+    _write("WARNING", "a row of the ingest log was kept and marked", accountId=account, row=_hash(event_id), code=code)
+
+
+def request_refused(account: AccountId | None, request_id: str, code: ErrorCode) -> None:
+    _write("WARNING", "an outbox document was refused", accountId=account, request=_hash(request_id), code=code)
+
+
+def request_settled(account: AccountId, request_id: str, outcome: str, attempts: int) -> None:
+    _write(
+        "INFO",
+        "a send attempt was settled",
+        accountId=account,
+        request=_hash(request_id),
+        outcome=outcome,
+        attempts=attempts,
+    )
+
+
+def endpoint_not_allowed(account: AccountId) -> None:
+    _write("ERROR", "a lease names an address outside CONNECTOR_ENDPOINTS", accountId=account)
+
+
+def account_flushed(account: AccountId, threads: int) -> None:
+    _write("INFO", "an account's waiting threads were woken", accountId=account, threads=threads)
+
+
+def swept(**counts: int) -> None:
+    _write("INFO", "the sweeper took up what was left", **counts)
+
+
+def job_failed(thread_id: str) -> None:
+    """With the traceback of the exception being handled: the task wrapper answers 500 without one."""
+    _write("ERROR", "a send job failed; it will be tried again", thread=_hash(thread_id), stack=_traceback())
+
+
+def sweep_step_failed(step: str) -> None:
+    _write("ERROR", "a step of the sweep failed; the next sweep tries again", step=step, stack=_traceback())
+
+
+def poke_failed(account: AccountId) -> None:
+    _write("WARNING", "no connector could be told of a command; it will see it by itself", accountId=account)
+
+
+def _hash(value: str) -> str:
+    return log_hash(os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
+
+
+def _traceback() -> str:
+    """Where it happened and the exception's type; not its message, which may quote a document's path."""
+    exception = sys.exc_info()[1]
+    if exception is None:
+        return ""
+    frames = "".join(traceback.format_tb(exception.__traceback__))
+    return f"{frames}{type(exception).__module__}.{type(exception).__qualname__}"
+
+
+def _write(severity: str, message: str, **fields: object) -> None:
+    sys.stdout.write(json.dumps({"severity": severity, "message": message, **fields}, default=str) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,339 @@
+"""The send job: works on the head of its thread's queue, whichever request it was created for, until nothing is left to do."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from backend import log, queries
+from backend.accept import Accept, Acceptance
+from backend.clock import jitter, now, stand_back
+from backend.connector_client import ConnectorClient
+from backend.ingest import ContentionError
+from backend.owners import NobodyReady, Owner, Owners, UnknownAccount
+from backend.send_queue import Job, SendQueue
+from backend.stores import Commit, Conflict, Document, Stored, Stores
+from core import outbox, schema
+from core.alert import Alert
+from core.delivery import Delivery, proves_sent
+from core.errors import ErrorCode, described
+from core.ids import (
+    AccountId,
+    InvalidId,
+    RequestId,
+    ThreadId,
+    WaMessageId,
+    outbound_key,
+    parse_thread_id,
+    wa_message_id,
+)
+from core.message import StoredMessage
+from core.outbox import Claim, NextStep, Outcome, Refusal, RequestStatus, SendResult, Settlement
+from core.timing import Timing
+
+_LOOK_AHEAD = 2
+"""A head and whether there is a next one: each document of a query is a read that is paid for."""
+_LOOK_AHEAD_IN_BACKLOG = 10
+_TRIES = 60
+
+
+class JobEnd(Enum):
+    """Why a job ended. Each of them is a 200 to Cloud Tasks: waiting is never an error."""
+
+    QUEUE_EMPTY = auto()
+    HEAD_HELD = auto()
+    ACCOUNT_NOT_READY = auto()
+    CONTINUED_BY_ANOTHER = auto()
+    INVALID_THREAD = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """A head that belongs to this job; `claim_time` is the update time that its claim's commit made."""
+
+    head: Stored[Document]
+    claim: Claim
+    claim_time: datetime
+
+    @property
+    def request_id(self) -> RequestId:
+        return RequestId(self.head.id)
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """What a running job knows of its queue."""
+
+    job: Job
+    account: AccountId
+    careful: bool
+    """Make sure that a job exists for the end of another's claim: this one is a retry, or was made for that, or has just
+    left a claim behind."""
+    ends_at: float
+    rows: deque[Stored[Document]] = field(default_factory=deque)
+    backlog: bool = False
+    held: _Held | None = None
+    denials: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send:
+    stores: Stores
+    timing: Timing
+    accept: Accept
+    owners: Owners
+    connector: ConnectorClient
+    queue: SendQueue
+
+    def run(self, job: Job, *, is_retry: bool) -> JobEnd:
+        """Idempotent, and safe beside any number of other jobs of the same thread. Raises only for what is broken."""
+        try:
+            account, _ = parse_thread_id(job.thread_id)
+        except InvalidId:
+            return JobEnd.INVALID_THREAD
+        progress = _Progress(
+            job=job,
+            account=account,
+            careful=is_retry or job.key is not None,
+            ends_at=time.monotonic() + self.timing.job_budget_s,
+        )
+        while True:
+            end = self._take_head(progress) if progress.held is None else None
+            if end is not None:
+                return end
+            if progress.held is not None:
+                end = self._send_head(progress, progress.held)
+            if end is not None:
+                return end
+
+    def _take_head(self, progress: _Progress) -> JobEnd | None:
+        """Looks for the head and claims it. None: it is held now, or another was faster and it must be looked for again."""
+        heads = self.stores.find(queries.queue_head(self.stores.db, progress.job.thread_id, _LOOK_AHEAD))
+        if not heads:
+            return JobEnd.QUEUE_EMPTY
+        progress.rows, progress.backlog = deque(heads[1:]), len(heads) == _LOOK_AHEAD
+        head, at = heads[0], now()
+        state = outbox.queue_state(head.value)
+        if state.is_held(at):
+            if progress.careful and state.claim_until is not None:
+                self._follow_up(progress.job, head, state.claim_until)
+            return JobEnd.HEAD_HELD
+        if time.monotonic() > progress.ends_at:
+            self.queue.enqueue(Job(thread_id=progress.job.thread_id), f"{head.id}|go-on|{head.update_time.timestamp()}")
+            return JobEnd.CONTINUED_BY_ANOTHER
+        problem = None
+        try:
+            self._owner(progress.account)
+        except NobodyReady as reason:
+            self._say_why(head, progress.account, reason)
+            return JobEnd.ACCOUNT_NOT_READY
+        except UnknownAccount:
+            problem = True
+        claim, fields = outbox.claim(RequestId(head.id), state, at, self.timing)
+        commit = self.stores.commit()
+        commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)
+        try:
+            (claim_time,) = commit.run()
+        except Conflict:
+            stand_back(1)
+            return None
+        progress.held = _Held(head=head, claim=claim, claim_time=claim_time)
+        if problem:
+            unknown = SendResult(
+                outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason="there is no account of this id"
+            )
+            return self._settle(progress, progress.held, unknown, self._message(progress.held))
+        return None
+
+    def _send_head(self, progress: _Progress, held: _Held) -> JobEnd | None:
+        """One attempt: the message must stand, then the POST, then everything that is known is committed."""
+        message = self._message(held)
+        if message is None:
+            if self.accept.request(held.head) is Acceptance.ENDED:
+                progress.held = None
+                return None
+            message = self._message(held)
+        if message is not None and message.value.delivery is not None and proves_sent(message.value.delivery):
+            result = SendResult(outcome=Outcome.SENT)
+        elif held.claim.is_exhausted:
+            result = SendResult(outcome=Outcome.EXHAUSTED)
+        else:
+            result = self._post(progress.account, held)
+        if result.outcome in (Outcome.SENT, Outcome.REJECTED):
+            self._look_ahead(progress, held)
+        return self._settle(progress, held, result, message)
+
+    def _post(self, account: AccountId, held: _Held) -> SendResult:
+        request = outbox.parse_request(held.head.id, held.head.value)
+        if isinstance(request, Refusal):
+            return SendResult(outcome=Outcome.INVALID, code=request.code, reason=request.detail)
+        try:
+            owner = self._owner(account)
+        except (NobodyReady, UnknownAccount):
+            return SendResult(outcome=Outcome.NOT_CONNECTED)
+        return self.connector.send(owner.endpoint, request, held.claim, now())
+
+    def _owner(self, account: AccountId) -> Owner:
+        return self.owners.ready(account)
+
+    def _look_ahead(self, progress: _Progress, held: _Held) -> None:
+        """In a backlog, the next heads: the next one's claim goes with this one's settling."""
+        if progress.backlog and not progress.rows:
+            heads = self.stores.find(queries.queue_head(self.stores.db, progress.job.thread_id, _LOOK_AHEAD_IN_BACKLOG))
+            progress.rows = deque(row for row in heads if row.id != held.head.id)
+            progress.backlog = len(heads) == _LOOK_AHEAD_IN_BACKLOG
+
+    def _settle(
+        self, progress: _Progress, held: _Held, result: SendResult, message: Stored[StoredMessage] | None
+    ) -> JobEnd | None:
+        """Commits the outcome under the claim, and with it the claim of the next head. None: the job goes on."""
+        progress.held = None
+        message_id = self._message_id(held)
+        for conflicts in range(_TRIES):
+            standing = message.value.delivery if message and message.value.delivery else Delivery.QUEUED
+            at = now()
+            settlement = outbox.settle(held.claim, result, standing, at, self.timing, jitter())
+            commit = self.stores.commit()
+            commit.update(schema.OUTBOX, held.head.id, settlement.request, at=held.claim_time)
+            if settlement.message and message is not None:
+                commit.update(schema.MESSAGES, message_id, settlement.message, at=message.update_time)
+            following = self._add_next_claim(progress, settlement, commit, at)
+            if settlement.alert is not None:
+                commit.raise_alert(_alert(settlement, progress, held), at)
+            try:
+                times = commit.run()
+            except Conflict:
+                stand_back(conflicts + 1)
+                progress.rows.clear()
+                current = self.stores.request(held.request_id)
+                message = self.stores.message(message_id)
+                if current is not None and current.update_time == held.claim_time:
+                    continue  # it was the message that moved, or the next head
+                return self._claim_lost(progress, held, result, current)
+            log.request_settled(progress.account, held.head.id, result.outcome, held.claim.attempts)
+            if following is not None:
+                head, claim, position = following
+                progress.held = _Held(head=head, claim=claim, claim_time=times[position])
+            return self._after(progress, held, settlement, result, times[0])
+        raise ContentionError("an attempt could not be settled: others were faster each time")
+
+    def _add_next_claim(
+        self, progress: _Progress, settlement: Settlement, commit: Commit, at: datetime
+    ) -> tuple[Stored[Document], Claim, int] | None:
+        """Without it other jobs would steal the head between two commits."""
+        if settlement.step is not NextStep.NEXT_HEAD or not progress.rows or time.monotonic() > progress.ends_at:
+            return None
+        head = progress.rows[0]
+        state = outbox.queue_state(head.value)
+        if state.is_held(at):
+            return None
+        claim, fields = outbox.claim(RequestId(head.id), state, at, self.timing)
+        position = commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)
+        return head, claim, position
+
+    def _after(
+        self, progress: _Progress, held: _Held, settlement: Settlement, result: SendResult, settled_at: datetime
+    ) -> JobEnd | None:
+        if settlement.step is NextStep.NEXT_HEAD:
+            if progress.held is not None:
+                progress.rows.popleft()
+            return None
+        progress.rows.clear()
+        if settlement.step is NextStep.LATER:
+            progress.careful = True  # the next look finds the claim, and makes a job for its end
+            return None
+        # A session may have opened, and its flush may have found the head still held, between the answer and the commit.
+        self.owners.forget(progress.account)
+        progress.denials += 1
+        if not self.owners.may_be_ready(progress.account, result):
+            return JobEnd.ACCOUNT_NOT_READY
+        if progress.denials == 1:
+            return None
+        again_at = now() + timedelta(seconds=self.timing.backoff_s)
+        name = f"{held.head.id}|again|{settled_at.timestamp()}"
+        self.queue.enqueue(Job(thread_id=progress.job.thread_id), name, again_at)
+        return JobEnd.ACCOUNT_NOT_READY
+
+    def _claim_lost(
+        self, progress: _Progress, held: _Held, result: SendResult, current: Stored[Document] | None
+    ) -> JobEnd | None:
+        """The claim ran out while this job waited, and another has the head. Only `sent` is proven: that is still written."""
+        progress.careful = True
+        message_id = self._message_id(held)
+        if result.outcome is not Outcome.SENT:
+            return None
+        for conflicts in range(_TRIES):
+            message = self.stores.message(message_id)
+            commit, at = self.stores.commit(), now()
+            if current is not None and outbox.queue_state(current.value).status is RequestStatus.FAILED:
+                fields = outbox.finished_fields(RequestStatus.SENT, None, at)
+                commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+            if message is not None and message.value.delivery and not proves_sent(message.value.delivery):
+                proven: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
+                commit.update(schema.MESSAGES, message_id, proven, at=message.update_time)
+            try:
+                commit.run()
+                return None
+            except Conflict:
+                stand_back(conflicts + 1)
+            current = self.stores.request(held.request_id)
+        raise ContentionError("a proven send could not be written: others were faster each time")
+
+    def _follow_up(self, job: Job, head: Stored[Document], held_until: datetime) -> None:
+        """One job for the end of a claim, whoever asks for it: its name follows from head, attempts and claimUntil."""
+        attempts = outbox.queue_state(head.value).attempts
+        key = f"{head.id}|{attempts}|{round(held_until.timestamp() * 1000)}"
+        hop = (
+            job.hop + 1 if job.key == key else 0
+        )  # a job that meets its own claim was early: it may not wait for itself
+        follow_up = replace(job, key=key, hop=hop)
+        self.queue.enqueue(follow_up, f"{key}|{hop}", held_until + timedelta(seconds=self.timing.claim_margin_s))
+
+    def _say_why(self, head: Stored[Document], account: AccountId, reason: NobodyReady) -> None:
+        """A queue that waits for its account is left untouched, unless an operator must act: then its head says so, once."""
+        if reason.code is not ErrorCode.ENDPOINT_NOT_ALLOWED:
+            return
+        error = described(reason.code, "the account's connector is not on the allow-list; the message waits")
+        if head.value.get("lastError") == error:
+            return
+        log.endpoint_not_allowed(account)
+        commit = self.stores.commit()
+        commit.update(schema.OUTBOX, head.id, {"lastError": error}, at=head.update_time)
+        commit.raise_alert(
+            Alert(
+                code=reason.code,
+                cause=account,
+                account_id=account,
+                message="The account's lease names a connector address that is not on the allow-list; its messages wait.",
+            ),
+            now(),
+        )
+        try:
+            commit.run()
+        except Conflict:
+            return  # the head moved: whoever moved it looks at the lease too
+
+    def _message(self, held: _Held) -> Stored[StoredMessage] | None:
+        return self.stores.message(self._message_id(held))
+
+    def _message_id(self, held: _Held) -> WaMessageId:
+        return wa_message_id(ThreadId(str(held.head.value["threadId"])), outbound_key(held.request_id))
+
+
+def _alert(settlement: Settlement, progress: _Progress, held: _Held) -> Alert:
+    code = settlement.alert
+    assert code is not None
+    of_account = code in (ErrorCode.CONNECTOR_REFUSED, ErrorCode.ACCOUNT_UNKNOWN)
+    messages = {
+        ErrorCode.CONNECTOR_REFUSED: "The connector refuses the functions' calls; the account's messages wait.",
+        ErrorCode.ACCOUNT_UNKNOWN: "Requests name an account that does not exist; they failed.",
+        ErrorCode.OUTCOME_UNKNOWN: "No attempt of a message got an answer; it may or may not have reached the contact.",
+    }
+    return Alert(
+        code=code,
+        cause=progress.account if of_account else held.head.id,
+        account_id=progress.account,
+        thread_id=None if of_account else progress.job.thread_id,
+        message=messages.get(code, "A request could not be sent; its document says why."),
+    )

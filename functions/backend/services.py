@@ -1,0 +1,87 @@
+"""The composition root: every workflow with its clients, made at the first use of each process."""
+
+import functools
+import threading
+from dataclasses import dataclass
+
+import httpx
+from google.cloud.firestore import Client
+
+from backend.accept import Accept
+from backend.accounts import Accounts
+from backend.chats import Chats
+from backend.connector_client import ConnectorClient
+from backend.conversations import Conversations
+from backend.flush import Flush
+from backend.ingest import Ingest
+from backend.owners import Owners
+from backend.send import Send
+from backend.send_queue import SendQueue
+from backend.settings import Settings, read_settings
+from backend.stores import Stores
+from backend.sweep import Sweep
+from identity.tokens import IdentityTokens, TokenVerifier
+
+_CONNECTIONS = 100
+"""At least a process's threads: none waits for a connection."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    stores: Stores
+    ingest: Ingest
+    accept: Accept
+    send: Send
+    queue: SendQueue
+    flush: Flush
+    sweep: Sweep
+    accounts: Accounts
+    conversations: Conversations
+    flush_callers: TokenVerifier
+
+
+def build(settings: Settings) -> Services:
+    """Opens no connection: clients connect when they are used."""
+    stores = Stores(Client(project=settings.project))
+    chats = Chats()
+    queue = SendQueue(settings)
+    connector = ConnectorClient(
+        http=httpx.Client(limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)),
+        tokens=IdentityTokens(),
+        allowed=settings.connector_endpoints,
+    )
+    accept = Accept(stores=stores, chats=chats)
+    ingest = Ingest(stores=stores, timing=settings.timing, chats=chats)
+    owners = Owners(stores, settings.timing, settings.connector_endpoints)
+    return Services(
+        stores=stores,
+        ingest=ingest,
+        accept=accept,
+        send=Send(
+            stores=stores, timing=settings.timing, accept=accept, owners=owners, connector=connector, queue=queue
+        ),
+        queue=queue,
+        flush=Flush(stores=stores, queue=queue),
+        sweep=Sweep(stores=stores, timing=settings.timing, accept=accept, ingest=ingest, queue=queue),
+        accounts=Accounts(stores=stores, connector=connector),
+        conversations=Conversations(stores=stores, connector=connector),
+        flush_callers=TokenVerifier(
+            audience=settings.flush_url,
+            service_account=settings.connector_service_account,
+            certs_url=settings.certs_url,
+        ),
+    )
+
+
+_lock = threading.Lock()
+
+
+def services() -> Services:
+    """This process's workflows. Not before a worker's first event: gRPC clients do not survive the server's fork."""
+    with _lock:
+        return _services()
+
+
+@functools.cache
+def _services() -> Services:
+    return build(read_settings())

@@ -1,0 +1,186 @@
+"""Firestore as the workflows use it: typed reads, and commits under preconditions."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
+from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Query
+
+from core import account, message, schema, thread
+from core.account import Lease, Status
+from core.alert import Alert
+from core.ids import AccountId, EventId, RequestId, ThreadId, WaMessageId
+from core.message import StoredMessage
+from core.thread import Thread
+
+COMMIT_TIMEOUT_S = 20.0
+
+T = TypeVar("T")
+Document = dict[str, Any]
+Snapshot = DocumentSnapshot[DocumentReference]
+
+
+class Conflict(Exception):
+    """Somebody else was faster: a precondition failed, or a document stands that was to be created."""
+
+
+class Missing(Conflict):
+    """A document that was to be changed does not exist."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored(Generic[T]):
+    """A document as it was read; `update_time` is what a commit's precondition names."""
+
+    id: str
+    value: T
+    update_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Write:
+    reference: DocumentReference
+    fields: Mapping[str, object]
+    at: datetime | None = None
+    """The update time that the document must have; None: no matter which."""
+    creates: bool = False
+    is_alert: bool = False
+
+
+class Commit:
+    """Writes that stand or fall together."""
+
+    def __init__(self, stores: "Stores") -> None:
+        self._stores = stores
+        self._writes: list[_Write] = []
+
+    def create(self, collection: str, document_id: str, fields: Mapping[str, object]) -> None:
+        reference = self._stores.reference(collection, document_id)
+        self._writes.append(_Write(reference=reference, fields=fields, creates=True))
+
+    def update(self, collection: str, document_id: str, fields: Mapping[str, object], at: datetime) -> int:
+        """The answer is the write's place in what `run` returns."""
+        self._writes.append(_Write(reference=self._stores.reference(collection, document_id), fields=fields, at=at))
+        return len(self._writes) - 1
+
+    def change(self, collection: str, document_id: str, fields: Mapping[str, object]) -> None:
+        """Changes fields that nobody else writes, whatever else the document holds; it must exist."""
+        self._writes.append(_Write(reference=self._stores.reference(collection, document_id), fields=fields))
+
+    def raise_alert(self, alert: Alert, now: datetime) -> None:
+        """Creates the alert, unless it stands already."""
+        reference = self._stores.reference(schema.ALERTS, alert.alert_id)
+        if all(write.reference.id != reference.id for write in self._writes):
+            self._writes.append(_Write(reference=reference, fields=alert.document(now), creates=True, is_alert=True))
+
+    def run(self) -> list[datetime]:
+        """Commits. The answer is each write's update time, in the order in which they were added. Raises Conflict.
+
+        The client's own retry is off: with it, a conflict could be the success of one's own first try.
+        """
+        while True:
+            try:
+                return [result.update_time for result in self._batch().commit(retry=None, timeout=COMMIT_TIMEOUT_S)]
+            except AlreadyExists as error:
+                raised_before = [w for w in self._writes if w.is_alert and w.reference.id in str(error)]
+                if not raised_before:
+                    raise Conflict(type(error).__name__) from error
+                self._writes = [w for w in self._writes if w not in raised_before]
+                if not self._writes:
+                    return []
+            except NotFound as error:
+                raise Missing from error
+            except (FailedPrecondition, Aborted) as error:
+                raise Conflict(type(error).__name__) from error
+
+    def _batch(self) -> Any:
+        batch = self._stores.db.batch()
+        for write in self._writes:
+            if write.creates:
+                batch.create(write.reference, dict(write.fields))
+            elif write.at is None:
+                batch.update(write.reference, dict(write.fields))
+            else:
+                option = self._stores.db.write_option(last_update_time=write.at)
+                batch.update(write.reference, dict(write.fields), option=option)
+        return batch
+
+
+class Stores:
+    """Reads, and commits, of the product's collections."""
+
+    def __init__(self, db: Client) -> None:
+        self.db = db
+
+    def reference(self, collection: str, document_id: str) -> DocumentReference:
+        return self.db.collection(collection).document(document_id)
+
+    def commit(self) -> Commit:
+        return Commit(self)
+
+    def thread(self, thread_id: ThreadId) -> Stored[Thread] | None:
+        return self._read(schema.THREADS, thread_id, thread.parse)
+
+    def message(self, message_id: WaMessageId) -> Stored[StoredMessage] | None:
+        return self._read(schema.MESSAGES, message_id, message.parse)
+
+    def lease(self, account_id: AccountId) -> Stored[Lease] | None:
+        return self._read(schema.LEASES, account_id, account.parse_lease)
+
+    def account(self, account_id: AccountId) -> Stored[Document] | None:
+        return self._read(schema.ACCOUNTS, account_id, dict)
+
+    def request(self, request_id: RequestId) -> Stored[Document] | None:
+        return self._read(schema.OUTBOX, request_id, dict)
+
+    def row(self, event_id: EventId) -> Stored[Document] | None:
+        return self._read(schema.INGEST, event_id, dict)
+
+    def is_connected(self, account_id: AccountId) -> bool:
+        """What the account document says; only its owner's answer is certain."""
+        stored = self.account(account_id)
+        return stored is not None and stored.value.get("status") == Status.CONNECTED
+
+    def thread_and_messages(
+        self, thread_id: ThreadId, message_ids: Iterable[WaMessageId]
+    ) -> tuple[Stored[Thread] | None, dict[WaMessageId, Stored[StoredMessage]]]:
+        """One read of the thread and the messages that stand."""
+        references = [self.reference(schema.THREADS, thread_id)]
+        references += [self.reference(schema.MESSAGES, message_id) for message_id in message_ids]
+        found: Stored[Thread] | None = None
+        messages: dict[WaMessageId, Stored[StoredMessage]] = {}
+        for snapshot in self.db.get_all(references):
+            if not snapshot.exists:
+                continue
+            if snapshot.reference.parent.id == schema.THREADS:
+                found = stored_as(snapshot, thread.parse)
+            else:
+                messages[WaMessageId(snapshot.id)] = stored_as(snapshot, message.parse)
+        return found, messages
+
+    def find(self, query: Query) -> list[Stored[Document]]:
+        return [stored_as(snapshot, dict) for snapshot in query.stream()]
+
+    def pages(self, query: Query, limit_pages: int) -> Iterator[list[Stored[Document]]]:
+        """A query's results, a page of its limit at a time."""
+        for _ in range(limit_pages):
+            snapshots = list(query.stream())
+            if snapshots:
+                yield [stored_as(snapshot, dict) for snapshot in snapshots]
+                query = query.start_after(snapshots[-1])
+            else:
+                return
+
+    def _read(self, collection: str, document_id: str, parse: Callable[[Document], T]) -> Stored[T] | None:
+        snapshot = self.reference(collection, document_id).get()
+        return stored_as(snapshot, parse) if snapshot.exists else None
+
+
+def stored_as(snapshot: Snapshot, parse: Callable[[Document], T]) -> Stored[T]:
+    """A snapshot that exists, parsed."""
+    document, update_time = snapshot.to_dict(), snapshot.update_time
+    if document is None or update_time is None:
+        raise ValueError("a snapshot of a document that does not exist has no value")
+    return Stored(id=snapshot.id, value=parse(document), update_time=update_time)

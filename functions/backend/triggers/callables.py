@@ -1,0 +1,121 @@
+"""The callables of super-admins and employees: who may call, what they must pass, and how a refusal reads."""
+
+from collections.abc import Callable
+from typing import Any
+
+from firebase_functions import https_fn
+from firebase_functions.https_fn import CallableRequest, FunctionsErrorCode
+
+from backend.accounts import MAX_NAME_CHARACTERS
+from backend.deployment import CALLABLE_TIMEOUT_S
+from backend.refusal import Refused
+from backend.services import services
+from core import access
+from core.account import DesiredState
+from core.errors import ErrorCode, described
+from core.ids import AccountId, InvalidId, account_id, phone_e164
+
+_STATUS = {
+    ErrorCode.UNAUTHENTICATED: FunctionsErrorCode.UNAUTHENTICATED,
+    ErrorCode.FORBIDDEN: FunctionsErrorCode.PERMISSION_DENIED,
+    ErrorCode.INVALID_REQUEST: FunctionsErrorCode.INVALID_ARGUMENT,
+    ErrorCode.ACCOUNT_UNKNOWN: FunctionsErrorCode.NOT_FOUND,
+    ErrorCode.ACCOUNT_EXISTS: FunctionsErrorCode.ALREADY_EXISTS,
+    ErrorCode.NOT_ON_WHATSAPP: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.NOT_CONNECTED: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.ENDPOINT_NOT_ALLOWED: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.CONNECTOR_REFUSED: FunctionsErrorCode.INTERNAL,
+    ErrorCode.CONNECTOR_UNREACHABLE: FunctionsErrorCode.UNAVAILABLE,
+}
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+def createAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"name", "accountId"?} -> {"accountId"}."""
+
+    def create(fields: dict[str, Any]) -> dict[str, object]:
+        wanted = account_id(fields["accountId"]) if fields.get("accountId") is not None else None
+        return {"accountId": services().accounts.create(_name(fields.get("name")), wanted)}
+
+    return _answered(request, access.is_super_admin, create)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+def pairAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"accountId", "phoneE164"?} -> {}. With a number by phone code, else by QR; both appear in private/state."""
+
+    def pair(fields: dict[str, Any]) -> dict[str, object]:
+        phone = phone_e164(fields["phoneE164"]) if fields.get("phoneE164") is not None else None
+        services().accounts.pair(_account(fields), phone)
+        return {}
+
+    return _answered(request, access.is_super_admin, pair)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+def setDesiredState(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"accountId", "desiredState": "connected" | "paused"} -> {}."""
+
+    def set_state(fields: dict[str, Any]) -> dict[str, object]:
+        wanted = fields.get("desiredState")
+        if wanted not in list(DesiredState):
+            raise Refused(ErrorCode.INVALID_REQUEST, "desiredState must be connected or paused")
+        services().accounts.set_desired_state(_account(fields), DesiredState(wanted))
+        return {}
+
+    return _answered(request, access.is_super_admin, set_state)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"accountId"} -> {}. Unlinks the device."""
+
+    def log_out(fields: dict[str, Any]) -> dict[str, object]:
+        services().accounts.log_out(_account(fields))
+        return {}
+
+    return _answered(request, access.is_super_admin, log_out)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+def startConversation(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
+
+    def start(fields: dict[str, Any]) -> dict[str, object]:
+        return {"threadId": services().conversations.start(_account(fields), phone_e164(fields.get("phoneE164")))}
+
+    return _answered(request, access.is_employee, start)
+
+
+def _answered(
+    request: CallableRequest[Any],
+    may: Callable[[dict[str, Any]], bool],
+    act: Callable[[dict[str, Any]], dict[str, object]],
+) -> dict[str, object]:
+    """Checks the caller, acts, and turns each refusal into a callable's error: `code: sentence`, the code in details."""
+    try:
+        if request.auth is None:
+            raise Refused(ErrorCode.UNAUTHENTICATED, "sign in first")
+        if not may(dict(request.auth.token or {})):
+            raise Refused(ErrorCode.FORBIDDEN, "your role does not allow this; ask a super-admin")
+        if not isinstance(request.data, dict):
+            raise Refused(ErrorCode.INVALID_REQUEST, "pass an object")
+        return act(request.data)
+    except InvalidId as error:
+        raise _https_error(ErrorCode.INVALID_REQUEST, str(error)) from error
+    except Refused as error:
+        raise _https_error(error.code, error.detail) from error
+
+
+def _https_error(code: ErrorCode, detail: str) -> https_fn.HttpsError:
+    return https_fn.HttpsError(_STATUS[code], described(code, detail), {"code": str(code)})
+
+
+def _account(fields: dict[str, Any]) -> AccountId:
+    return account_id(fields.get("accountId"))
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_NAME_CHARACTERS:
+        raise Refused(ErrorCode.INVALID_REQUEST, f"name must be a string of 1 to {MAX_NAME_CHARACTERS} characters")
+    return value.strip()

@@ -1,0 +1,67 @@
+"""The send queue's function, its second door for the connector, and the sweeper's clock."""
+
+from typing import Any
+
+from firebase_functions import https_fn, scheduler_fn, tasks_fn
+from flask import Request, Response, jsonify
+
+from backend import log
+from backend.deployment import (
+    FLUSH_TIMEOUT_S,
+    SEND_RATE,
+    SEND_RETRY,
+    SEND_TIMEOUT_S,
+    SWEEP_TIMEOUT_S,
+    WARM_INSTANCES,
+)
+from backend.send_queue import InvalidJob, parse_job
+from backend.services import services
+from core.errors import ErrorCode
+from core.ids import InvalidId, account_id
+from identity.tokens import CallerForbidden, TokenRefused
+
+
+@tasks_fn.on_task_dispatched(
+    retry_config=SEND_RETRY, rate_limits=SEND_RATE, timeout_sec=SEND_TIMEOUT_S, min_instances=WARM_INSTANCES
+)
+def send(request: https_fn.CallableRequest[Any]) -> None:
+    """A send job. Raises only for what is broken: an error answer slows the queue for every account."""
+    try:
+        job = parse_job(request.data)
+    except InvalidJob as error:
+        raise https_fn.HttpsError(https_fn.FunctionsErrorCode.INVALID_ARGUMENT, str(error)) from error
+    retries = request.raw_request.headers.get("X-CloudTasks-TaskRetryCount", "0")
+    try:
+        services().send.run(job, is_retry=retries != "0")
+    except Exception:
+        log.job_failed(job.thread_id)
+        raise
+
+
+@https_fn.on_request(timeout_sec=FLUSH_TIMEOUT_S)
+def flush(request: Request) -> Response:
+    """Called by the connector when a session has opened: {"accountId"} -> {"threads"}."""
+    try:
+        services().flush_callers.check(request.headers.get("Authorization"))
+    except TokenRefused as error:
+        return _error(ErrorCode.UNAUTHENTICATED, str(error), 401)
+    except CallerForbidden as error:
+        return _error(ErrorCode.FORBIDDEN, str(error), 403)
+    body = request.get_json(silent=True)
+    try:
+        account = account_id(body.get("accountId") if isinstance(body, dict) else None)
+    except InvalidId as error:
+        return _error(ErrorCode.INVALID_REQUEST, str(error), 400)
+    return jsonify({"threads": services().flush.account(account)})
+
+
+@scheduler_fn.on_schedule(schedule="* * * * *", timeout_sec=SWEEP_TIMEOUT_S)
+def sweep(_event: scheduler_fn.ScheduledEvent) -> None:
+    """Each minute: triggers and jobs can be lost, so what they leave is looked for."""
+    services().sweep.run()
+
+
+def _error(code: ErrorCode, message: str, status: int) -> Response:
+    response = jsonify({"error": {"code": str(code), "message": message}})
+    response.status_code = status
+    return response
