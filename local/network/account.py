@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from connector.contract.engine_pb2 import Event, PairingCode, PairingEnded, SessionChanged
 from local.network.faults import FaultBook, FaultKind
 from local.network.pairing import Pairing
-from local.network.refusals import Malformed, NotPossible, Unknown
+from local.refusals import Malformed, NotPossible, Unknown
 
 State = SessionChanged.State
 

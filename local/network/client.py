@@ -1,30 +1,16 @@
 """The network's control API for Python: tests and the demo play contacts and phones, and ask for trouble, through it."""
 
-import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from local.control_client import ControlClient
 from local.network.contacts import Addressing, InboxMessage
 from local.network.faults import FaultKind
 from local.network.world import Frame, Written
 
-_TIMEOUT_S = 10.0
-
 Change = Literal["break", "restore", "logged_out", "replaced", "banned", "outdated"]
 Receipt = Literal["sent", "delivered", "read"]
-
-
-class ControlRefused(Exception):
-    """The network refused a call. 400: malformed; 404: names nothing that is there; 409: not possible in this state."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(f"{status}: {reason}")
-        self.status = status
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +40,7 @@ class Network:
     """All numbers are +E.164: `contact` is a contact's, `account` the phone that an account is linked to. Blocking."""
 
     def __init__(self, control_port: int) -> None:
-        self._base = f"http://127.0.0.1:{control_port}"
+        self._control = ControlClient(control_port)
 
     # People and phones
 
@@ -62,19 +48,19 @@ class Network:
         self, phone: str, name: str, *, reads: bool = False, addressing: Addressing = Addressing.NUMBER
     ) -> ContactState:
         """Adds a contact, or changes it (its inbox stays). `reads`: it opens each message at once."""
-        row = self._post("/contact", phone=phone, name=name, reads=reads, addressing=addressing)
+        row = self._control.post("/contact", phone=phone, name=name, reads=reads, addressing=addressing)
         return _contact(row)
 
     def scan(self, account: str, qr: str) -> str:
         """The phone of this number scans a QR code. Returns the accountId that is linked now."""
-        return str(self._post("/scan", account=account, qr=qr)["account_id"])
+        return str(self._control.post("/scan", account=account, qr=qr)["account_id"])
 
     def enter_code(self, account: str, code: str) -> str:
         """The phone of this number is given a pairing code. Returns the accountId that is linked now."""
-        return str(self._post("/enter-code", account=account, code=code)["account_id"])
+        return str(self._control.post("/enter-code", account=account, code=code)["account_id"])
 
     def fail_pairing(self, account_id: str, reason: str = "pairing_error") -> None:
-        self._post("/fail-pairing", account_id=account_id, reason=reason)
+        self._control.post("/fail-pairing", account_id=account_id, reason=reason)
 
     # Messages and receipts
 
@@ -89,7 +75,7 @@ class Network:
         addressing: Addressing | None = None,
     ) -> str:
         """A contact writes to an account's number: a text, or a message of another kind. Returns its WhatsApp id."""
-        row = self._post(
+        row = self._control.post(
             "/write",
             contact=contact,
             to=to,
@@ -102,12 +88,12 @@ class Network:
 
     def type_on_phone(self, account: str, contact: str, text: str, *, whatsapp_id: str | None = None) -> str:
         """The account's owner writes on the phone itself. Returns the message's WhatsApp id."""
-        row = self._post("/type", account=account, contact=contact, text=text, whatsapp_id=whatsapp_id)
+        row = self._control.post("/type", account=account, contact=contact, text=text, whatsapp_id=whatsapp_id)
         return str(row["whatsapp_id"])
 
     def echo(self, account: str, contact: str, whatsapp_id: str) -> None:
         """WhatsApp shows the account a message of its own whose frame has arrived."""
-        self._post("/echo", account=account, contact=contact, whatsapp_id=whatsapp_id)
+        self._control.post("/echo", account=account, contact=contact, whatsapp_id=whatsapp_id)
 
     def send_receipt(
         self,
@@ -119,7 +105,7 @@ class Network:
         addressing: Addressing | None = None,
     ) -> None:
         """Sends a receipt about any ids, true or not: an early one, a repeated one."""
-        self._post(
+        self._control.post(
             "/receipt",
             contact=contact,
             account=account,
@@ -131,34 +117,36 @@ class Network:
     def read(self, contact: str, account: str, whatsapp_ids: Sequence[str] | None = None) -> list[str]:
         """The contact opens the chat: one READ receipt for all it had not read (or for these). Returns the ids."""
         ids = None if whatsapp_ids is None else list(whatsapp_ids)
-        opened: list[str] = self._post("/read", contact=contact, account=account, whatsapp_ids=ids)["whatsapp_ids"]
+        opened: list[str] = self._control.post("/read", contact=contact, account=account, whatsapp_ids=ids)[
+            "whatsapp_ids"
+        ]
         return opened
 
     # The record
 
     def inbox(self, contact: str) -> list[InboxMessage]:
         """What the contact's app shows, each (sender, id) once, in the order of arrival."""
-        return [InboxMessage(**row) for row in self._get("/inbox", contact=contact)]
+        return [InboxMessage(**row) for row in self._control.get("/inbox", contact=contact)]
 
     def frames(
         self, *, account: str | None = None, contact: str | None = None, whatsapp_id: str | None = None
     ) -> list[Frame]:
         """Every frame that reached WhatsApp, repeated ones too, in order."""
-        rows = self._get("/frames", account=account, contact=contact, whatsapp_id=whatsapp_id)
+        rows = self._control.get("/frames", account=account, contact=contact, whatsapp_id=whatsapp_id)
         return [Frame(**{name: value for name, value in row.items() if name != "timestamp_s"}) for row in rows]
 
     def written(
         self, *, account: str | None = None, contact: str | None = None, whatsapp_id: str | None = None
     ) -> list[Written]:
         """Everything that contacts wrote, or that was typed on a phone, in order."""
-        rows = self._get("/written", account=account, contact=contact, whatsapp_id=whatsapp_id)
+        rows = self._control.get("/written", account=account, contact=contact, whatsapp_id=whatsapp_id)
         return [Written(**row) for row in rows]
 
     def accounts(self) -> dict[str, AccountState]:
-        return {row["account_id"]: AccountState(**row) for row in self._get("/accounts")}
+        return {row["account_id"]: AccountState(**row) for row in self._control.get("/accounts")}
 
     def contacts(self) -> dict[str, ContactState]:
-        return {row["phone"]: _contact(row) for row in self._get("/contacts")}
+        return {row["phone"]: _contact(row) for row in self._control.get("/contacts")}
 
     # Trouble
 
@@ -173,12 +161,14 @@ class Network:
         code: str | None = None,
     ) -> int:
         """Asks for a fault, for the next `times` or (None) until it is cleared. Returns its id. FaultKind says what each does."""
-        row = self._post("/fault", kind=kind, account=account, contact=contact, times=times, seconds=seconds, code=code)
+        row = self._control.post(
+            "/fault", kind=kind, account=account, contact=contact, times=times, seconds=seconds, code=code
+        )
         return int(row["fault_id"])
 
     def clear_faults(self, fault_id: int | None = None) -> None:
         """Ends one fault, or all; receipts that were held by it come now."""
-        self._post("/clear-faults", fault_id=fault_id)
+        self._control.post("/clear-faults", fault_id=fault_id)
 
     def disconnect(self, account: str, reason: str = "stream_error_503") -> None:
         """The connection breaks, and none comes about until `reconnect`."""
@@ -210,7 +200,7 @@ class Network:
         receipt_delay_s: float | None = None,
     ) -> None:
         """Seconds: until a send without ack ends, how long a pairing code is good, from a frame to its receipt."""
-        self._post(
+        self._control.post(
             "/settings",
             ack_timeout_s=ack_timeout_s,
             code_lifetime_s=code_lifetime_s,
@@ -219,30 +209,11 @@ class Network:
 
     def reset(self) -> None:
         """Forgets contacts, accounts, records, faults and changed settings; open streams end."""
-        self._post("/reset")
+        self._control.post("/reset")
 
     def _connection(self, account: str, change: Change, reason: str | None = None) -> None:
         reasons = {} if reason is None else {"reason": reason}
-        self._post("/connection", account=account, change=change, **reasons)
-
-    def _get(self, path: str, **query: str | None) -> list[dict[str, Any]]:
-        given = {name: value for name, value in query.items() if value is not None}
-        rows: list[dict[str, Any]] = self._call(f"{path}?{urllib.parse.urlencode(given)}", None)
-        return rows
-
-    def _post(self, path: str, **fields: object) -> dict[str, Any]:
-        answer: dict[str, Any] = self._call(path, json.dumps(fields).encode())
-        return answer
-
-    def _call(self, path: str, body: bytes | None) -> Any:
-        request = urllib.request.Request(self._base + path, data=body, headers={"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                answer = error.read().decode()
-            raise ControlRefused(error.code, answer) from error
+        self._control.post("/connection", account=account, change=change, **reasons)
 
 
 def _contact(row: dict[str, Any]) -> ContactState:

@@ -1,29 +1,19 @@
 """The control API: how tests and the demo play the contacts, hold the phones, and make the network misbehave."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
-from http import HTTPStatus
 
 from aiohttp import web
 
 from connector.contract.engine_pb2 import ReceiptReceived, SessionChanged
+from local.control_api import Fields, Handler, Json, control_application
 from local.network.account import Account, State
 from local.network.code_display import CodeDisplay
 from local.network.contacts import Addressing, Contact
-from local.network.control_fields import Fields, values_of
 from local.network.faults import NEEDS_SECONDS, FaultKind
-from local.network.refusals import Malformed, NotPossible, Refused, Unknown
 from local.network.sending import Sender, Settings
 from local.network.world import World
+from local.refusals import Malformed
 
-Json = dict[str, object] | list[dict[str, object]]
-Handler = Callable[[Fields], Json]
-
-_STATUS: dict[type[Refused], HTTPStatus] = {
-    Malformed: HTTPStatus.BAD_REQUEST,
-    Unknown: HTTPStatus.NOT_FOUND,
-    NotPossible: HTTPStatus.CONFLICT,
-}
 _RECEIPTS = {"delivered": ReceiptReceived.DELIVERED, "read": ReceiptReceived.READ, "sent": ReceiptReceived.SENT}
 _ENDINGS: dict[str, State.ValueType] = {
     "logged_out": SessionChanged.LOGGED_OUT,
@@ -44,10 +34,7 @@ class Control:
         self._initial_settings = replace(settings)
 
     def application(self) -> web.Application:
-        application = web.Application()
-        for method, path, handler, allowed in self._calls():
-            application.router.add_route(method, path, _served(handler, frozenset(allowed.split())))
-        return application
+        return control_application(self._calls())
 
     def _calls(self) -> list[tuple[str, str, Handler, str]]:
         """Method, path, what serves it and the names of its fields."""
@@ -216,17 +203,6 @@ class Control:
         self._world.reset()
         self._change_settings(asdict(self._initial_settings))
         return {}
-
-
-def _served(handler: Handler, allowed: frozenset[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def serve(request: web.Request) -> web.Response:
-        try:
-            answer = handler(Fields(await values_of(request), allowed))
-        except Refused as refusal:
-            return web.json_response({"error": str(refusal)}, status=_STATUS[type(refusal)])
-        return web.json_response(answer)
-
-    return serve
 
 
 def _filter(fields: Fields, *names: str) -> dict[str, object]:

@@ -12,16 +12,16 @@ import grpc
 
 from connector.contract import engine_pb2 as pb
 from connector.contract.engine_pb2_grpc import EngineServicer
+from core.ids import InvalidId, phone_e164
 from local.network.account import Account
 from local.network.code_display import CodeDisplay
 from local.network.contacts import number_jid
-from local.network.refusals import Malformed, NotPossible, Refused, Unknown
 from local.network.sending import Send, Sender
 from local.network.world import World
+from local.refusals import Malformed, NotPossible, Refused, Unknown
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-PHONE_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _DIRECT_CHAT = re.compile(r"[0-9]{5,32}@(s\.whatsapp\.net|lid)")
 
 _STATUS: dict[type[Refused], grpc.StatusCode] = {
@@ -75,9 +75,7 @@ class SimulatedEngine(EngineServicer):
     async def Pair(self, request: pb.PairRequest, context: Context) -> pb.PairResponse:
         async with _refusals_told(context):
             account = self._open_session(request.session)
-            if request.phone_e164 and not PHONE_E164.fullmatch(request.phone_e164):
-                raise Malformed("phone_e164 must be '+' and 7 to 15 digits")
-            self._codes.start(account, request.phone_e164 or None)
+            self._codes.start(account, _phone(request.phone_e164) if request.phone_e164 else None)
             return pb.PairResponse()
 
     async def Logout(self, request: pb.LogoutRequest, context: Context) -> pb.LogoutResponse:
@@ -106,13 +104,12 @@ class SimulatedEngine(EngineServicer):
     async def IsOnWhatsApp(self, request: pb.IsOnWhatsAppRequest, context: Context) -> pb.IsOnWhatsAppResponse:
         async with _refusals_told(context):
             account = self._open_session(request.session)
-            if not PHONE_E164.fullmatch(request.phone_e164):
-                raise Malformed("phone_e164 must be '+' and 7 to 15 digits")
+            phone = _phone(request.phone_e164)
             if not account.is_connected:
                 raise NotPossible("the session is not connected")
-            if request.phone_e164 not in self._world.contacts:
+            if phone not in self._world.contacts:
                 return pb.IsOnWhatsAppResponse(registered=False)
-            return pb.IsOnWhatsAppResponse(registered=True, jid=number_jid(request.phone_e164))
+            return pb.IsOnWhatsAppResponse(registered=True, jid=number_jid(phone))
 
     def _named(self, session: pb.Session) -> tuple[Account, int]:
         if not session.account_id or session.epoch < 1:
@@ -123,6 +120,13 @@ class SimulatedEngine(EngineServicer):
         account, epoch = self._named(session)
         account.require(epoch)
         return account
+
+
+def _phone(value: str) -> str:
+    try:
+        return phone_e164(value)
+    except InvalidId as error:
+        raise Malformed(str(error)) from error
 
 
 @asynccontextmanager

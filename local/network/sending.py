@@ -9,8 +9,8 @@ from connector.contract.engine_pb2 import ReceiptReceived, SendResponse
 from local.network.account import Account, Connection
 from local.network.contacts import Contact
 from local.network.faults import Fault, FaultKind
-from local.network.refusals import Refused
 from local.network.world import Frame, World
+from local.refusals import Refused
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from local.network.account import Account, Incoming, State
 from local.network.contacts import Addressing, Contact, InboxMessage
 from local.network.faults import FaultBook
 from local.network.pairing import Pairing
-from local.network.refusals import NotPossible, Unknown
+from local.refusals import NotPossible, Unknown
 
 ReceiptType = ReceiptReceived.Type
 

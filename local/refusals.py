@@ -1,4 +1,4 @@
-"""Why the network does not do what it was asked: the engine turns these into gRPC statuses, the control API into HTTP ones."""
+"""Why a stand-in does not do what it was asked: turned into HTTP statuses by control APIs, into gRPC ones by the engine."""
 
 
 class Refused(Exception):

@@ -1,14 +1,22 @@
-"""The fields of a control call, checked one by one: a wrong one is named in the refusal."""
+"""What the control APIs of the stand-ins share: JSON in and out, fields checked one by one, refusals that name the field."""
 
 import json
 import math
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TypeVar
 
 from aiohttp import web
 
-from local.network.engine import PHONE_E164
-from local.network.refusals import Malformed
+from core.ids import InvalidId, phone_e164
+from local.refusals import Malformed, NotPossible, Refused, Unknown
+
+_STATUS: dict[type[Refused], HTTPStatus] = {
+    Malformed: HTTPStatus.BAD_REQUEST,
+    Unknown: HTTPStatus.NOT_FOUND,
+    NotPossible: HTTPStatus.CONFLICT,
+}
 
 Choice = TypeVar("Choice", bound=StrEnum)
 T = TypeVar("T")
@@ -43,9 +51,10 @@ class Fields:
 
     def optional_phone(self, name: str) -> str | None:
         value = self.optional_text(name)
-        if value is not None and not PHONE_E164.fullmatch(value):
-            raise Malformed(f"{name} must be a phone number: '+' and 7 to 15 digits")
-        return value
+        try:
+            return None if value is None else phone_e164(value)
+        except InvalidId as error:
+            raise Malformed(f"{name}: {error}") from error
 
     def phone(self, name: str) -> str:
         return self._given(name, self.optional_phone(name))
@@ -103,7 +112,30 @@ class Fields:
         return value
 
 
-async def values_of(request: web.Request) -> dict[str, object]:
+Json = dict[str, object] | list[dict[str, object]]
+Handler = Callable[[Fields], Json]
+
+
+def control_application(calls: list[tuple[str, str, Handler, str]]) -> web.Application:
+    """Serves calls: method, path, what answers it, and the names of the fields that it takes, separated by spaces."""
+    application = web.Application()
+    for method, path, handler, allowed in calls:
+        application.router.add_route(method, path, _served(handler, frozenset(allowed.split())))
+    return application
+
+
+def _served(handler: Handler, allowed: frozenset[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def serve(request: web.Request) -> web.Response:
+        try:
+            answer = handler(Fields(await _values_of(request), allowed))
+        except Refused as refusal:
+            return web.json_response({"error": str(refusal)}, status=_STATUS[type(refusal)])
+        return web.json_response(answer)
+
+    return serve
+
+
+async def _values_of(request: web.Request) -> dict[str, object]:
     """A GET's query, or a POST's JSON object (nothing: no fields)."""
     if request.method == "GET":
         return dict(request.query)
