@@ -1,4 +1,4 @@
-"""Runs the tests of the security rules (tests/rules/*.test.mjs, real JS SDK) with Node's own runner, one test here a file there."""
+"""Runs the tests of the security rules (tests/rules/*.test.js, real JS SDK) with Node's own runner, one test here a file there."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from local.project import ROOT
 
-FILES = sorted((ROOT / "tests/rules").glob("*.test.mjs"))
+FILES = sorted((ROOT / "tests/rules").glob("*.test.js"))
 TIME_LIMIT_S = 600
 
 

@@ -1,0 +1,210 @@
+"""Everything that the product runs on, on this machine: the Emulator Suite with our functions, Cloud Tasks, the scheduler,
+identities, the simulated network and the connector, wired by the settings of docs/architecture.md."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import firestore_jar, ports
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.processes import Child, Processes, StartFailed, answers, printed
+from local.project import PROJECT_ID, REGION, ROOT
+from local.suite_ports import FIREBASE_JSON, SuitePorts
+
+_FIREBASE = ROOT / "local/firebase_tools/node_modules/firebase-tools/lib/bin/firebase.js"
+_EMULATOR_OPTIONS = (
+    *("--only", "auth,firestore,functions", "--project", PROJECT_ID),
+    *("--config", "firebase.json", "--non-interactive"),
+)
+_SUITE_LIMIT_S = 120.0
+_LIMIT_S = 30.0
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """The addresses of a suite that runs, and its processes."""
+
+    ports: SuitePorts
+    processes: Processes
+    connector: Child
+
+    @property
+    def firestore(self) -> str:
+        return _address(self.ports.firestore)
+
+    @property
+    def auth(self) -> str:
+        return _address(self.ports.auth)
+
+    @property
+    def connector_url(self) -> str:
+        return _url(self.ports.connector)
+
+    def function_url(self, name: str) -> str:
+        return _function_url(self.ports, name)
+
+    def environment(self) -> dict[str, str]:
+        """What a server's client needs to work against this suite."""
+        return _server_environment(self.ports)
+
+
+def start(processes: Processes, suite_ports: SuitePorts, report: Report, *, time_scale: float = 1.0) -> Suite:
+    """Starts everything and returns when all of it serves. Raises StartFailed, or firestore_jar.NotFound."""
+    scale = {"TIME_SCALE": str(time_scale)}
+    socket = (
+        processes.folder.relative_to(ROOT) / "engine.sock"
+    )  # relative: a socket's path may have 100 characters at most
+
+    report("Emulator Suite: Auth, Firestore, Functions")
+    firebase = _spawn_emulators(processes, suite_ports, scale)
+    identity = _spawn_python(
+        processes,
+        "identity",
+        "local.identity_server",
+        "--functions-port",
+        suite_ports.identity_functions,
+        "--connector-port",
+        suite_ports.identity_connector,
+        "--certs-port",
+        suite_ports.identity_certs,
+    )
+    network = _spawn_python(
+        processes,
+        "network",
+        "local.network",
+        "--socket",
+        socket,
+        "--control-port",
+        suite_ports.network_control,
+        environment=scale,
+    )
+    tasks = _spawn_python(processes, "cloud-tasks", "local.cloud_tasks", "--port", suite_ports.cloud_tasks)
+    for helper in (identity, network, tasks):
+        processes.await_ready(helper, printed("ready "), time_limit_s=_LIMIT_S)
+    processes.await_ready(firebase, answers(suite_ports.firestore), time_limit_s=_SUITE_LIMIT_S)
+    connector = _spawn_python(
+        processes, "connector", "connector", environment=_connector_environment(suite_ports, socket) | scale
+    )
+    processes.await_ready(firebase, _emulators_ready, time_limit_s=_SUITE_LIMIT_S)
+
+    report("Connector")
+    processes.await_ready(connector, answers(suite_ports.connector), time_limit_s=_LIMIT_S)
+    sweep = _function_url(suite_ports, "sweep-0")
+    scheduler = _spawn_python(processes, "scheduler", "local.scheduler", "--url", sweep, "--every", 60 * time_scale)
+    processes.await_ready(scheduler, printed("ready "), time_limit_s=_LIMIT_S)
+    return Suite(ports=suite_ports, processes=processes, connector=connector)
+
+
+def _spawn_emulators(processes: Processes, suite_ports: SuitePorts, scale: dict[str, str]) -> Child:
+    folder = _emulators_folder(processes.folder / "emulators", suite_ports)
+    java = firestore_jar.java().parent
+    environment = {
+        **scale,
+        **_functions_environment(suite_ports),
+        "PATH": f"{java}{os.pathsep}{os.environ['PATH']}",
+        firestore_jar.JAR_VARIABLE: str(firestore_jar.jar()),
+        # The functions see what they will see when deployed: nothing of this machine's Python set-up or Google account.
+        "PYTHONPATH": "",
+        "VIRTUAL_ENV": "",
+        "GOOGLE_APPLICATION_CREDENTIALS": "",
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        # No update checks, no questions, no search for a metadata server; its scratch files go with the run.
+        "CI": "true",
+        "NO_UPDATE_NOTIFIER": "1",
+        "METADATA_SERVER_DETECTION": "none",
+        "TMPDIR": str(folder / "tmp"),
+    }
+    return processes.spawn(
+        "emulators",
+        ["node", str(_FIREBASE), "emulators:start", *_EMULATOR_OPTIONS],
+        environment=environment,
+        folder=folder,
+        grace_s=0,  # it keeps nothing, and would take seconds over ending
+    )
+
+
+def _emulators_folder(folder: Path, suite_ports: SuitePorts) -> Path:
+    """A Firebase project that is made of links to ours, with these ports. Left out are the .env files: they are a deployment's."""
+    functions = folder / "functions"
+    for made in (functions, folder / "tmp", folder / "config"):
+        made.mkdir(parents=True)
+    config = suite_ports.firebase_config(json.loads(FIREBASE_JSON.read_text()))
+    (folder / "firebase.json").write_text(json.dumps(config, indent=2))
+    for name in (config["firestore"]["rules"], config["firestore"]["indexes"]):
+        (folder / name).symlink_to(ROOT / name)
+    for entry in (ROOT / "functions").iterdir():
+        if not entry.name.startswith((".env", "__pycache__")):
+            (functions / entry.name).symlink_to(entry)
+    return folder
+
+
+def _emulators_ready(child: Child) -> bool:
+    """Raises StartFailed when a function does not load: the Suite itself would report it and go on without any."""
+    log = child.log_text()
+    if "Failed to load function definition" in log:
+        raise StartFailed(f"The functions do not load. The end of the Suite's log ({child.log}):\n{child.log_tail()}")
+    return "All emulators ready" in log
+
+
+def _spawn_python(
+    processes: Processes, name: str, module: str, *arguments: object, environment: dict[str, str] | None = None
+) -> Child:
+    return processes.spawn(
+        name,
+        [sys.executable, "-m", module, *(str(argument) for argument in arguments)],
+        environment={
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'functions'}",
+            "PYTHONUNBUFFERED": "1",
+            **(environment or {}),
+        },
+    )
+
+
+def _server_environment(suite_ports: SuitePorts) -> dict[str, str]:
+    return {
+        "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
+        "FIRESTORE_EMULATOR_HOST": _address(suite_ports.firestore),
+        "FIREBASE_AUTH_EMULATOR_HOST": _address(suite_ports.auth),
+        "IDENTITY_CERTS_URL": f"{_url(suite_ports.identity_certs)}/certs",
+        "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
+        "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
+        "FLUSH_URL": _function_url(suite_ports, "flush"),
+    }
+
+
+def _functions_environment(suite_ports: SuitePorts) -> dict[str, str]:
+    return {
+        **_server_environment(suite_ports),
+        "CONNECTOR_ENDPOINTS": _url(suite_ports.connector),
+        "SEND_URL": _function_url(suite_ports, "send"),
+        "CLOUD_TASKS_GRPC": _address(suite_ports.cloud_tasks),
+        "GCE_METADATA_HOST": _address(suite_ports.identity_functions),
+    }
+
+
+def _connector_environment(suite_ports: SuitePorts, socket: Path) -> dict[str, str]:
+    return {
+        **_server_environment(suite_ports),
+        "PUBLIC_ENDPOINT": _url(suite_ports.connector),
+        "ENGINE_SOCKET": str(socket),
+        "HOST": ports.HOST,
+        "PORT": str(suite_ports.connector),
+        "GCE_METADATA_HOST": _address(suite_ports.identity_connector),
+    }
+
+
+def _address(port: int) -> str:
+    return f"{ports.HOST}:{port}"
+
+
+def _url(port: int) -> str:
+    return f"http://{ports.HOST}:{port}"
+
+
+def _function_url(suite_ports: SuitePorts, name: str) -> str:
+    return f"{_url(suite_ports.functions)}/{PROJECT_ID}/{REGION}/{name}"
