@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from core.delivery import Delivery, is_forward, proves_sent
-from core.errors import ErrorCode, described
+from core.errors import CATALOGUE, ErrorCode, described
 from core.ids import (
     AccountId,
     ChatId,
@@ -234,7 +234,7 @@ def settle(
             return _failed(standing, ErrorCode.REJECTED, f"WhatsApp refused the message ({result.reason})", now)
         case Outcome.INVALID:
             code = result.code or ErrorCode.INVALID_REQUEST
-            return _failed(standing, code, result.reason, now, alert=code)
+            return _failed(standing, code, result.reason, now, alert=code if CATALOGUE[code].alert else None)
         case Outcome.EXHAUSTED:
             return _given_up(standing, now)
         case Outcome.NO_ANSWER:

@@ -1,0 +1,77 @@
+from datetime import UTC, datetime, timedelta
+
+from core import account
+from core.account import NEVER, CommandKind, Lease
+from core.ids import AccountId, WorkerId
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ME, OTHER = WorkerId("w1"), WorkerId("w2")
+
+
+def claimed(at: datetime = AT) -> Lease:
+    free = account.new_lease_document(at)
+    return account.parse_lease(free | account.claim_fields(account.parse_lease(free), ME, "http://c", at, 24))
+
+
+def test_a_new_lease_is_claimable_at_once() -> None:
+    lease = account.parse_lease(account.new_lease_document(AT))
+    assert lease.is_claimable(AT)
+    assert (lease.epoch, lease.lease_until, lease.owner) == (0, NEVER, None)
+
+
+def test_a_claim_starts_a_new_term() -> None:
+    lease = claimed()
+    assert lease.is_held_by(ME, 1)
+    assert lease.is_held(AT + timedelta(seconds=23))
+    assert not lease.is_claimable(AT + timedelta(seconds=23))
+    assert lease.is_claimable(AT + timedelta(seconds=24))
+
+
+def test_the_epoch_only_grows() -> None:
+    again = account.claim_fields(claimed(), OTHER, "http://d", AT, 24)
+    assert again["epoch"] == 2
+
+
+def test_a_term_is_over_for_its_worker_when_the_epoch_moved_even_under_its_own_name() -> None:
+    assert not claimed().is_held_by(ME, 2)
+    assert not claimed().is_held_by(OTHER, 1)
+
+
+def test_an_unwanted_lease_is_not_claimed() -> None:
+    lease = account.parse_lease(account.new_lease_document(AT) | {"wanted": False})
+    assert not lease.is_claimable(AT)
+
+
+def test_the_next_owner_receives_later_than_the_former_could_have() -> None:
+    assert claimed().received_at_floor() == AT + timedelta(seconds=24)
+    released = account.parse_lease(account.release_fields(AT + timedelta(seconds=3)))
+    assert released.received_at_floor() == AT + timedelta(seconds=3)
+
+
+def test_a_command_reads_back_as_it_was_written() -> None:
+    for kind, phone in (
+        (CommandKind.PAIR_QR, None),
+        (CommandKind.LOGOUT, None),
+        (CommandKind.PAIR_CODE, "+40712345678"),
+    ):
+        command = account.new_command(kind, phone)
+        assert account.parse_lease({"command": command.document()}).command == command
+
+
+def test_what_is_no_command_reads_as_none() -> None:
+    for value in (None, "pair", {}, {"id": "x", "kind": "dance"}, {"id": "x", "kind": "pair_code", "phoneE164": "12"}):
+        assert account.parse_lease({"command": value}).command is None
+
+
+def test_an_account_keeps_its_number() -> None:
+    assert account.is_same_number(None, "+40712345678")
+    assert account.is_same_number("+40712345678", "+40712345678")
+    assert not account.is_same_number("+40712345678", "+40799999999")
+
+
+def test_a_new_account_holds_every_field_of_the_schema() -> None:
+    assert set(account.new_account_document(AccountId("a"), "Shop")) == {
+        "accountId", "name", "phoneE164", "status", "lastSeenAt", "lastEventAt", "syncGapStartAt", "syncGapEndAt",
+        "degraded", "degradedReason", "lastError", "disconnectReason", "reconnectCount", "lastSyncedAt", "lastSyncedKey",
+        "desiredState", "assignedWorkerId",
+    }  # fmt: skip
