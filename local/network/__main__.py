@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from local.network.engine import SimulatedEngine
 from local.network.sending import Sender, Settings
 from local.network.world import World
 from local.serving import HOST, serve_until_terminated, start_http
+from local.time_scale import time_scale
 
 
 async def main() -> None:
@@ -26,7 +26,7 @@ async def main() -> None:
     parser.add_argument("--control-port", type=int, required=True)
     parser.add_argument("--seed", type=int, help="makes pairing codes and message ids repeat")
     options = parser.parse_args()
-    timing = Timing().scaled(float(os.environ.get("TIME_SCALE", "1")))
+    timing = Timing().scaled(time_scale())
     settings = Settings(ack_timeout_s=timing.engine_send_s)
     world = World(time.time, options.seed)
     sender = Sender(world, settings)
