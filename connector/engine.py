@@ -1,0 +1,117 @@
+"""The engine as the connector calls it: each call with its session's epoch and a deadline, gRPC's errors told apart."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from connector.contract import engine_pb2 as pb
+from connector.contract.engine_pb2_grpc import EngineAsyncStub, EngineStub
+from connector.term import Term
+
+_CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),  # an event that is too long would come again for ever
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+class EngineFailed(Exception):
+    """The call broke: what it asked for may have been done or not. `status` is gRPC's."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class EngineRefused(EngineFailed):
+    """Proven not done: the epoch is stale, or the session is in no state for it."""
+
+
+class SessionNotOpen(EngineRefused):
+    """Proven not done: the engine does not hold the session."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    channel: grpc.aio.Channel
+    stub: EngineAsyncStub
+    call_s: float
+
+    async def open(self, term: Term) -> pb.OpenResponse:
+        with _translated():
+            return await self.stub.Open(pb.OpenRequest(session=_session(term)), timeout=self.call_s)
+
+    async def close(self, term: Term) -> None:
+        with _translated():
+            await self.stub.Close(pb.CloseRequest(session=_session(term)), timeout=self.call_s)
+
+    async def events(self, term: Term) -> AsyncIterator[pb.Event]:
+        """Ends when the session is closed or taken over; raises EngineFailed when the stream breaks."""
+        call = self.stub.Events(pb.EventsRequest(session=_session(term)))
+        try:
+            with _translated():
+                async for event in call:
+                    yield event
+        finally:
+            call.cancel()
+
+    async def acknowledge(self, term: Term, sequence: int) -> None:
+        request = pb.AcknowledgeRequest(session=_session(term), sequence=sequence)
+        with _translated():
+            await self.stub.Acknowledge(request, timeout=self.call_s)
+
+    async def pair(self, term: Term, phone_e164: str | None) -> None:
+        request = pb.PairRequest(session=_session(term), phone_e164=phone_e164 or "")
+        with _translated():
+            await self.stub.Pair(request, timeout=self.call_s)
+
+    async def logout(self, term: Term) -> None:
+        with _translated():
+            await self.stub.Logout(pb.LogoutRequest(session=_session(term)), timeout=self.call_s)
+
+    async def send(
+        self, term: Term, *, chat: str, whatsapp_id: str, text: str, not_after_unix_ms: int, timeout_s: float
+    ) -> pb.SendResponse:
+        request = pb.SendRequest(
+            session=_session(term),
+            chat_jid=chat,
+            whatsapp_id=whatsapp_id,
+            text=text,
+            not_after_unix_ms=not_after_unix_ms,
+        )
+        with _translated():
+            return await self.stub.Send(request, timeout=timeout_s)
+
+    async def is_on_whatsapp(self, term: Term, phone_e164: str) -> pb.IsOnWhatsAppResponse:
+        request = pb.IsOnWhatsAppRequest(session=_session(term), phone_e164=phone_e164)
+        with _translated():
+            return await self.stub.IsOnWhatsApp(request, timeout=self.call_s)
+
+    def is_reachable(self) -> bool:
+        """What the channel knows; asking makes it connect."""
+        return self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
+
+def connect_engine(socket: Path, call_s: float) -> Engine:
+    channel = grpc.aio.insecure_channel(f"unix:{socket}", options=_CHANNEL_OPTIONS)
+    return Engine(channel=channel, stub=EngineStub(channel), call_s=call_s)
+
+
+def _session(term: Term) -> pb.Session:
+    return pb.Session(account_id=term.account, epoch=term.epoch)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        status = error.code().name
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            raise SessionNotOpen(status) from error
+        if error.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT):
+            raise EngineRefused(status) from error
+        raise EngineFailed(status) from error

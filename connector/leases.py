@@ -1,0 +1,152 @@
+"""The lease's documents: finding free accounts, claiming one, renewing, taking a command, giving it back."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from google.cloud.firestore import AsyncClient
+
+from connector.accounts import AccountDocument
+from connector.queries import free_leases
+from connector.store import PRECONDITION_FAILED, UpdateTime, commit
+from connector.term import Term, TermLost
+from core import schema
+from core.account import Lease, claim_fields, parse_lease, release_fields, renewal_fields
+from core.ids import AccountId, InvalidId, WorkerId, account_id
+
+_FENCE_MARGIN = 1 / 12
+"""The part of the TTL that a worker leaves unused (2 s of 24): another's clock may run ahead of its own by so much."""
+_MAX_FREE = 50
+
+
+class LeaseChanged(Exception):
+    """The lease was written since it was last read: a command, `wanted`, or another owner."""
+
+
+class AccountMissing(Exception):
+    """A lease stands without its account."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """A term that has begun, with the lease as it stood before, and the account's document."""
+
+    held: "HeldLease"
+    before: Lease
+    account: AccountDocument
+
+
+@dataclass(kw_only=True)
+class HeldLease:
+    """A lease of one's own. Every write of it goes with a precondition on its last update time."""
+
+    db: AsyncClient
+    term: Term
+    ttl_s: float
+    call_s: float
+    update_time: UpdateTime
+
+    async def read(self) -> Lease:
+        """Raises TermLost when the lease is another's."""
+        snapshot = await self._document().get(retry=None, timeout=self._time_left_s())
+        lease = parse_lease(snapshot.to_dict() or {})
+        if not lease.is_held_by(self.term.worker, self.term.epoch) or snapshot.update_time is None:
+            raise TermLost("another worker owns the account")
+        self.update_time = snapshot.update_time
+        return lease
+
+    async def renew(self, *, clears_command: bool = False) -> None:
+        """Extends the term by the TTL. Raises LeaseChanged, after which the lease must be read."""
+        began = time.monotonic()
+        fields = renewal_fields(datetime.now(UTC), self.ttl_s)
+        await self._write(fields | {"command": None} if clears_command else fields)
+        self.term.extend(_deadline(began, self.ttl_s))
+
+    async def release(self) -> None:
+        """Gives the account back and ends the term; raises LeaseChanged like renew."""
+        await self._write(release_fields(datetime.now(UTC)))
+        self.term.end()
+
+    async def _write(self, fields: dict[str, Any]) -> None:
+        batch = self.db.batch()
+        batch.update(self._document(), fields, option=self.db.write_option(last_update_time=self.update_time))
+        try:
+            self.update_time = (await commit(batch, self._time_left_s()))[0]
+        except PRECONDITION_FAILED as error:
+            raise LeaseChanged from error
+
+    def _document(self) -> Any:
+        return self.db.collection(schema.LEASES).document(self.term.account)
+
+    def _time_left_s(self) -> float:
+        self.term.check()
+        return min(self.call_s, self.term.seconds_left())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leases:
+    db: AsyncClient
+    worker: WorkerId
+    endpoint: str
+    ttl_s: float
+    call_s: float
+
+    async def find_free(self) -> list[AccountId]:
+        """Accounts that anybody may claim. An id that is none of ours is left alone."""
+        query = free_leases(self.db, datetime.now(UTC), _MAX_FREE)
+        found = []
+        for snapshot in await query.get(retry=None, timeout=self.call_s):
+            try:
+                found.append(account_id(snapshot.id))
+            except InvalidId:
+                continue
+        return found
+
+    async def claim(self, account: AccountId) -> Claimed | None:
+        """Begins a term, or returns None when the lease is not free or another was faster. Raises AccountMissing.
+
+        Lease and account are written together, so the account's update time moves with each change of owner;
+        lastSeenAt is written too, so that it moves even when the worker's name is the same.
+        """
+        lease_document = self.db.collection(schema.LEASES).document(account)
+        account_document = self.db.collection(schema.ACCOUNTS).document(account)
+        lease_read = await lease_document.get(retry=None, timeout=self.call_s)
+        before = parse_lease(lease_read.to_dict() or {})
+        if not before.is_claimable(datetime.now(UTC)):
+            return None
+        account_read = await account_document.get(retry=None, timeout=self.call_s)
+        if not account_read.exists:
+            raise AccountMissing
+        began, now = time.monotonic(), datetime.now(UTC)
+        fields = claim_fields(before, self.worker, self.endpoint, now, self.ttl_s)
+        batch = self.db.batch()
+        batch.update(lease_document, fields, option=self.db.write_option(last_update_time=lease_read.update_time))
+        batch.update(
+            account_document,
+            {"assignedWorkerId": self.worker, "lastSeenAt": now},
+            option=self.db.write_option(last_update_time=account_read.update_time),
+        )
+        try:
+            lease_time, account_time = await commit(batch, self.call_s)
+        except PRECONDITION_FAILED:
+            return None
+        term = Term(
+            account=account, worker=self.worker, epoch=before.epoch + 1, deadline_s=_deadline(began, self.ttl_s)
+        )
+        known = (account_read.to_dict() or {}).get("phoneE164")
+        return Claimed(
+            held=HeldLease(db=self.db, term=term, ttl_s=self.ttl_s, call_s=self.call_s, update_time=lease_time),
+            before=before,
+            account=AccountDocument(
+                db=self.db,
+                term=term,
+                call_s=self.call_s,
+                update_time=account_time,
+                phone_e164=known if isinstance(known, str) else None,
+            ),
+        )
+
+
+def _deadline(began_s: float, ttl_s: float) -> float:
+    return began_s + ttl_s * (1 - _FENCE_MARGIN)

@@ -1,0 +1,176 @@
+"""The connector's log: Cloud Logging JSON lines on stdout, one named function for each noteworthy event.
+
+Nothing secret gets in: no text, number, code, thread or message id; errors are named by their type and status, since what they
+say may quote a document's path, which holds a number.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from core.ids import AccountId, WaMessageKey, WorkerId
+from core.log_hash import log_hash
+
+_SEVERITIES = {"INFO", "WARNING", "ERROR"}
+
+
+def started(worker: WorkerId, endpoint: str) -> None:
+    _write("INFO", "started", "the connector has started", worker=worker, endpoint=endpoint)
+
+
+def stopping() -> None:
+    _write("INFO", "stopping", "asked to stop: sessions are handed over")
+
+
+def stopped() -> None:
+    _write("INFO", "stopped", "the connector has stopped")
+
+
+def settings_refused(complaints: str) -> None:
+    _write("ERROR", "settings_refused", f"the settings are not usable: {complaints}")
+
+
+def lease_claimed(account: AccountId, epoch: int) -> None:
+    _write("INFO", "lease_claimed", "the account is this worker's", account, epoch=epoch)
+
+
+def lease_released(account: AccountId) -> None:
+    _write("INFO", "lease_released", "the account was given back", account)
+
+
+def lease_lost(account: AccountId, reason: str) -> None:
+    _write("WARNING", "lease_lost", "the session was fenced: no more acks, sends or writes", account, reason=reason)
+
+
+def lease_not_renewed(account: AccountId, error: Exception, seconds_left: float) -> None:
+    _failure("WARNING", "lease_not_renewed", "tried again until the deadline", error, account, secondsLeft=seconds_left)
+
+
+def free_leases_unknown(error: Exception) -> None:
+    _failure("WARNING", "free_leases_unknown", "looking for free accounts failed; tried again", error)
+
+
+def lease_not_claimed(account: AccountId, error: Exception) -> None:
+    _failure("WARNING", "lease_not_claimed", "claiming failed; tried again", error, account)
+
+
+def account_missing(account: AccountId) -> None:
+    _write("ERROR", "account_missing", "a lease without an account document was left alone", account)
+
+
+def status_changed(account: AccountId, status: str, reason: str) -> None:
+    _write("INFO", "status_changed", "the account's status changed", account, status=status, reason=reason)
+
+
+def account_not_written(account: AccountId, error: Exception) -> None:
+    _failure("WARNING", "account_not_written", "tried again while the lease lives", error, account)
+
+
+def alert_not_raised(account: AccountId, error: Exception) -> None:
+    _failure("ERROR", "alert_not_raised", "an alert could not be written", error, account)
+
+
+def command_begun(account: AccountId, kind: str) -> None:
+    _write("INFO", "command_begun", "a command is carried out", account, command=kind)
+
+
+def engine_failed(account: AccountId, call: str, error: Exception) -> None:
+    _failure(
+        "WARNING", "engine_failed", "the engine did not do as it was asked; tried again", error, account, call=call
+    )
+
+
+def row_reduced(account: AccountId, error: Exception) -> None:
+    message = "Firestore refused a row for good: it is written without what it could not hold"
+    _failure("ERROR", "row_reduced", message, error, account)
+
+
+def wal_commit_failed(rows: int, error: Exception) -> None:
+    _failure(
+        "WARNING", "wal_commit_failed", "the ingest log could not be written; nothing is acknowledged", error, rows=rows
+    )
+
+
+def send_ended(account: AccountId, key: WaMessageKey, outcome: str, reason: str) -> None:
+    _write("INFO", "send_ended", "a send has ended", account, key=_hash(key), outcome=outcome, reason=reason)
+
+
+def flushed(account: AccountId, threads: int) -> None:
+    _write("INFO", "flushed", "waiting threads were taken up", account, threads=threads)
+
+
+def flush_failed(account: AccountId, error: Exception) -> None:
+    _failure("WARNING", "flush_failed", "the functions did not accept the flush; tried again", error, account)
+
+
+def crashed(what: str, error: BaseException, account: AccountId | None = None) -> None:
+    """At a process edge: the frames say where, the type says what; the error's own words stay out."""
+    _write("ERROR", "crashed", f"{what} failed unexpectedly", account, error=_named(error), frames=_frames(error))
+
+
+def redirect_foreign_logs() -> None:
+    """Libraries log through `logging` and the event loop: their words may quote ids, so only where and what kind gets through."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_ForeignFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    asyncio.get_running_loop().set_exception_handler(_loop_failure)
+
+
+class _ForeignFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        severity = record.levelname if record.levelname in _SEVERITIES else "ERROR"
+        error = record.exc_info[1] if record.exc_info else None
+        fields: dict[str, Any] = {"logger": record.name, "at": f"{record.filename}:{record.lineno}"}
+        if error is not None:
+            fields |= {"error": _named(error), "frames": _frames(error)}
+        return _line(severity, "library", "a library had something to say", None, fields)
+
+
+def _loop_failure(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        crashed("a background task", error)
+    else:
+        _write("ERROR", "crashed", "the event loop reported a failure")
+
+
+def _failure(
+    severity: str, event: str, message: str, error: Exception, account: AccountId | None = None, **fields: Any
+) -> None:
+    _write(severity, event, message, account, error=_named(error), **fields)
+
+
+def _hash(value: str) -> str:
+    return log_hash(os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
+
+
+def _named(error: BaseException) -> str:
+    code = getattr(error, "grpc_status_code", None) or getattr(error, "status", None)
+    name = type(error).__name__
+    return f"{name} {getattr(code, 'name', code)}" if code is not None else name
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            frames += [_named(inner), *_frames(inner)]
+    return frames
+
+
+def _write(severity: str, event: str, message: str, account: AccountId | None = None, **fields: Any) -> None:
+    sys.stdout.write(_line(severity, event, message, account, fields) + "\n")
+    sys.stdout.flush()
+
+
+def _line(severity: str, event: str, message: str, account: AccountId | None, fields: dict[str, Any]) -> str:
+    entry = {"severity": severity, "time": datetime.now(UTC).isoformat(), "event": event, "message": message}
+    if account is not None:
+        entry["accountId"] = account
+    return json.dumps(entry | fields, default=str)

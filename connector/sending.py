@@ -1,0 +1,116 @@
+"""The owner's side of a send: whether it may go out now, joined when it is under way already, and what its end proves."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from connector import log, metrics
+from connector.contract import engine_pb2 as pb
+from connector.engine import Engine, EngineFailed, EngineRefused
+from connector.session import Session
+from core.ids import AccountId, ChatId, WaMessageKey
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    NOT_CONNECTED = "not_connected"
+    NOT_OWNER = "not_owner"
+    EXPIRED = "expired"
+
+
+_OUTCOMES = {
+    pb.SendResponse.SENT: Outcome.SENT,
+    pb.SendResponse.NOT_SENT: Outcome.NOT_SENT,
+    pb.SendResponse.REJECTED: Outcome.REJECTED,
+    pb.SendResponse.EXPIRED: Outcome.EXPIRED,
+    pb.SendResponse.NOT_CONNECTED: Outcome.NOT_CONNECTED,
+}
+"""An outcome that is not among them proves nothing: unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendRequest:
+    account: AccountId
+    chat: ChatId
+    key: WaMessageKey
+    text: str
+    not_after: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendAnswer:
+    outcome: Outcome
+    reason: str = ""
+
+
+NOT_OWNER = SendAnswer(outcome=Outcome.NOT_OWNER)
+
+
+class OtherSendUnderWay(Exception):
+    """The same waMessageKey is being sent with another text or to another chat."""
+
+
+@dataclass(kw_only=True)
+class Sends:
+    """The sends of one owned account. Their order within a chat is the engine's: that of the calls."""
+
+    session: Session
+    engine: Engine
+    engine_send_s: float
+    _closed: bool = field(default=False, init=False)
+    _under_way: dict[WaMessageKey, tuple[SendRequest, asyncio.Task[SendAnswer]]] = field(
+        default_factory=dict, init=False
+    )
+
+    async def send(self, request: SendRequest) -> SendAnswer:
+        """Raises OtherSendUnderWay. A caller that goes away does not end the send."""
+        if self._closed or not self.session.term.is_live():
+            return NOT_OWNER
+        first, task = self._under_way.get(request.key, (None, None))
+        if first is None or task is None:
+            if not self.session.is_connected:
+                return SendAnswer(outcome=Outcome.NOT_CONNECTED)
+            if request.not_after <= datetime.now(UTC):
+                return SendAnswer(outcome=Outcome.EXPIRED)
+            task = asyncio.create_task(self._carry_out(request))
+            self._under_way[request.key] = (request, task)
+            task.add_done_callback(lambda _: self._under_way.pop(request.key))
+        elif (first.chat, first.text) != (request.chat, request.text):
+            raise OtherSendUnderWay
+        return await asyncio.shield(task)
+
+    async def drain(self, limit_s: float) -> None:
+        """Takes no more, and waits for those under way, at most `limit_s`."""
+        self._closed = True
+        if self._under_way:
+            await asyncio.wait([task for _, task in self._under_way.values()], timeout=limit_s)
+
+    async def _carry_out(self, request: SendRequest) -> SendAnswer:
+        answer = await self._ask_engine(request)
+        metrics.SENDS.labels(answer.outcome).inc()
+        log.send_ended(request.account, request.key, answer.outcome, answer.reason)
+        return answer
+
+    async def _ask_engine(self, request: SendRequest) -> SendAnswer:
+        term = self.session.term
+        # Nothing may go on the wire when the term may be another's, so the engine is told its end, too.
+        term_end = datetime.now(UTC) + timedelta(seconds=term.seconds_left())
+        not_after = min(request.not_after, term_end)
+        try:
+            response = await self.engine.send(
+                term,
+                chat=request.chat,
+                whatsapp_id=request.key,
+                text=request.text,
+                not_after_unix_ms=int(not_after.timestamp() * 1000),
+                timeout_s=self.engine_send_s,
+            )
+        except EngineRefused:
+            return SendAnswer(outcome=Outcome.NOT_CONNECTED, reason="engine_refused")
+        except EngineFailed as error:
+            return SendAnswer(outcome=Outcome.UNKNOWN, reason=f"engine_{error.status.lower()}")
+        return SendAnswer(outcome=_OUTCOMES.get(response.outcome, Outcome.UNKNOWN), reason=response.reason)

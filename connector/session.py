@@ -1,0 +1,385 @@
+"""One account's session for as long as this worker owns it: opens it, follows its events, and tells the account's document."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from google.cloud.firestore import AsyncClient, Increment
+
+from connector import log, metrics
+from connector.accounts import NO_CODES, AccountDocument
+from connector.alerts import raise_alert
+from connector.arrival import ArrivalOrder
+from connector.backoff import Backoff
+from connector.contract import engine_pb2 as pb
+from connector.engine import Engine, EngineFailed, EngineRefused
+from connector.intake import Intake, Progress
+from connector.pairing import expires_at, private_state
+from connector.store import UNAVAILABLE
+from connector.term import Term
+from connector.wal import Wal
+from core.account import Command, CommandKind, Status, is_same_number
+from core.alert import Alert
+from core.errors import ErrorCode, described
+from core.ids import AccountId
+
+_REOPEN_FIRST_S = 0.2
+_REOPEN_MAX_S = 10.0
+_EXPIRY_GRACE_S = 1.0
+"""The engine shows the next code just when one expires: that one is then the one to erase."""
+
+_ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
+    pb.SessionChanged.REPLACED: (ErrorCode.REPLACED, "the session was opened somewhere else"),
+    pb.SessionChanged.BANNED: (ErrorCode.BANNED, "WhatsApp has banned the number for a time"),
+    pb.SessionChanged.OUTDATED: (ErrorCode.OUTDATED, "WhatsApp refuses the engine's version"),
+}
+
+
+@dataclass(kw_only=True)
+class Session:
+    db: AsyncClient
+    engine: Engine
+    wal: Wal
+    account: AccountDocument
+    order: ArrivalOrder
+    heartbeat_s: float
+    call_s: float
+    on_connected: Callable[[AccountId], None]
+    """Called when the account's document says connected."""
+    is_connected: bool = field(default=False, init=False)
+    _status: Status | None = field(default=None, init=False)
+    _progress: Progress = field(default_factory=Progress, init=False)
+    _last_sequence: int = field(default=0, init=False)
+    _refused_after: int | None = field(default=None, init=False)
+    """While another number is linked: its events are those that came after this sequence."""
+    _code: pb.PairingCode | None = field(default=None, init=False)
+    _code_shown: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _has_ended: bool = field(default=False, init=False)
+    """Replaced, banned or outdated: not opened again until somebody asks."""
+    _asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _draining: bool = field(default=False, init=False)
+    _reader: asyncio.Task[None] | None = field(default=None, init=False)
+    _intake: Intake | None = field(default=None, init=False)
+
+    @property
+    def term(self) -> Term:
+        return self.account.term
+
+    async def run(self) -> None:
+        """Keeps the session open until it is drained. Raises TermLost, in an exception group."""
+        async with asyncio.TaskGroup() as tasks:
+            eraser = tasks.create_task(self._erase_expired_codes())
+            beats = tasks.create_task(self._beat())
+            await self._stay_open()
+            eraser.cancel()
+            beats.cancel()
+
+    async def drain(self, limit_s: float) -> None:
+        """Takes no more events, and waits until those that were taken are acknowledged, at most `limit_s`."""
+        self._draining = True
+        self._asked.set()
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._intake is not None:
+            try:
+                async with asyncio.timeout(limit_s):
+                    await self._intake.drained()
+            except TimeoutError:
+                return  # what is not acknowledged comes again, to the next owner
+
+    async def leave(self, status: Status | None, reason: str) -> None:
+        """Says that no worker holds the session any more. `status` None: what stands goes on, but for what needs a session."""
+        if status is None and self._status in (Status.CONNECTED, Status.CONNECTING):
+            status = Status.RECONNECTING
+        elif status is None and self._status is Status.QR_READY:
+            status = Status.NEEDS_QR
+        fields: dict[str, Any] = {"assignedWorkerId": None}
+        if status is not None:
+            fields["disconnectReason"] = reason
+        self.fence()
+        await self._write(status, fields, private=NO_CODES)
+
+    def fence(self) -> None:
+        self._set_connected(False)
+
+    async def try_again(self) -> None:
+        """Somebody looked after the account: a session that had ended for good is opened again."""
+        if not self._has_ended:
+            return
+        self._has_ended = False
+        self._asked.set()
+        try:
+            await self.engine.open(self.term)
+        except EngineFailed as error:
+            await self._engine_failed("opening", error)
+
+    async def carry_out(self, command: Command) -> None:
+        log.command_begun(self.term.account, command.kind)
+        match command.kind:
+            case CommandKind.PAIR_QR | CommandKind.PAIR_CODE:
+                await self._pair(command.phone_e164)
+            case CommandKind.LOGOUT:
+                await self._log_out()
+
+    # The stream
+
+    async def _stay_open(self) -> None:
+        backoff = Backoff(first_s=_REOPEN_FIRST_S, max_s=_REOPEN_MAX_S)
+        while not self._draining:
+            failure: EngineFailed | None = None
+            try:
+                await self._open()
+                backoff.reset()
+                await self._follow_stream()
+            except* EngineFailed as group:
+                failure = _first(group)
+            if self._draining:
+                return
+            if self._has_ended:
+                self._asked.clear()
+                await self._asked.wait()
+            else:
+                await self._lost_the_engine(failure)
+                await asyncio.sleep(backoff.next_delay_s())
+
+    async def _open(self) -> None:
+        self.term.check()
+        opened = await self.engine.open(self.term)
+        if not opened.paired:
+            await self._write(Status.NEEDS_QR, {}, private=NO_CODES)
+        elif opened.phone_e164 and not is_same_number(self.account.phone_e164, opened.phone_e164):
+            await self._refuse_number(opened.phone_e164)
+        else:
+            await self._write(Status.CONNECTING, {}, private=NO_CODES)
+
+    async def _follow_stream(self) -> None:
+        """Until the stream ends or breaks, or the session is drained."""
+        intake = Intake(term=self.term, engine=self.engine, wal=self.wal, order=self.order, progress=self._progress)
+        self._intake = intake
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                acknowledger = tasks.create_task(intake.acknowledge())
+                self._reader = tasks.create_task(self._read(intake))
+                await asyncio.wait({self._reader})
+                if self._draining:
+                    await intake.drained()
+                acknowledger.cancel()
+        finally:
+            intake.withdraw()
+
+    async def _read(self, intake: Intake) -> None:
+        async for event in self.engine.events(self.term):
+            kind = event.WhichOneof("kind")
+            metrics.EVENTS.labels(kind or "unknown").inc()
+            match kind:
+                case "session":
+                    await self._session_changed(event.session)
+                case "pairing_code":
+                    await self._show_code(event.pairing_code)
+                case "pairing_ended":
+                    await self._pairing_ended(event.pairing_ended)
+                case _ if self._is_of_refused_number(event):
+                    await intake.pass_over(event)
+                case _:
+                    self._last_sequence = max(self._last_sequence, event.sequence)
+                    await intake.take(event)
+
+    async def _lost_the_engine(self, failure: EngineFailed | None) -> None:
+        """The stream ended or broke, or the session could not be opened."""
+        self._set_connected(False)
+        if isinstance(failure, EngineRefused):
+            await self._confirm_term()
+        if failure is None:
+            return
+        log.engine_failed(self.term.account, "session", failure)
+        error = described(ErrorCode.ENGINE_FAILED, f"the engine's answer was {failure.status}; it is tried again")
+        fields = {"lastError": error, "disconnectReason": str(ErrorCode.ENGINE_FAILED), "reconnectCount": Increment(1)}
+        if self._status is not Status.RECONNECTING:
+            await self._write(Status.RECONNECTING, fields, private=NO_CODES)
+
+    async def _confirm_term(self) -> None:
+        """The engine may have refused because another worker owns the account: then it is over."""
+        try:
+            await self.account.confirm_term()
+        except UNAVAILABLE as error:
+            log.account_not_written(self.term.account, error)
+
+    # What happens to the session
+
+    async def _session_changed(self, changed: pb.SessionChanged) -> None:
+        if self._refused_after is not None:
+            return  # still about the number that was refused
+        match changed.state:
+            case pb.SessionChanged.CONNECTING:
+                if self._status is not Status.CONNECTING:
+                    await self._write(Status.CONNECTING, {})
+            case pb.SessionChanged.CONNECTED:
+                await self._connected(changed.phone_e164)
+            case pb.SessionChanged.RECONNECTING:
+                self._set_connected(False)
+                fields = {"disconnectReason": changed.reason or None, "reconnectCount": Increment(1)}
+                await self._write(Status.RECONNECTING, fields)
+            case pb.SessionChanged.LOGGED_OUT:
+                detail = "the device was removed on the phone; pair the account again"
+                await self._ended(Status.NEEDS_QR, ErrorCode.LOGGED_OUT, detail, changed.reason)
+            case state if state in _ENDINGS:
+                await self._confirm_term()  # replaced by a new owner's session: nothing to tell
+                self._has_ended = True
+                code, detail = _ENDINGS[state]
+                await self._ended(Status.ERROR, code, detail, changed.reason)
+
+    async def _connected(self, phone: str) -> None:
+        if phone and not is_same_number(self.account.phone_e164, phone):
+            await self._refuse_number(phone)
+            return
+        self._has_ended = False
+        self._set_connected(True)
+        fields: dict[str, Any] = {"lastError": None, "disconnectReason": None, "lastSeenAt": datetime.now(UTC)}
+        if phone:
+            fields["phoneE164"] = phone
+        self._code = None
+        await self._write(Status.CONNECTED, fields, private=NO_CODES)
+        self.on_connected(self.term.account)
+
+    async def _ended(self, status: Status, code: ErrorCode, detail: str, reason: str) -> None:
+        self._set_connected(False)
+        fields = {"lastError": described(code, detail), "disconnectReason": reason or str(code)}
+        await self._write(status, fields, private=NO_CODES)
+        await self._alert(code, detail, cause=self.term.account)
+
+    async def _refuse_number(self, phone: str) -> None:
+        """Another phone was linked: the link is removed, and none of its events is taken."""
+        self._refused_after = self._last_sequence
+        self._set_connected(False)
+        self._code = None
+        detail = "the account was paired with another number than its own; the link was removed"
+        fields = {"lastError": described(ErrorCode.OTHER_NUMBER, detail)}
+        await self._write(Status.ERROR, fields, private=NO_CODES)
+        await self._alert(ErrorCode.OTHER_NUMBER, detail, cause=f"{self.term.account}|{phone}")
+        self.term.check()
+        await self.engine.logout(self.term)
+
+    def _is_of_refused_number(self, event: pb.Event) -> bool:
+        return self._refused_after is not None and event.sequence > self._refused_after
+
+    # Pairing
+
+    async def _pair(self, phone: str | None) -> None:
+        self.term.check()
+        try:
+            opened = await self.engine.open(self.term)
+            if not opened.paired:
+                await self.engine.pair(self.term, phone)
+                return
+        except EngineFailed as error:
+            await self._engine_failed("pairing", error)
+            return
+        detail = "the account is linked already; log it out first"
+        await self._write(None, {"lastError": described(ErrorCode.PAIRING_FAILED, detail)})
+
+    async def _show_code(self, code: pb.PairingCode) -> None:
+        self._refused_after = None
+        self._code = code
+        self._code_shown.set()
+        await self._write(Status.QR_READY, {"lastError": None}, private=private_state(code, datetime.now(UTC)))
+
+    async def _pairing_ended(self, ended: pb.PairingEnded) -> None:
+        self._code = None
+        match ended.result:
+            case pb.PairingEnded.PAIRED if ended.phone_e164 and not is_same_number(
+                self.account.phone_e164, ended.phone_e164
+            ):
+                await self._refuse_number(ended.phone_e164)
+            case pb.PairingEnded.PAIRED:
+                await self._write(Status.CONNECTING, {"lastError": None}, private=NO_CODES)
+            case pb.PairingEnded.EXPIRED:
+                await self._pairing_expired()
+            case _:
+                error = described(ErrorCode.PAIRING_FAILED, f"WhatsApp refused: {ended.reason or 'no reason given'}")
+                await self._write(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
+
+    async def _pairing_expired(self) -> None:
+        error = described(ErrorCode.PAIRING_EXPIRED, "nobody used the code in time")
+        await self._write(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
+
+    async def _erase_expired_codes(self) -> None:
+        """The engine says when pairing ends; this holds even when it does not."""
+        while True:
+            await self._code_shown.wait()
+            code = self._code
+            if code is not None:
+                left_s = (expires_at(code) - datetime.now(UTC)).total_seconds()
+                await asyncio.sleep(max(0.0, left_s) + _EXPIRY_GRACE_S)
+            if self._code is code:
+                self._code_shown.clear()
+                self._code = None
+                if code is not None:
+                    await self._pairing_expired()
+
+    async def _log_out(self) -> None:
+        self.term.check()
+        try:
+            await self.engine.logout(self.term)
+        except EngineFailed as error:
+            await self._engine_failed("logging out", error)
+            return
+        self._set_connected(False)
+        self._code = None
+        detail = described(ErrorCode.LOGGED_OUT, "a super-admin removed the device")
+        fields = {"lastError": detail, "disconnectReason": str(ErrorCode.LOGGED_OUT)}
+        await self._write(Status.NEEDS_QR, fields, private=NO_CODES)
+
+    # Telling
+
+    async def _beat(self) -> None:
+        told = Progress()
+        while True:
+            await asyncio.sleep(self.heartbeat_s)
+            fields: dict[str, Any] = {"lastSeenAt": datetime.now(UTC)}
+            done = self._progress
+            if done.last_synced_key != told.last_synced_key or done.last_synced_at != told.last_synced_at:
+                told = Progress(
+                    last_event_at=done.last_event_at,
+                    last_synced_at=done.last_synced_at,
+                    last_synced_key=done.last_synced_key,
+                )
+                fields |= {
+                    "lastEventAt": told.last_event_at,
+                    "lastSyncedAt": told.last_synced_at,
+                    "lastSyncedKey": told.last_synced_key,
+                }
+            await self.account.write(fields)
+
+    async def _write(
+        self, status: Status | None, fields: dict[str, Any], private: Mapping[str, Any] | None = None
+    ) -> None:
+        if status is None:
+            await self.account.write(fields, private=private)
+            return
+        self._status = status
+        await self.account.write({"status": str(status)} | fields, private=private)
+        log.status_changed(
+            self.term.account, status, str(fields.get("lastError") or fields.get("disconnectReason") or "")
+        )
+
+    async def _alert(self, code: ErrorCode, detail: str, cause: str) -> None:
+        alert = Alert(code=code, cause=cause, message=described(code, detail), account_id=self.term.account)
+        await raise_alert(self.db, self.term, alert, self.call_s)
+
+    async def _engine_failed(self, call: str, error: EngineFailed) -> None:
+        """A call that a person waits for has failed: the account's document says so."""
+        log.engine_failed(self.term.account, call, error)
+        detail = described(ErrorCode.ENGINE_FAILED, f"{call} ended with {error.status}; try again")
+        await self._write(None, {"lastError": detail})
+
+    def _set_connected(self, connected: bool) -> None:
+        if connected != self.is_connected:
+            self.is_connected = connected
+            metrics.CONNECTED.inc(1 if connected else -1)
+
+
+def _first(group: BaseExceptionGroup[EngineFailed]) -> EngineFailed:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,0 +1,112 @@
+"""The connector's settings: read from the environment once, checked, and refused with a message that names what is wrong."""
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from core.ids import WorkerId
+from core.timing import Timing
+from identity.tokens import GOOGLE_CERTS_URL
+
+
+class InvalidSettings(ValueError):
+    """One line for each setting that is missing or malformed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    project: str
+    public_endpoint: str
+    """This connector's own address as the lease names it, and the audience of tokens for it: scheme, host and port, no path."""
+    functions_service_account: str
+    identity_certs_url: str
+    flush_url: str
+    engine_socket: Path
+    host: str
+    port: int
+    worker_id: WorkerId
+    timing: Timing
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """Raises InvalidSettings with every complaint at once."""
+    reader = _Reader(env)
+    settings = Settings(
+        project=reader.text("GOOGLE_CLOUD_PROJECT"),
+        public_endpoint=reader.origin("PUBLIC_ENDPOINT"),
+        functions_service_account=reader.text("FUNCTIONS_SERVICE_ACCOUNT"),
+        identity_certs_url=reader.url("IDENTITY_CERTS_URL", GOOGLE_CERTS_URL),
+        flush_url=reader.url("FLUSH_URL"),
+        engine_socket=Path(reader.text("ENGINE_SOCKET")),
+        host=reader.text("HOST", "0.0.0.0"),  # noqa: S104 - Cloud Run routes to the container's own address
+        port=reader.port("PORT"),
+        worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
+        timing=reader.timing("TIME_SCALE"),
+    )
+    if reader.complaints:
+        raise InvalidSettings("\n".join(reader.complaints))
+    return settings
+
+
+def settings_from_environment() -> Settings:
+    return read_settings(os.environ)
+
+
+class _Reader:
+    """Collects complaints instead of stopping at the first: one start shows all that must be set."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.complaints: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._env.get(name, "").strip() or default
+        if value is None:
+            self.complaints.append(f"{name} is not set; docs/architecture.md says what it means")
+            return ""
+        return value
+
+    def url(self, name: str, default: str | None = None) -> str:
+        value = self.text(name, default)
+        if value and not _is_http_url(value):
+            self.complaints.append(f"{name} must be an http or https address, not {value!r}")
+        return value
+
+    def origin(self, name: str) -> str:
+        value = self.url(name)
+        if (
+            value
+            and _is_http_url(value)
+            and (urlsplit(value).path or urlsplit(value).query or urlsplit(value).fragment)
+        ):
+            self.complaints.append(
+                f"{name} must be scheme, host and port alone, without a path or a final '/', not {value!r}"
+            )
+        return value
+
+    def port(self, name: str) -> int:
+        value = self.text(name)
+        if value and not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
+            self.complaints.append(f"{name} must be a port number from 1 to 65535, not {value!r}")
+            return 0
+        return int(value or 0)
+
+    def timing(self, name: str) -> Timing:
+        value = self.text(name, "1")
+        try:
+            return Timing().scaled(float(value))
+        except ValueError:
+            self.complaints.append(f"{name} must be a number above 0, not {value!r}")
+            return Timing()
+
+
+def _is_http_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and parts.hostname is not None and (parts.port or 1) > 0
+    except ValueError:
+        return False

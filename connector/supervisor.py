@@ -1,0 +1,126 @@
+"""The accounts of this worker: claims free ones, runs each by itself, and hands all over when it stops."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.cloud.firestore import AsyncClient
+
+from connector import log
+from connector.arrival import ArrivalOrder
+from connector.backoff import jittered
+from connector.engine import Engine
+from connector.flush import Flusher
+from connector.leases import AccountMissing, Claimed, Leases
+from connector.ownership import Ownership
+from connector.sending import Sends
+from connector.session import Session
+from connector.store import UNAVAILABLE
+from connector.wal import Wal
+from core.ids import AccountId
+from core.timing import Timing
+
+
+@dataclass(kw_only=True)
+class Supervisor:
+    db: AsyncClient
+    leases: Leases
+    engine: Engine
+    wal: Wal
+    flusher: Flusher
+    timing: Timing
+    _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
+    _tasks: dict[AccountId, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _background: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _missing: set[AccountId] = field(default_factory=set, init=False)
+    """Leases without an account that have been logged: once is enough."""
+    _stopping: bool = field(default=False, init=False)
+
+    def owned(self, account: AccountId) -> Ownership | None:
+        return self._owned.get(account)
+
+    def poke(self, account: AccountId) -> None:
+        """Looks at the account's lease at once, whether it is owned or not."""
+        owned = self._owned.get(account)
+        if owned is not None:
+            owned.poke()
+        else:
+            self._start(self._claim(account))
+
+    async def run(self) -> None:
+        """Looks for free accounts until it is cancelled."""
+        while True:
+            try:
+                for account in await self.leases.find_free():
+                    await self._claim(account)
+            except UNAVAILABLE as error:
+                log.free_leases_unknown(error)
+            await asyncio.sleep(jittered(self.timing.lease_claim_s))
+
+    async def stop(self) -> None:
+        """Claims nothing more, hands over every account, and returns when that is done."""
+        self._stopping = True
+        for owned in self._owned.values():
+            owned.stop()
+        tasks = [*self._tasks.values(), *self._background]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _claim(self, account: AccountId) -> None:
+        if self._stopping or account in self._tasks:
+            return
+        try:
+            claimed = await self.leases.claim(account)
+        except AccountMissing:
+            if account not in self._missing:
+                self._missing.add(account)
+                log.account_missing(account)
+            return
+        except UNAVAILABLE as error:
+            log.lease_not_claimed(account, error)
+            return
+        if claimed is not None:
+            self._take(account, claimed)
+
+    def _take(self, account: AccountId, claimed: Claimed) -> None:
+        log.lease_claimed(account, claimed.held.term.epoch)
+        ownership = self._ownership(claimed)
+        if claimed.before.command is not None:
+            ownership.poke()
+        if self._stopping:
+            ownership.stop()
+        self._owned[account] = ownership
+        self._tasks[account] = asyncio.create_task(self._own(account, ownership))
+
+    def _ownership(self, claimed: Claimed) -> Ownership:
+        session = Session(
+            db=self.db,
+            engine=self.engine,
+            wal=self.wal,
+            account=claimed.account,
+            order=ArrivalOrder(last_received_at=claimed.before.received_at_floor()),
+            heartbeat_s=self.timing.heartbeat_s,
+            call_s=claimed.held.call_s,
+            on_connected=self.flusher.request,
+        )
+        return Ownership(
+            held=claimed.held,
+            session=session,
+            sends=Sends(session=session, engine=self.engine, engine_send_s=self.timing.engine_send_s),
+            engine=self.engine,
+            timing=self.timing,
+        )
+
+    async def _own(self, account: AccountId, ownership: Ownership) -> None:
+        try:
+            await ownership.run()
+        except Exception as error:  # noqa: BLE001 - one account's failure must not end the others' sessions
+            log.crashed("an account's session", error, account)
+        finally:
+            del self._owned[account], self._tasks[account]
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,0 +1,46 @@
+"""One worker's term as owner of one account: until when it may act, by its own clock."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from core.ids import AccountId, WorkerId
+
+
+class TermLost(Exception):
+    """The account is no longer this worker's, or it cannot be known that it still is."""
+
+
+@dataclass(kw_only=True)
+class Term:
+    """`deadline_s` is on the monotonic clock and counts from before the claim or renewal was sent, so it never lies after leaseUntil."""
+
+    account: AccountId
+    worker: WorkerId
+    epoch: int
+    deadline_s: float
+    _ended: bool = field(default=False, init=False)
+
+    def seconds_left(self) -> float:
+        return 0.0 if self._ended else max(0.0, self.deadline_s - time.monotonic())
+
+    def is_live(self) -> bool:
+        return self.seconds_left() > 0
+
+    def check(self) -> None:
+        """Raises TermLost. Called right before every write, acknowledgement and send."""
+        if not self.is_live():
+            raise TermLost("the lease's deadline has passed")
+
+    def extend(self, deadline_s: float) -> None:
+        self.check()
+        self.deadline_s = deadline_s
+
+    def end(self) -> None:
+        """From here on the worker does nothing more for the account, whatever the lease says."""
+        self._ended = True
+
+    async def wait_for_end(self) -> None:
+        """Returns when the deadline has passed without a renewal."""
+        while (left := self.seconds_left()) > 0:  # noqa: ASYNC110 - a renewal moves the deadline
+            await asyncio.sleep(left)

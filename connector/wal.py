@@ -1,0 +1,158 @@
+"""The ingest log's writer: gathers rows of all accounts for a moment, creates them in one commit, and says when they stand."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from google.api_core.exceptions import AlreadyExists
+from google.cloud.firestore import AsyncClient
+
+from connector import log, metrics
+from connector.backoff import Backoff
+from connector.events import WalRow
+from connector.reduction import fitting, payload_bytes, reductions
+from connector.store import REFUSED_FOR_GOOD, UNAVAILABLE, commit
+from connector.term import Term, TermLost
+from core import schema
+from core.ids import AccountId
+
+_GATHER_S = 0.004
+_MAX_ROWS = 400
+_MAX_BYTES = 4 * 1024 * 1024
+"""A commit may hold 10 MiB; the payloads are not all of it."""
+_RETRY_FIRST_S = 0.1
+_RETRY_MAX_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """The rows of one event, which are durable together or not yet."""
+
+    term: Term
+    rows: Sequence[WalRow]
+    written: asyncio.Future[None]
+
+    def is_wanted(self) -> bool:
+        """False once the term is over or nobody waits any more: the engine will hand the event over again, to whoever owns it."""
+        if not self.written.done() and not self.term.is_live():
+            self.written.set_exception(TermLost("the lease's deadline has passed"))
+        return not self.written.done()
+
+    def mark_written(self) -> None:
+        if not self.written.done():
+            self.written.set_result(None)
+
+
+class Wal:
+    """One writer a process. Rows of one account are committed in the order in which they were submitted."""
+
+    def __init__(self, db: AsyncClient, call_s: float) -> None:
+        self._db = db
+        self._call_s = call_s
+        self._waiting: list[_Entry] = []
+        self._arrived = asyncio.Event()
+        self._singly: dict[AccountId, asyncio.Task[None]] = {}
+        """Accounts whose rows are written one by one just now: their next ones wait, nobody else's."""
+
+    def submit(self, term: Term, rows: Sequence[WalRow]) -> asyncio.Future[None]:
+        """The future is done when all rows stand in Firestore, or fails with TermLost. Cancelling it withdraws the rows."""
+        written = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Entry(term=term, rows=[fitting(row) for row in rows], written=written))
+        self._arrived.set()
+        return written
+
+    async def run(self) -> None:
+        """Commits until it is cancelled."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(_GATHER_S)
+            await self._commit_batch(self._take())
+
+    def _take(self) -> list[_Entry]:
+        """The next entries that fit into one commit."""
+        taken: list[_Entry] = []
+        left: list[_Entry] = []
+        rows = size = 0
+        for place, entry in enumerate(self._waiting):
+            if entry.term.account in self._singly:
+                left.append(entry)
+                continue
+            rows += len(entry.rows)
+            size += sum(payload_bytes(row) for row in entry.rows)
+            if taken and (rows > _MAX_ROWS or size > _MAX_BYTES):
+                left += self._waiting[place:]
+                break
+            taken.append(entry)
+        else:
+            self._arrived.clear()
+        self._waiting = left
+        return taken
+
+    async def _commit_batch(self, batch: list[_Entry]) -> None:
+        """Until each entry is written, handed to its account's own task, or not wanted any more."""
+        backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=_RETRY_MAX_S)
+        while batch := [entry for entry in batch if entry.is_wanted()]:
+            try:
+                await self._create([row for entry in batch for row in entry.rows])
+            except (AlreadyExists, *REFUSED_FOR_GOOD):
+                self._write_singly(batch)
+                return
+            except UNAVAILABLE as error:
+                log.wal_commit_failed(sum(len(entry.rows) for entry in batch), error)
+                metrics.WAL_COMMIT_FAILURES.inc()
+                await asyncio.sleep(backoff.next_delay_s())
+            else:
+                for entry in batch:
+                    entry.mark_written()
+                return
+
+    def _write_singly(self, batch: list[_Entry]) -> None:
+        """A row stands already or is refused: each for itself, in order within an account, the accounts side by side."""
+        by_account = sorted(batch, key=lambda entry: entry.term.account)
+        for account, entries in groupby(by_account, key=lambda entry: entry.term.account):
+            self._singly[account] = asyncio.create_task(self._create_in_order(account, list(entries)))
+
+    async def _create_in_order(self, account: AccountId, entries: Iterable[_Entry]) -> None:
+        try:
+            for entry in entries:
+                for row in entry.rows:
+                    await self._create_one(entry, row)
+                entry.mark_written()
+        finally:
+            del self._singly[account]
+            self._arrived.set()
+
+    async def _create_one(self, entry: _Entry, row: WalRow) -> None:
+        backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=_RETRY_MAX_S)
+        smaller = reductions(row)
+        while entry.is_wanted():
+            try:
+                await self._create([row])
+                return
+            except AlreadyExists:
+                metrics.WAL_ROWS.labels("stood_already").inc()
+                return
+            except REFUSED_FOR_GOOD as error:
+                log.row_reduced(entry.term.account, error)
+                if (reduced := next(smaller, None)) is None:
+                    await asyncio.sleep(backoff.next_delay_s())  # never acknowledged, so not lost
+                else:
+                    row = reduced
+            except UNAVAILABLE as error:
+                log.wal_commit_failed(1, error)
+                metrics.WAL_COMMIT_FAILURES.inc()
+                await asyncio.sleep(backoff.next_delay_s())
+
+    async def _create(self, rows: Sequence[WalRow]) -> None:
+        """All or none, but for an event of more rows than fit: then its first ones may stand alone for a moment."""
+        for first in range(0, len(rows), _MAX_ROWS):
+            chunk = rows[first : first + _MAX_ROWS]
+            batch = self._db.batch()
+            for row in chunk:
+                batch.create(self._db.collection(schema.INGEST).document(row.event_id), row.document)
+            began = time.monotonic()
+            await commit(batch, self._call_s)
+            metrics.WAL_COMMIT_SECONDS.observe(time.monotonic() - began)
+            metrics.WAL_ROWS.labels("created").inc(len(chunk))
