@@ -1,8 +1,11 @@
 """Where the project stands on this machine, and the names that all local runs share."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHONPATH = f"{ROOT}{os.pathsep}{ROOT / 'functions'}"
+"""Where the packages of both services and of the stand-ins are found."""
 OUT = ROOT / "out"
 """Everything that a run writes: logs, generated settings. Ignored by git."""
 CACHE = ROOT / ".cache"
