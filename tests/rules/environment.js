@@ -18,8 +18,11 @@ export const THREAD = `${ACCOUNT}_${CHAT}`;
 export const OTHER_CHAT = "40787654321@s.whatsapp.net";
 export const OTHER_THREAD = `${ACCOUNT}_${OTHER_CHAT}`;
 
-/** Starts from nothing, with the rules as they stand. Each test file takes a project of its own, so files run side by side. */
-export async function startEnvironment(projectId) {
+/**
+ * Starts from nothing, with the rules as they stand unless `change` changes them. Each test file takes a project of its own,
+ * so files run side by side.
+ */
+export async function startEnvironment(projectId, change = (rules) => rules) {
   const address = process.env.FIRESTORE_EMULATOR_HOST;
   assert.ok(
     address,
@@ -29,7 +32,7 @@ export async function startEnvironment(projectId) {
   const rules = readFileSync(new URL("../../firestore.rules", import.meta.url), "utf8");
   const environment = await initializeTestEnvironment({
     projectId,
-    firestore: { host: hostname, port: Number(port), rules },
+    firestore: { host: hostname, port: Number(port), rules: change(rules) },
   });
   await environment.clearFirestore();
   return environment;

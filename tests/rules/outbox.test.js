@@ -271,6 +271,22 @@ describe("the thread must exist and be the one that the request names", () => {
     await assertDenied(batch.commit());
   });
 
+  test("not even where clients could write threads: what a batch brings is not read", async (context) => {
+    const laxer = await startEnvironment("demo-rules-open-threads", (rules) =>
+      rules.replace(/(match \/whatsapp_threads\/\{threadId\} \{\s+allow read)/, "$1, write"),
+    );
+    context.after(() => laxer.cleanup());
+    const db = as(laxer, ALICE, { email: ALICE_EMAIL, role: "employee" });
+    const fields = requestFields();
+    const batch = writeBatch(db);
+    batch.set(doc(db, "whatsapp_threads", THREAD), threadFields(ACCOUNT, CHAT));
+    batch.set(ownRequest(db, requestIdOf(fields)), fields);
+    await assertDenied(batch.commit());
+
+    await assertAllowed(setDoc(doc(db, "whatsapp_threads", THREAD), threadFields(ACCOUNT, CHAT)));
+    await assertAllowed(createRequest(db, fields));
+  });
+
   test("a batch cannot unlock the thread first", async () => {
     const chat = "40700000003@s.whatsapp.net";
     await seedThread(ACCOUNT, chat, { locked: true, ownerUid: BOB });
