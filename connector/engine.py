@@ -4,12 +4,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
 from connector.contract import engine_pb2 as pb
-from connector.contract.engine_pb2_grpc import EngineAsyncStub, EngineStub
+from connector.contract.engine_pb2_grpc import EngineStub
 from connector.term import Term
+
+if TYPE_CHECKING:
+    from connector.contract.engine_pb2_grpc import EngineAsyncStub  # stands in the type stub alone
 
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # an event that is too long would come again for ever
@@ -37,7 +41,7 @@ class SessionNotOpen(EngineRefused):
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     channel: grpc.aio.Channel
-    stub: EngineAsyncStub
+    stub: "EngineAsyncStub"
     call_s: float
 
     async def open(self, term: Term) -> pb.OpenResponse:

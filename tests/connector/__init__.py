@@ -1,0 +1,1 @@
+"""The connector: its pure parts with plain values, all else as a real process."""

@@ -1,0 +1,73 @@
+"""The session's simulated network, identities and flush address, and each test's own stage."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from google.cloud import firestore
+
+from local import ports
+from local.network.client import Network
+from local.processes import Processes, printed
+from local.project import ROOT
+from local.signing import SigningKey
+from tests.connector.flush_address import FlushAddress
+from tests.connector.stage import TIME_SCALE, Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all connector tests share."""
+
+    network: Network
+    socket: str
+    key: SigningKey
+    certs_url: str
+    metadata_host: str
+
+
+@pytest.fixture(scope="session")
+def surroundings(processes: Processes) -> Surroundings:
+    key = SigningKey.generate()
+    key_file = processes.folder / "connector-tests-key"
+    key.save(key_file)
+    functions_port, connector_port, certs_port = ports.free_port(), ports.free_port(), ports.free_port()
+    socket = os.path.relpath(processes.folder / "engine.sock", ROOT)
+    control_port = ports.free_port()
+    identity = [sys.executable, "-m", "local.identity_server", "--functions-port", str(functions_port)]
+    identity += ["--connector-port", str(connector_port), "--certs-port", str(certs_port), "--key-file", str(key_file)]
+    network = [sys.executable, "-m", "local.network", "--socket", socket, "--control-port", str(control_port)]
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}", "TIME_SCALE": str(TIME_SCALE)}
+    processes.start("connector-tests-identity", identity, environment=environment, ready=printed("ready "))
+    processes.start("connector-tests-network", network, environment=environment, ready=printed("ready "))
+    return Surroundings(
+        network=Network(control_port),
+        socket=socket,
+        key=key,
+        certs_url=f"http://127.0.0.1:{certs_port}/certs",
+        metadata_host=f"127.0.0.1:{connector_port}",
+    )
+
+
+@pytest.fixture
+def stage(processes: Processes, firestore_emulator: str, surroundings: Surroundings) -> Iterator[Stage]:
+    project = f"demo-connector-{secrets.token_hex(3)}"
+    flush = FlushAddress(ports.free_port())
+    started = Stage(
+        processes=processes,
+        project=project,
+        db=firestore.Client(project=project),
+        network=surroundings.network,
+        socket=surroundings.socket,
+        flush=flush,
+        key=surroundings.key,
+        certs_url=surroundings.certs_url,
+        metadata_host=surroundings.metadata_host,
+    )
+    yield started
+    surroundings.network.clear_faults()
+    started.close()
+    flush.close()
