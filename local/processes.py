@@ -128,8 +128,9 @@ class Processes:
         environment: Mapping[str, str] | None = None,
         folder: Path = ROOT,
         grace_s: float = 5.0,
+        shown: bool = False,
     ) -> Child:
-        """Starts a process without waiting; await_ready does."""
+        """Starts a process without waiting; await_ready does. `shown`: its standard output is ours, the log has its errors."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -137,8 +138,8 @@ class Processes:
                 cwd=folder,
                 env={**os.environ, **(environment or {}), RUN_VARIABLE: self.run_id},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=None if shown else output,
+                stderr=output,
                 start_new_session=True,
             )
         child = Child(name=name, process=process, log=log, grace_s=grace_s)
@@ -156,9 +157,24 @@ class Processes:
                 raise StartFailed(_complaint(child, f"was not ready after {time_limit_s:.0f} s"))
             time.sleep(_POLL_S)
 
-    def first_ended(self) -> Child | None:
-        """A child that has ended although it should run."""
-        return next((child for child in self.children if not child.is_running), None)
+    def run(
+        self,
+        name: str,
+        arguments: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path = ROOT,
+        time_limit_s: float = 30.0,
+    ) -> None:
+        """Runs a command to its end. Raises StartFailed unless it succeeds in time."""
+        child = self.spawn(name, arguments, environment=environment, folder=folder)
+        try:
+            child.process.wait(time_limit_s)
+        except subprocess.TimeoutExpired:
+            raise StartFailed(_complaint(child, f"had not ended after {time_limit_s:.0f} s")) from None
+        if child.process.returncode != 0:
+            raise StartFailed(_complaint(child, f"ended with status {child.process.returncode}"))
+        self.stop(child)
 
     def stop(self, child: Child) -> None:
         """Ends one child and its process group. Idempotent."""

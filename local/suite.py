@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import firestore_jar, ports
+from backend.triggers.sending import send
+from local import firestore_jar
+from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.ports import HOST
 from local.processes import Child, Processes, StartFailed, answers, printed
-from local.project import PROJECT_ID, REGION, ROOT
+from local.project import PROJECT_ID, PYTHONPATH, REGION, ROOT
 from local.suite_ports import FIREBASE_JSON, SuitePorts
 
 _FIREBASE = ROOT / "local/firebase_tools/node_modules/firebase-tools/lib/bin/firebase.js"
@@ -83,7 +86,18 @@ def start(processes: Processes, suite_ports: SuitePorts, report: Report, *, time
         suite_ports.network_control,
         environment=scale,
     )
-    tasks = _spawn_python(processes, "cloud-tasks", "local.cloud_tasks", "--port", suite_ports.cloud_tasks)
+    tasks = _spawn_python(
+        processes,
+        "cloud-tasks",
+        "local.cloud_tasks",
+        "--port",
+        suite_ports.cloud_tasks,
+        "--control-port",
+        suite_ports.cloud_tasks_control,
+        "--queue",
+        send_queue().argument(),
+        environment=scale,
+    )
     for helper in (identity, network, tasks):
         processes.await_ready(helper, printed("ready "), time_limit_s=_LIMIT_S)
     processes.await_ready(firebase, answers(suite_ports.firestore), time_limit_s=_SUITE_LIMIT_S)
@@ -95,9 +109,14 @@ def start(processes: Processes, suite_ports: SuitePorts, report: Report, *, time
     report("Connector")
     processes.await_ready(connector, answers(suite_ports.connector), time_limit_s=_LIMIT_S)
     sweep = _function_url(suite_ports, "sweep-0")
-    scheduler = _spawn_python(processes, "scheduler", "local.scheduler", "--url", sweep, "--every", 60 * time_scale)
+    scheduler = _spawn_python(processes, "scheduler", "local.scheduler", "--url", sweep, environment=scale)
     processes.await_ready(scheduler, printed("ready "), time_limit_s=_LIMIT_S)
     return Suite(ports=suite_ports, processes=processes, connector=connector)
+
+
+def send_queue() -> QueueSettings:
+    """The send queue with the settings that are deployed."""
+    return queue_of_manifest("send", send.__firebase_endpoint__.taskQueueTrigger)  # type: ignore[attr-defined] # the decorator adds it
 
 
 def _spawn_emulators(processes: Processes, suite_ports: SuitePorts, scale: dict[str, str]) -> Child:
@@ -158,7 +177,7 @@ def _spawn_python(
         name,
         [sys.executable, "-m", module, *(str(argument) for argument in arguments)],
         environment={
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'functions'}",
+            "PYTHONPATH": PYTHONPATH,
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),
         },
@@ -192,18 +211,18 @@ def _connector_environment(suite_ports: SuitePorts, socket: Path) -> dict[str, s
         **_server_environment(suite_ports),
         "PUBLIC_ENDPOINT": _url(suite_ports.connector),
         "ENGINE_SOCKET": str(socket),
-        "HOST": ports.HOST,
+        "HOST": HOST,
         "PORT": str(suite_ports.connector),
         "GCE_METADATA_HOST": _address(suite_ports.identity_connector),
     }
 
 
 def _address(port: int) -> str:
-    return f"{ports.HOST}:{port}"
+    return f"{HOST}:{port}"
 
 
 def _url(port: int) -> str:
-    return f"http://{ports.HOST}:{port}"
+    return f"http://{HOST}:{port}"
 
 
 def _function_url(suite_ports: SuitePorts, name: str) -> str:

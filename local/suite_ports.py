@@ -26,6 +26,7 @@ class SuitePorts:
     tasks_emulator: int
     """The Suite starts its own Tasks emulator with the functions; nothing uses it."""
     cloud_tasks: int
+    cloud_tasks_control: int
     identity_functions: int
     identity_connector: int
     identity_certs: int
@@ -46,11 +47,12 @@ class SuitePorts:
             "eventarc": emulators["eventarc"]["port"],
             "tasks_emulator": emulators["tasks"]["port"],
             "cloud_tasks": 8123,
-            "identity_functions": 8124,
-            "identity_connector": 8125,
-            "identity_certs": 8126,
-            "network_control": 8127,
-            "connector": 8128,
+            "cloud_tasks_control": 8124,
+            "identity_functions": 8125,
+            "identity_connector": 8126,
+            "identity_certs": 8127,
+            "network_control": 8128,
+            "connector": 8129,
         }
         shifted = {name: port + offset for name, port in standard.items()}
         if not all(1024 <= port <= 65535 for port in shifted.values()):

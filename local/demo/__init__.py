@@ -1,0 +1,1 @@
+"""`make demo`: one conversation from the QR code to the read ticks, with real processes and the real Firebase JS SDK."""
