@@ -1,0 +1,100 @@
+"""The workflows in this process, on real servers; each test has an account of its own."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from google.cloud.firestore import Client
+
+from backend.send_queue import Job
+from backend.services import Services, build
+from backend.settings import Settings
+from core.timing import Timing
+from identity.tokens import IdentityTokens
+from local import ports
+from local.cloud_tasks.client import TaskServer
+from local.processes import Processes, printed
+from local.project import PROJECT_ID, PYTHONPATH
+from tests.backend.scripted_connector import JOBS_PATH, ScriptedConnector
+from tests.backend.world import World
+
+TIME_SCALE = 0.1
+"""Claims of 3 s, back-off from 0.2 s."""
+
+
+class ScriptedTokens(IdentityTokens):
+    """The scripted connector checks none; tests/identity and tests/connector do, with real ones."""
+
+    def header(self, audience: str) -> str:
+        return f"Bearer for {audience}"
+
+
+def build_services(settings: Settings) -> Services:
+    services = build(settings)
+    object.__setattr__(services.send.connector, "tokens", ScriptedTokens())
+    return services
+
+
+@pytest.fixture(scope="session")
+def task_server_ports(processes: Processes) -> tuple[int, int]:
+    grpc_port, control_port = ports.free_port(), ports.free_port()
+    queue = "send,max_attempts=20,min_backoff_s=0.2,max_backoff_s=2"
+    arguments = [sys.executable, "-m", "local.cloud_tasks", "--port", str(grpc_port)]
+    arguments += ["--control-port", str(control_port), "--queue", queue]
+    environment = {"PYTHONPATH": PYTHONPATH}
+    processes.start("backend-tasks", arguments, environment=environment, ready=printed("ready "))
+    return grpc_port, control_port
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[tuple[ScriptedConnector, str]]:
+    connector = ScriptedConnector()
+    server = connector.start()
+    yield connector, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def settings(
+    firestore_emulator: str, task_server_ports: tuple[int, int], scripted: tuple[ScriptedConnector, str]
+) -> Settings:
+    _, endpoint = scripted
+    return Settings(
+        project=PROJECT_ID,
+        timing=Timing().scaled(TIME_SCALE),
+        send_url=f"{endpoint}{JOBS_PATH}",
+        flush_url="http://127.0.0.1:1/flush",
+        connector_endpoints=frozenset({endpoint}),
+        functions_service_account="functions@example.com",
+        connector_service_account="connector@example.com",
+        certs_url="http://127.0.0.1:1/certs",
+        cloud_tasks_grpc=f"127.0.0.1:{task_server_ports[0]}",
+    )
+
+
+@pytest.fixture(scope="session")
+def services(settings: Settings, scripted: tuple[ScriptedConnector, str]) -> Services:
+    built = build_services(settings)
+
+    def run_job(job: Job, is_retry: bool) -> None:
+        built.send.run(job, is_retry=is_retry)
+
+    scripted[0].run_job = run_job
+    return built
+
+
+@pytest.fixture
+def world(
+    db: Client,
+    settings: Settings,
+    services: Services,
+    scripted: tuple[ScriptedConnector, str],
+    task_server_ports: tuple[int, int],
+) -> World:
+    tasks = TaskServer(task_server_ports[1])
+    tasks.reset()
+    connector, endpoint = scripted
+    made = World(db=db, settings=settings, services=services, connector=connector, tasks=tasks, endpoint=endpoint)
+    made.connect()
+    return made

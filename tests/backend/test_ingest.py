@@ -1,0 +1,215 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from backend.services import build
+from backend.stores import stored_as
+from core import schema
+from tests.backend.world import World, key_of, wait_until
+
+
+def test_a_contacts_message_becomes_a_message_and_a_thread(world: World) -> None:
+    chat = world.chat(thread=False)
+    event = world.receive(chat, "Is it still available?", "A1-in")
+    world.trigger_ingest(event)
+
+    message = world.message(chat, "A1-in")
+    assert (message["direction"], message["text"]) == ("in", "Is it still available?")
+    thread = world.thread(chat)
+    assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (1, "Is it still available?")
+    assert (thread["clientDisplayName"], thread["clientPhoneE164"]) == ("Ana", f"+{chat.split('@')[0]}")
+    row = world.row(event)
+    assert (row["processed"], row["lastProcessError"]) == (True, None)
+    assert row["expireAt"] - row["processedAt"] == timedelta(days=30)
+
+
+def test_a_redelivered_event_changes_nothing(world: World) -> None:
+    chat = world.chat()
+    event = world.receive(chat, "one")
+    stored = stored_as(world.db.collection(schema.INGEST).document(event).get(), dict)
+    other_process = build(world.settings).ingest
+    for ingest in (world.services.ingest, world.services.ingest, other_process):
+        ingest.take(stored.id, stored.value, stored.update_time)
+    assert world.thread(chat)["unreadCountGlobal"] == 1
+
+
+def test_an_event_delivered_to_many_workers_at_once_counts_once(world: World) -> None:
+    chat = world.chat(thread=False)
+    event = world.receive(chat, "one")
+    stored = stored_as(world.db.collection(schema.INGEST).document(event).get(), dict)
+    workers = [build(world.settings).ingest for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(worker.take, stored.id, stored.value, stored.update_time) for worker in workers * 2]
+        for job in jobs:
+            job.result()
+    assert world.thread(chat)["unreadCountGlobal"] == 1
+
+
+def test_a_message_under_a_second_row_is_the_same_message(world: World) -> None:
+    """The row of a message that stands already (its trigger was late, a drain took it up) is processed without a second count."""
+    chat = world.chat()
+    event = world.receive(chat, "one", "A1-in")
+    world.trigger_ingest(event)
+    world.db.collection(schema.INGEST).document(event).update({"processed": False})
+    world.trigger_ingest(event)
+    assert world.row(event)["processed"] is True
+    assert world.thread(chat)["unreadCountGlobal"] == 1
+
+
+def test_a_burst_in_one_chat_over_two_processes_is_counted_exactly_and_shows_the_last(world: World) -> None:
+    chat = world.chat(thread=False)
+    start = datetime.now(UTC).replace(microsecond=0)
+    events = [world.receive(chat, f"m{n}", at=start + timedelta(seconds=n // 7)) for n in range(60)]
+    processes = [world.services.ingest, build(world.settings).ingest]
+    with ThreadPoolExecutor(16) as pool:
+        jobs = [pool.submit(world.trigger_ingest, event, processes[n % 2]) for n, event in enumerate(events)]
+        for job in jobs:
+            job.result()
+    thread = world.thread(chat)
+    assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (60, "m59")
+    assert all(world.row(event)["processed"] for event in events)
+
+
+def test_a_late_message_never_moves_the_preview_backward(world: World) -> None:
+    chat = world.chat()
+    now = datetime.now(UTC)
+    world.trigger_ingest(world.receive(chat, "new", at=now))
+    world.trigger_ingest(world.receive(chat, "late", at=now - timedelta(hours=1)))
+    thread = world.thread(chat)
+    assert (thread["lastMessagePreview"], thread["lastMessageAt"], thread["unreadCountGlobal"]) == ("new", now, 2)
+
+
+def test_unread_counts_inbound_since_the_last_reply_while_both_race(world: World) -> None:
+    """Whatever the order of commits, the count is the number of messages that were committed after the last reply."""
+    chat = world.chat()
+    events = [world.receive(chat, f"m{n}") for n in range(12)]
+    requests = [world.write(chat, f"r{n}") for n in range(3)]
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(world.trigger_ingest, event) for event in events]
+        jobs += [pool.submit(world.accept, request) for request in requests]
+        for job in jobs:
+            job.result()
+    replies = [world.message(chat, key_of(request))["createdAt"] for request in requests]
+    assert len(replies) == 3
+    before = world.thread(chat)["unreadCountGlobal"]
+    assert 0 <= before <= 12
+    world.accept(world.write(chat, "the last word"))
+    assert world.thread(chat)["unreadCountGlobal"] == 0
+    for n in range(5):
+        world.trigger_ingest(world.receive(chat, f"after{n}"))
+    assert world.thread(chat)["unreadCountGlobal"] == 5
+
+
+@pytest.mark.parametrize("order", [["delivered", "read"], ["read", "delivered"]])
+def test_delivery_only_moves_forward_in_whatever_order_receipts_come(world: World, order: list[str]) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    world.send_job(chat)
+    for value in order:
+        world.trigger_ingest(world.receipt(chat, key_of(request), value))
+    assert world.message(chat, key_of(request))["delivery"] == "read"
+
+
+def test_a_receipt_that_comes_before_its_message_waits_for_it(world: World) -> None:
+    chat = world.chat()
+    event = world.receipt(chat, "TYPED1", "read")
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(world.trigger_ingest, event)
+        wait_until(lambda: world.services.ingest.chats._chats, "the receipt is being taken")
+        world.trigger_ingest(world.receive(chat, "typed", "TYPED1", payload={"fromMe": True}))
+        early.result()
+    assert world.message(chat, "TYPED1")["delivery"] == "read"
+    assert world.row(event)["processed"] is True
+
+
+def test_a_receipt_whose_message_stays_away_is_left_to_the_sweeper_and_says_why(world: World) -> None:
+    chat = world.chat()
+    event = world.receipt(chat, "TYPED2", "delivered")
+    world.trigger_ingest(event)
+    row = world.row(event)
+    assert (row["processed"], row["processAttempts"]) == (False, 1)
+    assert row["lastProcessError"].startswith("message_missing: ")
+
+    world.trigger_ingest(world.receive(chat, "typed", "TYPED2", payload={"fromMe": True}))
+    world.services.ingest.drain(world.account, chat)
+    assert world.message(chat, "TYPED2")["delivery"] == "delivered"
+
+
+def test_a_receipt_gives_up_after_its_day(world: World) -> None:
+    chat = world.chat()
+    event = world.receipt(chat, "NEVER", "delivered")
+    old = datetime.now(UTC) - timedelta(days=2)
+    world.db.collection(schema.INGEST).document(event).update({"receivedAt": old})
+    world.trigger_ingest(event)
+    row = world.row(event)
+    assert row["processed"] is True
+    assert row["lastProcessError"].startswith("message_missing: ")
+    assert world.alerts() == []
+
+
+def test_an_echo_of_our_send_meets_our_message(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat, "hello")
+    world.accept(request)
+    world.trigger_ingest(world.receive(chat, "hello", key_of(request), payload={"fromMe": True}))
+    message = world.message(chat, key_of(request))
+    assert (message["delivery"], message["senderUid"]) == ("sent", "uid-1")
+
+
+def test_a_contact_that_reuses_an_id_of_ours_neither_overwrites_nor_suppresses(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat, "our words")
+    world.accept(request)
+    world.trigger_ingest(world.receive(chat, "their words", f"{key_of(request)}-in"))
+    assert world.message(chat, key_of(request))["text"] == "our words"
+    assert world.message(chat, f"{key_of(request)}-in")["text"] == "their words"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"eventType": "call"}, "event_type_unknown: "),
+        ({"payload": {"kind": "sticker"}}, "event_type_unknown: "),
+        ({"payload": {"text": None}}, "invalid_event: payload.text"),
+        ({"timestamp": "yesterday"}, "invalid_event: timestamp"),
+        ({"receivedAt": 5}, "invalid_event: receivedAt"),
+        ({"waMessageKey": "another"}, "invalid_event: the row's id"),
+    ],
+)
+def test_a_row_that_cannot_be_understood_is_kept_marked_and_alerted_once(
+    world: World, changes: dict[str, Any], error: str
+) -> None:
+    chat = world.chat()
+    event = world.receive(chat, "x", **changes)
+    for _ in range(2):
+        world.trigger_ingest(event)
+    row = world.row(event)
+    assert row["processed"] is True
+    assert row["lastProcessError"].startswith(error)
+    assert "expireAt" not in row
+    (alert,) = world.alerts()
+    assert alert["type"] == error.split(":")[0]
+    assert alert["meta"]["whatToDo"]
+
+
+def test_a_poisoned_row_does_not_disturb_its_chat(world: World) -> None:
+    chat = world.chat()
+    poison = world.receive(chat, "x", payload={"text": 7})
+    good = world.receive(chat, "good")
+    assert world.services.ingest.drain(world.account, chat) == 0
+    assert world.row(poison)["lastProcessError"].startswith("invalid_event: ")
+    assert world.row(good)["lastProcessError"] is None
+    assert world.thread(chat)["lastMessagePreview"] == "good"
+
+
+def test_a_row_corrected_after_its_refusal_is_taken_up_again(world: World) -> None:
+    chat = world.chat()
+    event = world.receive(chat, "x", "A9-in", payload={"text": 7})
+    world.trigger_ingest(event)
+    world.db.collection(schema.INGEST).document(event).update({"payload.text": "seven", "processed": False})
+    world.services.ingest.drain(world.account, chat)
+    assert world.message(chat, "A9-in")["text"] == "seven"
+    assert world.row(event)["lastProcessError"] is None
