@@ -1,0 +1,61 @@
+# Every command sets this machine up first; `python3.11 -m local.setup` says what that is and does only what has changed.
+# `exec` replaces make's shell, so that signals and make's own death reach the program.
+
+PYTHON ?= python3.11
+PORT_OFFSET ?= 0
+VENV := .venv/bin
+export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format proto lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
+	@printf '%-24s %s\n' '  make demo once=1' 'leaves after the first conversation' '  make ... PORT_OFFSET=100' 'shifts every port of the demo'
+
+setup: ## everything that the other commands need
+	@$(call set_up,demo)
+
+demo: ## one conversation live, then stays up; Ctrl-C ends it
+	@$(call set_up,demo)
+	@exec $(VENV)/python -m local.demo --port-offset "$(PORT_OFFSET)" $(if $(filter-out 0 no,$(once)),--once)
+
+test: ## all tests (args="-k name" is passed to pytest)
+	@$(call set_up,test)
+	@exec $(VENV)/python -m pytest $(args)
+
+check: ## format, lint and types, Python and JavaScript; generated code is up to date
+	@$(call set_up,check)
+	@exec $(VENV)/python -m local.check
+
+format: ## formats and sorts what can be put right by a program
+	@$(call set_up,check)
+	@$(VENV)/ruff format --quiet .
+	@$(VENV)/ruff check --quiet --fix .
+	@node_modules/.bin/biome check --write .
+
+proto: ## connector/contract/*_pb2* from engine.proto
+	@$(call set_up,check)
+	@exec $(VENV)/python -m local.contract
+
+lock: ## requirements*.txt from requirements*.in, package-lock.json from package.json
+	@$(call set_up,check)
+	$(call compile,requirements-dev)
+	$(call compile,functions/requirements,--constraint=requirements-dev.txt)
+	$(call compile,connector/requirements,--constraint=requirements-dev.txt)
+	npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+	cd local/firebase_tools && npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+
+clean: ## removes what set-up and runs have made
+	rm -rf .venv functions/venv node_modules local/firebase_tools/node_modules .cache out .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define set_up
+command -v $(PYTHON) >/dev/null || { echo "Threadline needs Python 3.11 as \`$(PYTHON)\` on PATH. Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+exec $(PYTHON) -m local.setup $(1)
+endef
+
+define compile
+$(VENV)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url --no-emit-trusted-host \
+	--strip-extras $(2) --output-file=$(1).txt $(1).in
+endef
