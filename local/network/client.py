@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from local.control_client import ControlClient
 from local.network.contacts import Addressing, InboxMessage
-from local.network.faults import FaultKind
+from local.network.faults import Fault, FaultKind
 from local.network.world import Frame, Written
 
 Change = Literal["break", "restore", "logged_out", "replaced", "banned", "outdated"]
@@ -165,6 +165,10 @@ class Network:
             "/fault", kind=kind, account=account, contact=contact, times=times, seconds=seconds, code=code
         )
         return int(row["fault_id"])
+
+    def faults(self) -> list[Fault]:
+        """The faults that stand, with the times that are left."""
+        return [Fault(**{**row, "kind": FaultKind(row["kind"])}) for row in self._control.get("/faults")]
 
     def clear_faults(self, fault_id: int | None = None) -> None:
         """Ends one fault, or all; receipts that were held by it come now."""

@@ -1,37 +1,52 @@
-"""Starts a local server as the process it is, and ends it: what the tests of the stand-ins share."""
+"""Runs a local server as the process it is: what the tests of the stand-ins share."""
 
-import os
-import signal
-import socket
-import subprocess
+import asyncio
+import itertools
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-_END_S = 5.0
+import pytest
 
+from local.processes import Child, Processes, printed
+from local.project import ROOT
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_numbers = itertools.count(1)
 
 
 @contextmanager
-def running(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """`python -m module` from its ready line until the block ends; fails unless SIGTERM then ends it well and soon."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}", **(env or {})}
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
-    ) as process:
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            assert line.startswith("ready "), f"{module} did not start"
-            yield process
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=_END_S) == 0
-        finally:
-            process.kill()
+def running(
+    processes: Processes, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Child]:
+    """`python -m module` from its ready line until the block ends; fails unless SIGTERM then ends it well."""
+    child = processes.start(
+        f"{module}-{next(_numbers)}",
+        [sys.executable, "-m", module, *arguments],
+        environment={"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}", **(environment or {})},
+        ready=printed("ready "),
+        grace_s=3.0,
+    )
+    try:
+        yield child
+    finally:
+        processes.stop(child)
+    assert child.process.returncode == 0, child.log_tail()
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Waits until the condition holds; fails when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("what was waited for did not come about")
+        time.sleep(0.01)
+
+
+async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """The same for a test that has calls of its own under way."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("what was waited for did not come about")
+        await asyncio.sleep(0.01)
