@@ -130,10 +130,7 @@ let actors;
 before(async () => {
   environment = await startEnvironment("demo-rules-matrix");
   actors = actorsOf(environment);
-  await seed(
-    environment,
-    Object.fromEntries(CLASSES.map(({ path, fields }) => [path, fields])),
-  );
+  await seed(environment, Object.fromEntries(CLASSES.map(({ path, fields }) => [path, fields])));
 });
 
 after(() => environment.cleanup());

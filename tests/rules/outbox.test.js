@@ -354,8 +354,16 @@ describe("a locked thread takes requests from its owner, co-writers and super-ad
     ["locked without an owner", { ...locked, ownerUid: null }, ["writer-2", ROOT]],
     ["locked without co-writers", { ...locked, coWriterUids: [] }, ["owner", ROOT]],
     ["locked with no list of co-writers", { ...locked, coWriterUids: null }, ["owner", ROOT]],
-    ["open and owned by another", { ...locked, locked: false }, ["owner", "writer-2", "other", ROOT]],
-    ["that does not say whether it is locked", { ...locked, locked: null }, ["owner", "writer-2", ROOT]],
+    [
+      "open and owned by another",
+      { ...locked, locked: false },
+      ["owner", "writer-2", "other", ROOT],
+    ],
+    [
+      "that does not say whether it is locked",
+      { ...locked, locked: null },
+      ["owner", "writer-2", ROOT],
+    ],
     ["that says so in a word", { ...locked, locked: "false" }, ["owner", "writer-2", ROOT]],
   ];
   const chat = "40700000005@s.whatsapp.net";
@@ -465,7 +473,8 @@ describe("what a creator may read", () => {
       "whatsapp_outbox/by-null": { text: "x", createdByUid: null },
     });
     for (const requestId of ["by-a-server-key", "by-null"]) {
-      for (const db of [alice, root]) await assertDenied(getDocFromServer(ownRequest(db, requestId)));
+      for (const db of [alice, root])
+        await assertDenied(getDocFromServer(ownRequest(db, requestId)));
     }
   });
 

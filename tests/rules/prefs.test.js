@@ -9,14 +9,7 @@ import {
   Timestamp,
   updateDoc,
 } from "firebase/firestore";
-import {
-  ALICE,
-  as,
-  assertAllowed,
-  assertDenied,
-  startEnvironment,
-  THREAD,
-} from "./environment.js";
+import { ALICE, as, assertAllowed, assertDenied, startEnvironment, THREAD } from "./environment.js";
 
 let environment;
 let alice;
