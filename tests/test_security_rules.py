@@ -1,4 +1,4 @@
-"""Runs the tests of the security rules (tests/rules/*.test.js, real JS SDK) with Node's own runner, one test here a file there."""
+"""Runs the JavaScript tests (*.test.js: security rules and documented clients, real JS SDK) with Node's own runner, one test a file."""
 
 import re
 import shutil
@@ -9,12 +9,12 @@ import pytest
 
 from local.project import ROOT
 
-FILES = sorted((ROOT / "tests/rules").glob("*.test.js"))
+FILES = sorted((ROOT / "tests").rglob("*.test.js"))
 TIME_LIMIT_S = 600
 
 
-def test_there_are_tests_of_the_rules() -> None:
-    assert FILES
+def test_there_are_tests_of_the_rules_and_of_the_documented_client() -> None:
+    assert {file.parent.name for file in FILES} == {"rules", "clients"}
 
 
 @pytest.mark.timeout(TIME_LIMIT_S + 30)
