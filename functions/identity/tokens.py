@@ -48,6 +48,8 @@ class TokenVerifier:
             raise TokenRefused("an identity token is needed: Authorization: Bearer <token>")
         try:
             key_id = jwt.decode_header(token).get("kid")
+            if not isinstance(key_id, str):
+                raise ValueError("the token names no key")
             claims = jwt.decode(token, certs=self._certs_with(key_id), audience=self.audience)
         except (ValueError, google.auth.exceptions.GoogleAuthError) as error:
             raise TokenRefused("the identity token is malformed, forged, expired or for another audience") from error
@@ -56,7 +58,7 @@ class TokenVerifier:
         if claims.get("email") != self.service_account or claims.get("email_verified") is not True:
             raise CallerForbidden("the identity token is not the expected service account's")
 
-    def _certs_with(self, key_id: object) -> Mapping[str, str]:
+    def _certs_with(self, key_id: str) -> Mapping[str, str]:
         with self._lock:
             age = time.monotonic() - self._fetched_at
             if age > _CERTS_TTL_S or (key_id not in self._certs and age > _REFETCH_AT_LEAST_S):
