@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -18,7 +18,7 @@ class SigningKey:
     """An RSA key under a key id. Its file holds both, so that a test can sign with the key of a running server."""
 
     key_id: str
-    private_pem: str
+    private_pem: str = field(repr=False)
 
     @classmethod
     def generate(cls) -> "SigningKey":

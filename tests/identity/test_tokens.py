@@ -1,0 +1,268 @@
+"""An identity token is believed only when everything about it is right."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from identity import tokens
+from identity.tokens import CallerForbidden, TokenRefused, TokenVerifier
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.ports import free_port
+from local.processes import Processes
+from local.project import ROOT
+from local.signing import SigningKey
+from tests.local.running import running
+
+AUDIENCE = "https://connector.example"
+HOUR_S = 3600
+
+
+@contextmanager
+def identity_server(processes: Processes, certs_port: int, key: SigningKey) -> Iterator[tuple[int, int]]:
+    """Yields the ports of the functions' and of the connector's metadata server."""
+    key_file = processes.folder / f"{key.key_id}.pem"
+    key.save(key_file)
+    functions_port, connector_port = free_port(), free_port()
+    with running(
+        processes,
+        "local.identity_server",
+        f"--functions-port={functions_port}",
+        f"--connector-port={connector_port}",
+        f"--certs-port={certs_port}",
+        f"--key-file={key_file}",
+    ):
+        yield functions_port, connector_port
+
+
+@pytest.fixture(scope="module")
+def key() -> SigningKey:
+    return SigningKey.generate()
+
+
+@pytest.fixture(scope="module")
+def other_key() -> SigningKey:
+    return SigningKey.generate()
+
+
+@pytest.fixture(scope="module")
+def certs_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def metadata_ports(processes: Processes, certs_port: int, key: SigningKey) -> Iterator[tuple[int, int]]:
+    with identity_server(processes, certs_port, key) as ports:
+        yield ports
+
+
+def verifier_at(certs_port: int) -> TokenVerifier:
+    return TokenVerifier(
+        audience=AUDIENCE, service_account=FUNCTIONS_ACCOUNT, certs_url=f"http://127.0.0.1:{certs_port}/certs"
+    )
+
+
+@pytest.fixture
+def verifier(metadata_ports: tuple[int, int], certs_port: int) -> TokenVerifier:
+    return verifier_at(certs_port)
+
+
+def good(key: SigningKey) -> str:
+    return f"Bearer {key.token(audience=AUDIENCE, service_account=FUNCTIONS_ACCOUNT)}"
+
+
+def test_a_good_token_is_believed_whatever_the_case_of_its_scheme(verifier: TokenVerifier, key: SigningKey) -> None:
+    verifier.check(good(key))
+    verifier.check(good(key).replace("Bearer", "bearer"))
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer a.b.c", "Bearer no-token", "Bearer ä.ö.ü"])
+def test_no_token_is_refused(verifier: TokenVerifier, header: str | None) -> None:
+    with pytest.raises(TokenRefused):
+        verifier.check(header)
+
+
+def test_another_scheme_is_refused(verifier: TokenVerifier, key: SigningKey) -> None:
+    with pytest.raises(TokenRefused):
+        verifier.check(good(key).replace("Bearer", "Basic"))
+
+
+def test_an_expired_token_is_refused(verifier: TokenVerifier, key: SigningKey) -> None:
+    issued_at = time.time() - HOUR_S - 5
+    expired = key.token(audience=AUDIENCE, service_account=FUNCTIONS_ACCOUNT, issued_at=issued_at)
+    with pytest.raises(TokenRefused):
+        verifier.check(f"Bearer {expired}")
+
+
+def test_a_token_of_the_future_is_refused(verifier: TokenVerifier, key: SigningKey) -> None:
+    early = key.token(audience=AUDIENCE, service_account=FUNCTIONS_ACCOUNT, issued_at=time.time() + 60)
+    with pytest.raises(TokenRefused):
+        verifier.check(f"Bearer {early}")
+
+
+def test_a_token_for_another_audience_is_refused(verifier: TokenVerifier, key: SigningKey) -> None:
+    for audience in ("https://another.example", AUDIENCE + "/"):
+        token = key.token(audience=audience, service_account=FUNCTIONS_ACCOUNT)
+        with pytest.raises(TokenRefused):
+            verifier.check(f"Bearer {token}")
+
+
+def test_a_token_of_another_issuer_is_refused(verifier: TokenVerifier, key: SigningKey) -> None:
+    token = key.token(audience=AUDIENCE, service_account=FUNCTIONS_ACCOUNT, issuer="https://accounts.example")
+    with pytest.raises(TokenRefused, match="issuer"):
+        verifier.check(f"Bearer {token}")
+
+
+def test_a_good_token_of_another_account_is_forbidden(verifier: TokenVerifier, key: SigningKey) -> None:
+    token = key.token(audience=AUDIENCE, service_account=CONNECTOR_ACCOUNT)
+    with pytest.raises(CallerForbidden):
+        verifier.check(f"Bearer {token}")
+
+
+def test_an_address_that_is_not_verified_is_forbidden(verifier: TokenVerifier, key: SigningKey) -> None:
+    token = key.token(audience=AUDIENCE, service_account=FUNCTIONS_ACCOUNT, email_verified=False)
+    with pytest.raises(CallerForbidden):
+        verifier.check(f"Bearer {token}")
+
+
+def test_a_key_that_is_not_in_the_set_is_refused(verifier: TokenVerifier, other_key: SigningKey) -> None:
+    with pytest.raises(TokenRefused):
+        verifier.check(good(other_key))
+
+
+def test_a_forged_signature_is_refused(verifier: TokenVerifier, key: SigningKey, other_key: SigningKey) -> None:
+    forger = SigningKey(key_id=key.key_id, private_pem=other_key.private_pem)
+    with pytest.raises(TokenRefused):
+        verifier.check(good(forger))
+
+
+def test_changed_claims_are_refused(verifier: TokenVerifier, key: SigningKey) -> None:
+    head, _, signature = key.token(audience="https://another.example", service_account=CONNECTOR_ACCOUNT).split(".")
+    claims = good(key).split(".")[1]
+    with pytest.raises(TokenRefused):
+        verifier.check(f"Bearer {head}.{claims}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"alg": "none"},
+        {"alg": "HS256"},
+        {"alg": ["RS256"]},
+        {"alg": "RS256", "kid": ["a"]},
+        {"kid": {"a": 1}},
+        ["RS256"],
+    ],
+)
+def test_a_strange_head_is_refused(verifier: TokenVerifier, key: SigningKey, head: object) -> None:
+    verifier.check(good(key))  # the key set is there: what is strange meets all of the check
+    _, claims, signature = good(key).removeprefix("Bearer ").split(".")
+    strange = base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b"=").decode()
+    for end in (signature, ""):
+        with pytest.raises(TokenRefused):
+            verifier.check(f"Bearer {strange}.{claims}.{end}")
+
+
+def test_a_refusal_quotes_nothing_of_the_token(verifier: TokenVerifier, key: SigningKey) -> None:
+    token = key.token(audience="https://another.example", service_account=FUNCTIONS_ACCOUNT)
+    with pytest.raises(TokenRefused) as refused:
+        verifier.check(f"Bearer {token}")
+    for part in ("example", FUNCTIONS_ACCOUNT, *token.split(".")):
+        assert part not in str(refused.value)
+
+
+def test_the_key_set_is_kept_when_its_server_is_gone(processes: Processes, key: SigningKey) -> None:
+    port = free_port()
+    verifier = verifier_at(port)
+    with identity_server(processes, port, key):
+        verifier.check(good(key))
+    verifier.check(good(key))
+
+
+def test_an_old_key_set_is_asked_for_again(
+    processes: Processes, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    verifier = verifier_at(port)
+    with identity_server(processes, port, key):
+        verifier.check(good(key))
+    monkeypatch.setattr(tokens, "_CERTS_TTL_S", 0.0)
+    with pytest.raises(TokenRefused):
+        verifier.check(good(key))
+
+
+def test_a_new_key_is_fetched_when_a_token_names_it_but_not_at_every_strangers_call(
+    processes: Processes, key: SigningKey, other_key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    verifier = verifier_at(port)
+    with identity_server(processes, port, key):
+        verifier.check(good(key))
+    with identity_server(processes, port, other_key):
+        with pytest.raises(TokenRefused):
+            verifier.check(good(other_key))  # so soon after the last fetch
+        monkeypatch.setattr(tokens, "_REFETCH_AT_LEAST_S", 0.0)
+        verifier.check(good(other_key))
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"[]"), (200, b'{"a": 1}'), (200, b"no json"), (500, b"{}")])
+def test_a_key_set_that_cannot_be_read_lets_nobody_in(key: SigningKey, status: int, body: bytes) -> None:
+    class KeySet(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Not on the tests' output."""
+
+    with HTTPServer(("127.0.0.1", 0), KeySet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(TokenRefused):
+                verifier_at(server.server_port).check(good(key))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def headers_of(metadata_port: int, *audiences: str) -> list[str]:
+    """What IdentityTokens gives for these audiences, in a process of its own: google-auth reads its environment once."""
+    program = (
+        "import sys; from identity.tokens import IdentityTokens; t = IdentityTokens();"
+        "print(*(t.header(a) for a in sys.argv[1:]), sep='\\n')"
+    )
+    path = os.pathsep.join([str(ROOT), str(Path(ROOT, "functions"))])
+    environment = {**os.environ, "PYTHONPATH": path, "GCE_METADATA_HOST": f"127.0.0.1:{metadata_port}"}
+    answer = subprocess.run(
+        [sys.executable, "-c", program, *audiences], env=environment, capture_output=True, text=True, check=True
+    )
+    return answer.stdout.splitlines()
+
+
+def test_each_service_gets_tokens_of_its_own_account(
+    verifier: TokenVerifier, metadata_ports: tuple[int, int], certs_port: int
+) -> None:
+    functions_port, connector_port = metadata_ports
+    [of_functions] = headers_of(functions_port, AUDIENCE)
+    [of_connector] = headers_of(connector_port, AUDIENCE)
+
+    verifier.check(of_functions)
+    with pytest.raises(CallerForbidden):
+        verifier.check(of_connector)
+
+
+def test_a_token_is_kept_for_its_audience_alone(metadata_ports: tuple[int, int]) -> None:
+    first, again, other = headers_of(metadata_ports[0], AUDIENCE, AUDIENCE, "https://another.example")
+    assert first == again
+    assert other != first
