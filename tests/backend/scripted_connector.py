@@ -4,6 +4,7 @@ The answers that it can be told to give (a 500, none at all, a late one, garbage
 is broken. The same server also receives the send jobs that Cloud Tasks dispatches, and hands them to `run_job`.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -124,8 +125,9 @@ def _handler(connector: ScriptedConnector) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a killed or impatient caller is gone
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gives
             """Nothing: the record is `posts`."""
