@@ -18,6 +18,9 @@ _STATUS: dict[type[Refused], HTTPStatus] = {
     NotPossible: HTTPStatus.CONFLICT,
 }
 
+_MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Above what a Firestore document holds: tests write messages that are too large for one."""
+
 Choice = TypeVar("Choice", bound=StrEnum)
 T = TypeVar("T")
 
@@ -118,7 +121,7 @@ Handler = Callable[[Fields], Json]
 
 def control_application(calls: list[tuple[str, str, Handler, str]]) -> web.Application:
     """Serves calls: method, path, what answers it, and the names of the fields that it takes, separated by spaces."""
-    application = web.Application()
+    application = web.Application(client_max_size=_MAX_BODY_BYTES)
     for method, path, handler, allowed in calls:
         application.router.add_route(method, path, _served(handler, frozenset(allowed.split())))
     return application
