@@ -16,13 +16,16 @@ _OUTPUTS = ("python", "grpc_python", "mypy")
 
 def generate(into: Path) -> None:
     outputs = (f"--{kind}_out={into}" for kind in _OUTPUTS)
-    subprocess.run(
+    run = subprocess.run(
         [_BIN / "python", "-m", "grpc_tools.protoc", "-I.", *outputs, FOLDER / "engine.proto"],
         cwd=ROOT,
         env={**os.environ, "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"},  # protoc looks for protoc-gen-mypy there
-        stdout=subprocess.DEVNULL,
-        check=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if run.returncode != 0:
+        sys.exit(f"engine.proto could not be compiled:\n{run.stderr}")
 
 
 def stale_files() -> list[str]:

@@ -7,6 +7,7 @@ import subprocess
 import zipfile
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote
 
 from local.project import CACHE, ROOT
 
@@ -86,7 +87,7 @@ def _launcher_is_good() -> bool:
     with zipfile.ZipFile(_LAUNCHER) as launcher:
         manifest = launcher.read("META-INF/MANIFEST.MF").decode().replace("\r\n ", "")
     target = re.search(r"^Class-Path: file://(.*?)\r?$", manifest, re.MULTILINE)
-    return target is not None and Path(target[1].replace("%20", " ")).is_file()
+    return target is not None and Path(unquote(target[1])).is_file()
 
 
 def _downloaded_jar() -> Path | None:
