@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from google.cloud import firestore
 
 from local import ports
 from local.network.client import Network
-from local.processes import Processes, printed
+from local.processes import Child, Processes, printed
 from local.project import ROOT
 from local.signing import SigningKey
 from tests.connector.flush_address import FlushAddress
@@ -50,6 +51,14 @@ def surroundings(processes: Processes) -> Surroundings:
         certs_url=f"http://127.0.0.1:{certs_port}/certs",
         metadata_host=f"127.0.0.1:{connector_port}",
     )
+
+
+@pytest.fixture
+def firestore_stops(processes: Processes, firestore_emulator: str) -> Iterator[Child]:
+    """The emulator's process, for a test that freezes it: thawed again whatever happens."""
+    (emulator,) = (child for child in processes.children if child.name == "firestore")
+    yield emulator
+    emulator.process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -29,6 +31,8 @@ TIME_SCALE = 0.25
 LEASE_TTL_S = 24 * TIME_SCALE
 _names = itertools.count(1)
 _phones = itertools.count(40700000001)
+NUMBERS = re.compile(r"40700000\d{3}")
+"""Every number that new_phone gives."""
 
 
 def new_phone() -> str:
@@ -81,6 +85,12 @@ class Connector:
         answer: dict[str, Any] = response.json()
         return answer
 
+    def freeze(self) -> None:
+        self.child.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.child.process.send_signal(signal.SIGCONT)
+
     def metric(self, line: str) -> float:
         """The value of the one sample that begins with `line`; 0 when there is none yet."""
         found = [text for text in self.get("/metrics").text.splitlines() if text.startswith(line + " ")]
@@ -106,6 +116,7 @@ class Stage:
     certs_url: str
     metadata_host: str
     _connectors: list[Connector] = field(default_factory=list)
+    _children: list[Child] = field(default_factory=list)
 
     # Connectors
 
@@ -117,6 +128,7 @@ class Stage:
         )
         connector = Connector(child=child, port=port, key=self.key, worker=name)
         self._connectors.append(connector)
+        self._children.append(child)
         if wait:
             self.processes.await_ready(child, answers(port))
         return connector
@@ -147,10 +159,16 @@ class Stage:
         self._connectors.remove(connector)
 
     def close(self) -> None:
+        """Ends what runs still. Whatever a test was about: no connector failed unexpectedly, and no log holds a number."""
         for connector in list(self._connectors):
             self.processes.stop(connector.child)
-            assert '"event": "crashed"' not in connector.child.log_text(), connector.child.log_text()
         self.db.close()
+        for child in self._children:
+            log = child.log_text()
+            assert '"event": "crashed"' not in log, log
+            assert '"event": "library"' not in log, log
+            assert all(line.startswith("{") for line in log.splitlines()), log
+            assert not NUMBERS.search(log), log
 
     # Accounts
 

@@ -1,0 +1,61 @@
+"""The two times of a row keep the order of arrival."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connector.arrival import ArrivalOrder
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, UTC)
+SECOND = int(NOW.timestamp())
+
+
+def order(floor: datetime = NOW - timedelta(days=1)) -> ArrivalOrder:
+    return ArrivalOrder(last_received_at=floor)
+
+
+def test_received_at_is_the_clocks_time() -> None:
+    assert order().received_at(NOW) == NOW
+
+
+def test_received_at_grows_though_the_clock_stands_still_or_is_set_back() -> None:
+    arrivals = order()
+    times = [arrivals.received_at(NOW - timedelta(seconds=back)) for back in (0, 0, 3600, 1)]
+    assert times == sorted(set(times))
+
+
+def test_received_at_lies_after_whatever_a_former_owner_wrote() -> None:
+    floor = NOW + timedelta(seconds=20)
+    assert order(floor).received_at(NOW) > floor
+
+
+def test_a_fresh_events_timestamp_has_the_milliseconds_of_its_arrival() -> None:
+    assert order().timestamp(SECOND, NOW) == datetime.fromtimestamp(SECOND, UTC) + timedelta(milliseconds=250)
+
+
+def test_an_older_events_timestamp_begins_at_its_whole_second() -> None:
+    assert order().timestamp(SECOND - 60, NOW) == datetime.fromtimestamp(SECOND - 60, UTC)
+
+
+def test_events_of_one_second_get_growing_milliseconds() -> None:
+    arrivals = order()
+    stamps = [arrivals.timestamp(SECOND - 60, NOW) for _ in range(3)]
+    assert [stamp.microsecond for stamp in stamps] == [0, 1000, 2000]
+
+
+def test_seconds_that_come_mixed_are_counted_apart() -> None:
+    arrivals = order()
+    stamps = [arrivals.timestamp(SECOND - back, NOW).microsecond // 1000 for back in (60, 61, 60, 61)]
+    assert stamps == [0, 0, 1, 1]
+
+
+def test_milliseconds_never_reach_the_next_second() -> None:
+    arrivals = order()
+    for _ in range(1100):
+        last = arrivals.timestamp(SECOND - 60, NOW)
+    assert last == datetime.fromtimestamp(SECOND - 60, UTC) + timedelta(milliseconds=999)
+
+
+@pytest.mark.parametrize("second", [0, -1, 2**62])
+def test_a_second_beyond_the_calendar_is_replaced_by_the_arrivals(second: int) -> None:
+    assert int(order().timestamp(second, NOW).timestamp()) == SECOND
