@@ -1,7 +1,7 @@
 """The workflows in this process, on real servers; each test has an account of its own."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from google.cloud.firestore import Client
@@ -30,9 +30,15 @@ class ScriptedTokens(IdentityTokens):
 
 
 def build_services(settings: Settings) -> Services:
+    """The workflows as one function instance has them; the caller ends them with `close_services`."""
     services = build(settings)
     object.__setattr__(services.send.connector, "tokens", ScriptedTokens())
     return services
+
+
+def close_services(services: Services) -> None:
+    services.send.connector.http.close()
+    services.stores.db.close()
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +80,29 @@ def settings(
 
 
 @pytest.fixture(scope="session")
-def services(settings: Settings, scripted: tuple[ScriptedConnector, str]) -> Services:
+def services(settings: Settings, scripted: tuple[ScriptedConnector, str]) -> Iterator[Services]:
     built = build_services(settings)
 
     def run_job(job: Job, is_retry: bool) -> None:
         built.send.run(job, is_retry=is_retry)
 
     scripted[0].run_job = run_job
-    return built
+    yield built
+    close_services(built)
+
+
+@pytest.fixture
+def another_process(settings: Settings) -> Iterator[Callable[[], Services]]:
+    """Makes what a further function instance would hold: clients, caches and locks of its own."""
+    made: list[Services] = []
+
+    def make() -> Services:
+        made.append(build_services(settings))
+        return made[-1]
+
+    yield make
+    for services in made:
+        close_services(services)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from backend.services import build
+from backend.services import Services
 from backend.stores import stored_as
 from core import schema
 from tests.backend.world import World, key_of, wait_until
@@ -25,21 +26,23 @@ def test_a_contacts_message_becomes_a_message_and_a_thread(world: World) -> None
     assert row["expireAt"] - row["processedAt"] == timedelta(days=30)
 
 
-def test_a_redelivered_event_changes_nothing(world: World) -> None:
+def test_a_redelivered_event_changes_nothing(world: World, another_process: Callable[[], Services]) -> None:
     chat = world.chat()
     event = world.receive(chat, "one")
     stored = stored_as(world.db.collection(schema.INGEST).document(event).get(), dict)
-    other_process = build(world.settings).ingest
+    other_process = another_process().ingest
     for ingest in (world.services.ingest, world.services.ingest, other_process):
         ingest.take(stored.id, stored.value, stored.update_time)
     assert world.thread(chat)["unreadCountGlobal"] == 1
 
 
-def test_an_event_delivered_to_many_workers_at_once_counts_once(world: World) -> None:
+def test_an_event_delivered_to_many_workers_at_once_counts_once(
+    world: World, another_process: Callable[[], Services]
+) -> None:
     chat = world.chat(thread=False)
     event = world.receive(chat, "one")
     stored = stored_as(world.db.collection(schema.INGEST).document(event).get(), dict)
-    workers = [build(world.settings).ingest for _ in range(4)]
+    workers = [another_process().ingest for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         jobs = [pool.submit(worker.take, stored.id, stored.value, stored.update_time) for worker in workers * 2]
         for job in jobs:
@@ -58,11 +61,13 @@ def test_a_message_under_a_second_row_is_the_same_message(world: World) -> None:
     assert world.thread(chat)["unreadCountGlobal"] == 1
 
 
-def test_a_burst_in_one_chat_over_two_processes_is_counted_exactly_and_shows_the_last(world: World) -> None:
+def test_a_burst_in_one_chat_over_two_processes_is_counted_exactly_and_shows_the_last(
+    world: World, another_process: Callable[[], Services]
+) -> None:
     chat = world.chat(thread=False)
     start = datetime.now(UTC).replace(microsecond=0)
     events = [world.receive(chat, f"m{n}", at=start + timedelta(seconds=n // 7)) for n in range(60)]
-    processes = [world.services.ingest, build(world.settings).ingest]
+    processes = [world.services.ingest, another_process().ingest]
     with ThreadPoolExecutor(16) as pool:
         jobs = [pool.submit(world.trigger_ingest, event, processes[n % 2]) for n, event in enumerate(events)]
         for job in jobs:

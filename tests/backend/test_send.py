@@ -3,6 +3,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from google.cloud.firestore import Client
 from backend.accept import Acceptance
 from backend.send import JobEnd
 from backend.send_queue import Job
+from backend.services import Services
 from backend.settings import Settings
 from backend.stores import stored_as
 from core import schema
@@ -21,7 +23,6 @@ from core.outbox import MAX_ATTEMPTS
 from local.cloud_tasks.trouble import TroubleKind
 from local.processes import Processes
 from local.project import PYTHONPATH
-from tests.backend.conftest import build_services
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of, wait_until
 
@@ -82,10 +83,12 @@ def test_requests_of_the_same_millisecond_leave_in_the_order_of_their_client_mes
     assert world.connector.keys(world.account) == [key_of(request) for _, request in sorted(created)]
 
 
-def test_two_jobs_at_once_send_each_request_once_and_in_order(world: World, settings: Settings) -> None:
+def test_two_jobs_at_once_send_each_request_once_and_in_order(
+    world: World, another_process: Callable[[], Services]
+) -> None:
     chat = world.chat()
     requests = [world.write(chat, f"m{n}") for n in range(12)]
-    processes = [world.services, build_services(settings), build_services(settings)]
+    processes = [world.services, another_process(), another_process()]
     with ThreadPoolExecutor(6) as pool:
         jobs = [pool.submit(processes[n % 3].send.run, _job(world, chat), is_retry=n % 2 == 1) for n in range(6)]
         for job in jobs:
