@@ -96,7 +96,8 @@ class EngineServicer:
 
     def Events(self, request, context):
         """The account's events, in order: first those that were not acknowledged, then as they come. Ends when the session is closed or
-        taken over. One stream a session: a second one ends the first. Flow control is the stream's.
+        taken over. One stream a session: a second one ends the first, and begins with the session's present state, which the first may
+        have taken with it. Flow control is the stream's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

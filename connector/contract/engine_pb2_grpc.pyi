@@ -44,7 +44,8 @@ class EngineStub:
     """Closes the session and keeps its store. Idempotent."""
     Events: _grpc.UnaryStreamMultiCallable[_engine_pb2.EventsRequest, _engine_pb2.Event]
     """The account's events, in order: first those that were not acknowledged, then as they come. Ends when the session is closed or
-    taken over. One stream a session: a second one ends the first. Flow control is the stream's.
+    taken over. One stream a session: a second one ends the first, and begins with the session's present state, which the first may
+    have taken with it. Flow control is the stream's.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_engine_pb2.AcknowledgeRequest, _engine_pb2.AcknowledgeResponse]
     """Says that all events up to and including `sequence` are durable. They never come again. Refused for a stale epoch."""
@@ -70,7 +71,8 @@ class EngineAsyncStub(EngineStub):
     """Closes the session and keeps its store. Idempotent."""
     Events: _aio.UnaryStreamMultiCallable[_engine_pb2.EventsRequest, _engine_pb2.Event]  # type: ignore[assignment]
     """The account's events, in order: first those that were not acknowledged, then as they come. Ends when the session is closed or
-    taken over. One stream a session: a second one ends the first. Flow control is the stream's.
+    taken over. One stream a session: a second one ends the first, and begins with the session's present state, which the first may
+    have taken with it. Flow control is the stream's.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_engine_pb2.AcknowledgeRequest, _engine_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Says that all events up to and including `sequence` are durable. They never come again. Refused for a stale epoch."""
@@ -111,7 +113,8 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_engine_pb2.Event], _abc.AsyncIterator[_engine_pb2.Event]]:
         """The account's events, in order: first those that were not acknowledged, then as they come. Ends when the session is closed or
-        taken over. One stream a session: a second one ends the first. Flow control is the stream's.
+        taken over. One stream a session: a second one ends the first, and begins with the session's present state, which the first may
+        have taken with it. Flow control is the stream's.
         """
 
     @_abc_1.abstractmethod
