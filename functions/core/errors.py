@@ -67,8 +67,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.WRONG_REQUEST_ID: Entry(
         seen_in=_OUTBOX,
-        meaning="The document's id is not threadId + '_' + sha256(threadId|to|text|clientMessageId), or its own fields contradict each other.",
-        what_to_do="Compute the id as the README says and write a new request; nothing was sent.",
+        meaning="The document's id does not follow from its fields (docs/clients.md has the formula), or its own fields contradict each other.",
+        what_to_do="Compute the id as docs/clients.md says and write a new request; nothing was sent.",
         alert=Severity.WARNING,
     ),
     ErrorCode.THREAD_UNKNOWN: Entry(
