@@ -114,7 +114,7 @@ def _hold_against_record(demo: suite.Suite, result: Path) -> None:
     found: list[str] = []
 
     def holds() -> bool:
-        found[:] = record.contradictions(demo, shown)
+        found[:] = record.contradictions(record.Addresses.of(demo.ports), shown)
         return not found
 
     deadline = time.monotonic() + _RECORD_LIMIT_S  # a WAL row's last write may come just after what the client saw

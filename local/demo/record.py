@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +15,11 @@ from core.delivery import Delivery
 from core.ids import AccountId, ChatId, RequestId, outbound_key, thread_id, wa_message_id
 from local.demo.people import ACCOUNT, CONTACT
 from local.network.client import Network
+from local.ports import HOST
 from local.project import PROJECT_ID
-from local.suite import Suite
+from local.suite_ports import SuitePorts
 
+_EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _CHAT = ChatId(f"{CONTACT.phone.removeprefix('+')}@s.whatsapp.net")
 
 
@@ -40,15 +43,41 @@ class Shown:
         )
 
 
-def contradictions(suite: Suite, shown: Shown) -> list[str]:
-    """One line for each thing that is not as it was shown; none when all holds."""
-    os.environ["FIRESTORE_EMULATOR_HOST"] = suite.firestore
-    client = firestore.Client(project=PROJECT_ID)
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where the two records are read."""
+
+    firestore: str
+    network_control_port: int
+
+    @classmethod
+    def of(cls, ports: SuitePorts) -> Self:
+        return cls(firestore=f"{HOST}:{ports.firestore}", network_control_port=ports.network_control)
+
+
+@contextmanager
+def server_client(addresses: Addresses) -> Iterator[firestore.Client]:
+    """A client that no rule binds."""
+    before = os.environ.get(_EMULATOR)
+    os.environ[_EMULATOR] = addresses.firestore
     try:
-        found = _Documents(client).compare(shown)
+        client = firestore.Client(project=PROJECT_ID)
+    finally:
+        if before is None:
+            del os.environ[_EMULATOR]
+        else:
+            os.environ[_EMULATOR] = before
+    try:
+        yield client
     finally:
         client.close()
-    return found + _compare_network(Network(suite.ports.network_control), shown)
+
+
+def contradictions(addresses: Addresses, shown: Shown) -> list[str]:
+    """One line for each thing that is not as it was shown; none when all holds."""
+    with server_client(addresses) as client:
+        found = _Documents(client).compare(shown)
+    return found + _compare_network(Network(addresses.network_control_port), shown)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local import machine, setup
@@ -120,6 +121,24 @@ def test_an_interrupted_set_up_ends_its_command_and_the_next_one_repairs_it(numb
         os.kill(command, 0)
     set_up([step(tmp_path, COUNTS)], io.StringIO())
     assert sorted(file.name for file in (tmp_path / "installed").iterdir()) == [".threadline-set-up", "runs"]
+
+
+def test_a_set_up_whose_make_was_killed_ends_its_command(tmp_path: Path) -> None:
+    script = SET_UP.format(root=str(ROOT), tmp=str(tmp_path), program=SLOW.format(seconds=600))
+    (tmp_path / "script.py").write_text(script)
+    make = subprocess.Popen(
+        ["sh", "-c", f"'{sys.executable}' '{tmp_path / 'script.py'}' & wait"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"},
+        stdout=subprocess.DEVNULL,
+    )
+    await_file(tmp_path / "installed/started")
+    command = int((tmp_path / "installed/started").read_text())
+    make.kill()
+    make.wait()
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(command) and psutil.Process(command).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_two_set_ups_at_once_wait_for_each_other(tmp_path: Path) -> None:
