@@ -16,7 +16,7 @@ from local.processes import Child, Processes, printed
 from local.project import ROOT
 from local.signing import SigningKey
 from tests.connector.flush_address import FlushAddress
-from tests.connector.stage import TIME_SCALE, Stage
+from tests.connector.stage import TIME_SCALE, NetworkProcess, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Surroundings:
     """What all connector tests share."""
 
     network: Network
+    network_process: NetworkProcess
     socket: str
     key: SigningKey
     certs_url: str
@@ -43,9 +44,12 @@ def surroundings(processes: Processes) -> Surroundings:
     network = [sys.executable, "-m", "local.network", "--socket", socket, "--control-port", str(control_port)]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}", "TIME_SCALE": str(TIME_SCALE)}
     processes.start("connector-tests-identity", identity, environment=environment, ready=printed("ready "))
-    processes.start("connector-tests-network", network, environment=environment, ready=printed("ready "))
+    network_child = processes.start(
+        "connector-tests-network", network, environment=environment, ready=printed("ready ")
+    )
     return Surroundings(
         network=Network(control_port),
+        network_process=NetworkProcess(child=network_child),
         socket=socket,
         key=key,
         certs_url=f"http://127.0.0.1:{certs_port}/certs",
@@ -70,6 +74,7 @@ def stage(processes: Processes, firestore_emulator: str, surroundings: Surroundi
         project=project,
         db=firestore.Client(project=project),
         network=surroundings.network,
+        network_process=surroundings.network_process,
         socket=surroundings.socket,
         flush=flush,
         key=surroundings.key,

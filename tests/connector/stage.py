@@ -47,6 +47,17 @@ def read_qr(data_url: str) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkProcess:
+    child: Child
+
+    def freeze(self) -> None:
+        self.child.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.child.process.send_signal(signal.SIGCONT)
+
+
 @dataclass(kw_only=True)
 class Connector:
     """One connector process."""
@@ -110,6 +121,7 @@ class Stage:
     project: str
     db: firestore.Client
     network: Network
+    network_process: NetworkProcess
     socket: str
     flush: FlushAddress
     key: SigningKey
