@@ -41,7 +41,7 @@ async def test_a_stale_epoch_is_refused_everywhere(driver: Driver, call: str) ->
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-@pytest.mark.parametrize("call", CALLS.keys() - IDEMPOTENT_WHEN_CLOSED)
+@pytest.mark.parametrize("call", sorted(CALLS.keys() - IDEMPOTENT_WHEN_CLOSED))
 async def test_an_account_that_is_not_open_is_not_found(driver: Driver, call: str) -> None:
     await driver.connected()
     await driver.close()
@@ -49,6 +49,16 @@ async def test_an_account_that_is_not_open_is_not_found(driver: Driver, call: st
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await CALLS[call](driver, session)
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("call", sorted(CALLS.keys() - IDEMPOTENT_WHEN_CLOSED))
+async def test_an_epoch_that_was_not_opened_is_not_found(driver: Driver, call: str) -> None:
+    events = await driver.connected()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await CALLS[call](driver, driver.session(epoch=2))
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    await driver.close()
+    assert await events.has_ended()
 
 
 @pytest.mark.parametrize("call", CALLS)
