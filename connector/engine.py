@@ -1,5 +1,6 @@
 """The engine as the connector calls it: each call with its session's epoch and a deadline, gRPC's errors told apart."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+_REACH_S = 1.0
 
 
 class EngineFailed(Exception):
@@ -94,9 +96,15 @@ class Engine:
         with _translated():
             return await self.stub.IsOnWhatsApp(request, timeout=self.call_s)
 
-    def is_reachable(self) -> bool:
-        """What the channel knows; asking makes it connect."""
-        return self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+    async def is_reachable(self) -> bool:
+        """Whether the channel stands; it is made to, where nobody has used it for a while."""
+        try:
+            async with asyncio.timeout(_REACH_S):
+                while (state := self.channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+                    await self.channel.wait_for_state_change(state)
+        except TimeoutError:
+            return False
+        return True
 
 
 def connect_engine(socket: Path, call_s: float) -> Engine:

@@ -19,7 +19,7 @@ class Health:
     db: AsyncClient
     engine: Engine
     is_stopping: bool = False
-    _firestore: bool = field(default=False, init=False)
+    _parts: dict[str, bool] = field(default_factory=dict, init=False)
     _checked_at_s: float = field(default=float("-inf"), init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -27,9 +27,10 @@ class Health:
         """What must be true to be ready."""
         async with self._turn:
             if time.monotonic() - self._checked_at_s > _FRESH_S:
-                self._firestore = await self._reaches_firestore()
+                firestore, engine = await asyncio.gather(self._reaches_firestore(), self.engine.is_reachable())
+                self._parts = {"firestore": firestore, "engine": engine}
                 self._checked_at_s = time.monotonic()
-        return {"firestore": self._firestore, "engine": self.engine.is_reachable(), "takesWork": not self.is_stopping}
+        return self._parts | {"takesWork": not self.is_stopping}
 
     async def _reaches_firestore(self) -> bool:
         try:

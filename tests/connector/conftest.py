@@ -5,6 +5,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -65,8 +66,8 @@ def firestore_stops(processes: Processes, firestore_emulator: str) -> Iterator[C
     emulator.process.send_signal(signal.SIGCONT)
 
 
-@pytest.fixture
-def stage(processes: Processes, firestore_emulator: str, surroundings: Surroundings) -> Iterator[Stage]:
+@contextmanager
+def new_stage(processes: Processes, surroundings: Surroundings) -> Iterator[Stage]:
     project = f"demo-connector-{secrets.token_hex(3)}"
     flush = FlushAddress(ports.free_port())
     started = Stage(
@@ -81,7 +82,22 @@ def stage(processes: Processes, firestore_emulator: str, surroundings: Surroundi
         certs_url=surroundings.certs_url,
         metadata_host=surroundings.metadata_host,
     )
-    yield started
-    surroundings.network.clear_faults()
-    started.close()
-    flush.close()
+    try:
+        yield started
+    finally:
+        surroundings.network.clear_faults()
+        flush.close()
+        started.close()
+
+
+@pytest.fixture
+def stage(processes: Processes, firestore_emulator: str, surroundings: Surroundings) -> Iterator[Stage]:
+    with new_stage(processes, surroundings) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def module_stage(processes: Processes, firestore_emulator: str, surroundings: Surroundings) -> Iterator[Stage]:
+    """For tests that leave nothing behind at their connector."""
+    with new_stage(processes, surroundings) as started:
+        yield started

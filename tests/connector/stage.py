@@ -74,14 +74,16 @@ class Connector:
     def token(self) -> str:
         return self.key.token(audience=self.url, service_account=FUNCTIONS_ACCOUNT)
 
-    def post(self, path: str, body: object = None, **headers: str) -> httpx.Response:
-        """As the functions call it; `headers` in place of their token."""
+    def post(
+        self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, timeout_s: float = 30.0
+    ) -> httpx.Response:
+        """As the functions call it, unless `headers` are given in place of their token."""
         content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
         return httpx.post(
             f"{self.url}{path}",
             content=content,
-            headers=headers or {"Authorization": f"Bearer {self.token()}"},
-            timeout=30,
+            headers={"Authorization": f"Bearer {self.token()}"} if headers is None else headers,
+            timeout=timeout_s,
         )
 
     def get(self, path: str) -> httpx.Response:

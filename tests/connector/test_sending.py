@@ -1,0 +1,162 @@
+"""A send's answer is what is proven, and nothing is sent twice or too late."""
+
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from core.ids import AccountId
+from local.network.faults import FaultKind
+from tests.connector.stage import Connector, Stage, new_phone, send_body
+from tests.connector.waiting import wait_until
+
+
+def new_key() -> str:
+    return "3EB0" + secrets.token_hex(9).upper()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A connected account and one contact."""
+
+    stage: Stage
+    connector: Connector
+    account: AccountId
+    ours: str
+    theirs: str
+    chat: str
+
+    def send(self, key: str, text: str = "hello", *, within_s: float = 20.0) -> dict[str, str]:
+        return self.connector.send(self.account, self.chat, key, text, within_s=within_s)
+
+    def inbox(self) -> list[str]:
+        return [message.whatsapp_id for message in self.stage.network.inbox(self.theirs)]
+
+
+@pytest.fixture
+def line(stage: Stage) -> Iterator[Line]:
+    connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
+    account = stage.paired_account(connector, ours)
+    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    yield Line(stage=stage, connector=connector, account=account, ours=ours, theirs=theirs, chat=chat)
+    stage.network.clear_faults()
+
+
+def test_a_text_reaches_the_contact_under_the_given_id_and_its_receipt_comes_back(line: Line) -> None:
+    key, text = new_key(), "zile 😀 'frumoase'\n\u0000"
+    assert line.send(key, text) == {"outcome": "sent"}
+    (frame,) = line.stage.network.frames(whatsapp_id=key)
+    assert (frame.account, frame.contact, frame.text) == (line.ours, line.theirs, text)
+    row = line.stage.await_row(line.account, f"{key}-receipt-delivered")
+    assert row["payload"]["target"] == key
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer", "frames"),
+    [
+        (FaultKind.REFUSE, {"outcome": "rejected", "reason": "463"}, 0),
+        (FaultKind.NOT_SENT, {"outcome": "not_sent", "reason": "engine_error"}, 0),
+        (FaultKind.UNKNOWN, {"outcome": "unknown", "reason": "no_ack"}, 1),
+        (FaultKind.DROP, {"outcome": "unknown", "reason": "no_ack"}, 0),
+    ],
+)
+def test_the_answer_says_what_the_engine_proved(
+    line: Line, fault: FaultKind, answer: dict[str, str], frames: int
+) -> None:
+    key = new_key()
+    line.stage.network.fault(fault, contact=line.theirs)
+    assert line.send(key) == answer
+    assert len(line.stage.network.frames(whatsapp_id=key)) == frames
+
+
+def test_a_send_without_ack_ends_unknown_within_the_engines_time(line: Line) -> None:
+    line.stage.network.fault(FaultKind.SILENT, contact=line.theirs)
+    assert line.send(new_key(), within_s=60)["outcome"] == "unknown"
+
+
+def test_an_engine_that_hangs_ends_unknown(line: Line) -> None:
+    line.stage.network_process.freeze()
+    try:
+        answer = line.send(new_key(), within_s=60)
+    finally:
+        line.stage.network_process.thaw()
+    assert answer == {"outcome": "unknown", "reason": "engine_deadline_exceeded"}
+
+
+def test_a_number_without_whatsapp_is_rejected_as_such(line: Line) -> None:
+    answer = line.connector.send(line.account, "40999999999@s.whatsapp.net", new_key())
+    assert answer == {"outcome": "rejected", "reason": "no_account"}
+
+
+def test_nothing_leaves_after_its_time(line: Line) -> None:
+    late, waiting = new_key(), new_key()
+    assert line.send(late, within_s=-0.001) == {"outcome": "expired"}
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=1.0)
+    assert line.send(waiting, within_s=0.5) == {"outcome": "expired"}
+    assert line.inbox() == []
+
+
+def test_a_send_that_is_under_way_is_joined(line: Line) -> None:
+    key = new_key()
+    line.stage.network.fault(FaultKind.DELAY_AFTER, contact=line.theirs, seconds=1.0)
+    with ThreadPoolExecutor(3) as callers:
+        first = callers.submit(line.send, key)
+        wait_until(lambda: line.stage.network.frames(whatsapp_id=key), "the frame has left")
+        others = [callers.submit(line.send, key) for _ in range(2)]
+        assert [call.result() for call in (first, *others)] == [{"outcome": "sent"}] * 3
+    assert [frame.attempt for frame in line.stage.network.frames(whatsapp_id=key)] == [1]
+    assert line.connector.metric('connector_sends_total{outcome="sent"}') == 1
+
+
+def test_a_caller_that_goes_away_does_not_end_the_send(line: Line) -> None:
+    key = new_key()
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=2.0)
+    with pytest.raises(httpx.ReadTimeout):
+        line.connector.post("/v1/send", send_body(line.account, line.chat, key, "hello"), timeout_s=0.5)
+    assert line.inbox() == []
+    wait_until(line.inbox, "it leaves all the same")
+    assert [frame.attempt for frame in line.stage.network.frames(whatsapp_id=key)] == [1]
+
+
+def test_a_key_that_is_under_way_takes_no_other_text(line: Line) -> None:
+    key = new_key()
+    line.stage.network.fault(FaultKind.DELAY_AFTER, contact=line.theirs, seconds=1.0)
+    with ThreadPoolExecutor(1) as callers:
+        first = callers.submit(line.send, key)
+        wait_until(lambda: line.stage.network.frames(whatsapp_id=key), "the frame has left")
+        other = line.connector.post("/v1/send", send_body(line.account, line.chat, key, "other text"))
+        assert (other.status_code, other.json()["error"]["code"]) == (400, "invalid_request")
+        assert first.result() == {"outcome": "sent"}
+
+
+def test_a_disconnected_account_sends_nothing(line: Line) -> None:
+    line.stage.network.disconnect(line.ours)
+    line.stage.await_status(line.account, "reconnecting")
+    assert line.send(new_key()) == {"outcome": "not_connected"}
+    line.stage.network.reconnect(line.ours)
+    line.stage.await_status(line.account, "connected")
+    assert line.send(new_key()) == {"outcome": "sent"}
+
+
+def test_a_connector_without_the_lease_sends_nothing(line: Line) -> None:
+    other = line.stage.start_connector()
+    assert other.send(line.account, line.chat, new_key()) == {"outcome": "not_owner"}
+    assert other.send("no-such-account", line.chat, new_key()) == {"outcome": "not_owner"}
+    assert line.inbox() == []
+
+
+def test_a_number_is_looked_up(line: Line) -> None:
+    path = f"/v1/accounts/{line.account}/is-on-whatsapp"
+    known = line.connector.post(path, {"phoneE164": line.theirs})
+    assert known.json() == {"registered": True, "chatId": line.chat}
+    unknown = line.connector.post(path, {"phoneE164": "+40999999999"})
+    assert unknown.json() == {"registered": False}
+    line.stage.network.disconnect(line.ours)
+    line.stage.await_status(line.account, "reconnecting")
+    offline = line.connector.post(path, {"phoneE164": line.theirs})
+    assert (offline.status_code, offline.json()["error"]["code"]) == (409, "not_connected")
+    elsewhere = line.connector.post("/v1/accounts/nobody/is-on-whatsapp", {"phoneE164": line.theirs})
+    assert (elsewhere.status_code, elsewhere.json()["error"]["code"]) == (409, "not_connected")
