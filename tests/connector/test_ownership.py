@@ -69,6 +69,15 @@ def test_a_paused_account_is_closed_and_given_back_and_resumes_its_session(stage
     assert stage.lease(account).epoch == 2
 
 
+def test_a_pause_is_noticed_without_a_poke(stage: Stage) -> None:
+    """The renewal's precondition fails, and the lease is read."""
+    connector = stage.start_connector()
+    account = stage.paired_account(connector, new_phone())
+    stage.want(None, account, False)
+    stage.await_status(account, "disconnected")
+    assert connector.metric("connector_leases_lost_total") == 0
+
+
 def test_sigterm_hands_everything_over_at_once(stage: Stage) -> None:
     ours, first = new_phone(), stage.start_connector()
     account, unpaired = stage.paired_account(first, ours), stage.create_account()

@@ -1,6 +1,7 @@
 """A send's answer is what is proven, and nothing is sent twice or too late."""
 
 import secrets
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import pytest
 
 from core.ids import AccountId
 from local.network.faults import FaultKind
-from tests.connector.stage import Connector, Stage, new_phone, send_body
+from local.processes import Child
+from tests.connector.stage import LEASE_TTL_S, Connector, Stage, new_phone, send_body
 from tests.connector.waiting import wait_until
 
 
@@ -96,6 +98,18 @@ def test_nothing_leaves_after_its_time(line: Line) -> None:
     assert line.send(late, within_s=-0.001) == {"outcome": "expired"}
     line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=1.0)
     assert line.send(waiting, within_s=0.5) == {"outcome": "expired"}
+    assert line.inbox() == []
+
+
+def test_nothing_leaves_after_the_leases_deadline(line: Line, firestore_stops: Child) -> None:
+    """The lease cannot be renewed while the engine holds the send back: another owner may be there when its time comes."""
+    key = new_key()
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=LEASE_TTL_S)
+    firestore_stops.process.send_signal(signal.SIGSTOP)
+    assert line.send(key, within_s=60)["outcome"] in ("expired", "not_connected", "unknown")
+    wait_until(lambda: not line.stage.network.accounts()[line.account].is_open, "the session is closed")
+    firestore_stops.process.send_signal(signal.SIGCONT)
+    line.stage.await_status(line.account, "connected")
     assert line.inbox() == []
 
 

@@ -1,0 +1,36 @@
+"""What Cloud Run is told fits what the connector reads and needs."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from connector.settings import read_settings
+from core.timing import Timing
+from local.project import ROOT
+
+PATH = ROOT / "connector/service.yaml"
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(PATH.read_text())["spec"]["template"]
+    return found
+
+
+def test_a_shard_is_one_instance_whose_cpu_is_always_on(template: dict[str, Any]) -> None:
+    annotations = template["metadata"]["annotations"]
+    assert annotations["autoscaling.knative.dev/minScale"] == annotations["autoscaling.knative.dev/maxScale"] == "1"
+    assert annotations["run.googleapis.com/cpu-throttling"] == "false"
+
+
+def test_its_environment_with_the_platforms_port_is_all_that_the_connector_needs(template: dict[str, Any]) -> None:
+    (container,) = template["spec"]["containers"]
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    filled = {name: value.replace("SHARD", "1").replace("REGION", "region") for name, value in environment.items()}
+    settings = read_settings(filled | {"PORT": str(container["ports"][0]["containerPort"])})
+    assert settings.timing == Timing()
+
+
+def test_a_request_may_take_as_long_as_a_send(template: dict[str, Any]) -> None:
+    assert template["spec"]["timeoutSeconds"] > Timing().post_s
