@@ -1,0 +1,188 @@
+"""Accounts from creation to logout, and who may do what, over the callables of the running suite."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.cloud import firestore
+
+from core import schema
+from local.project import PROJECT_ID
+from tests.connector.waiting import wait_until
+from tests.e2e.outside import NOBODY, Outside, User, post
+
+pytestmark = pytest.mark.timeout(240)
+
+PHONE = "+40312000001"
+CONTACT = "+40712000001"
+
+
+@pytest.fixture(scope="module")
+def store(outside: Outside) -> Iterator[firestore.Client]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FIRESTORE_EMULATOR_HOST", outside.suite.firestore)
+        client = firestore.Client(project=PROJECT_ID)
+        yield client
+        client.close()
+
+
+def account_of(store: firestore.Client, account: str) -> dict[str, Any]:
+    return store.collection(schema.ACCOUNTS).document(account).get().to_dict() or {}
+
+
+def wait_for_status(store: firestore.Client, account: str, status: str) -> None:
+    wait_until(lambda: account_of(store, account).get("status") == status, f"the account is {status}", 60)
+
+
+@pytest.fixture(scope="module")
+def paired(outside: Outside, super_admin: User, store: firestore.Client) -> str:
+    """An account that a super-admin has created and paired by phone code."""
+    outside.network.add_contact(CONTACT, "Ion")
+    account = str(outside.call(super_admin, "createAccount", {"name": "Front desk"}).result["accountId"])
+    wait_until(lambda: account_of(store, account).get("assignedWorkerId"), "a connector owns the account")
+    outside.call(super_admin, "pairAccount", {"accountId": account, "phoneE164": PHONE})
+    state = (
+        store.collection(schema.ACCOUNTS).document(account).collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
+    )
+    code = wait_until(lambda: (state.get().to_dict() or {}).get("pairingCode"), "a pairing code stands", 30)
+    outside.network.enter_code(PHONE, code)
+    wait_for_status(store, account, "connected")
+    return account
+
+
+@pytest.mark.parametrize(
+    "name", ["createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation"]
+)
+def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, name: str) -> None:
+    assert outside.call(NOBODY, name, {}).code == "unauthenticated"
+    roleless = outside.sign_up(f"{name}@example.com".lower(), None)
+    answer = outside.call(roleless, name, {})
+    assert (answer.status, answer.code) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("name", ["createAccount", "pairAccount", "setDesiredState", "logoutAccount"])
+def test_accounts_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
+    assert outside.call(employee, name, {"name": "x", "accountId": "x"}).code == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code", "says"),
+    [
+        ("createAccount", None, "invalid_request", "object"),
+        ("createAccount", {}, "invalid_request", "name"),
+        ("createAccount", {"name": " "}, "invalid_request", "name"),
+        ("createAccount", {"name": "x", "accountId": "a/b"}, "invalid_request", "accountId"),
+        ("pairAccount", {"accountId": "a_b"}, "invalid_request", "accountId"),
+        ("pairAccount", {"accountId": "nobody", "phoneE164": "0712"}, "invalid_request", "phone number"),
+        ("pairAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("setDesiredState", {"accountId": "nobody", "desiredState": "off"}, "invalid_request", "desiredState"),
+        ("setDesiredState", {"accountId": "nobody", "desiredState": "paused"}, "account_unknown", "no account"),
+        ("logoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("startConversation", {"accountId": "nobody", "phoneE164": CONTACT}, "account_unknown", "no account"),
+        ("startConversation", {"accountId": "nobody", "phoneE164": "12"}, "invalid_request", "phone number"),
+    ],
+)
+def test_a_bad_call_says_what_was_wrong(
+    outside: Outside, super_admin: User, name: str, data: object, code: str, says: str
+) -> None:
+    answer = outside.call(super_admin, name, data)
+    assert answer.code == code
+    assert says in answer.body["error"]["message"]
+
+
+def test_an_accounts_id_is_taken_once(outside: Outside, super_admin: User) -> None:
+    assert outside.call(super_admin, "createAccount", {"name": "A", "accountId": "taken"}).result == {
+        "accountId": "taken"
+    }
+    answer = outside.call(super_admin, "createAccount", {"name": "B", "accountId": "taken"})
+    assert (answer.status, answer.code) == (409, "account_exists")
+
+
+def test_a_paired_account_knows_its_number_and_its_codes_are_erased(paired: str, store: firestore.Client) -> None:
+    account = account_of(store, paired)
+    assert (account["phoneE164"], account["lastError"], account["desiredState"]) == (PHONE, None, "connected")
+    private = store.document(f"{schema.ACCOUNTS}/{paired}/{schema.PRIVATE}/{schema.PRIVATE_STATE}").get().to_dict()
+    assert private is not None
+    assert (private["pairingCode"], private["qrCodeDataUrl"]) == (None, None)
+
+
+def test_a_connected_account_is_not_paired_again(outside: Outside, super_admin: User, paired: str) -> None:
+    assert outside.call(super_admin, "pairAccount", {"accountId": paired}).code == "invalid_request"
+
+
+def test_an_employee_starts_a_conversation_with_a_number_on_whatsapp_and_a_second_start_is_the_same(
+    outside: Outside, employee: User, paired: str, store: firestore.Client
+) -> None:
+    data = {"accountId": paired, "phoneE164": CONTACT}
+    thread = outside.call(employee, "startConversation", data).result["threadId"]
+    assert thread == f"{paired}_{CONTACT[1:]}@s.whatsapp.net"
+    document = store.collection(schema.THREADS).document(thread).get().to_dict()
+    assert document is not None
+    assert (document["clientPhoneE164"], document["unreadCountGlobal"], document["locked"]) == (CONTACT, 0, False)
+
+    store.collection(schema.THREADS).document(thread).update({"clientDisplayName": "Ion"})
+    assert outside.call(employee, "startConversation", data).result["threadId"] == thread
+    assert store.collection(schema.THREADS).document(thread).get().get("clientDisplayName") == "Ion"
+
+
+def test_a_number_that_is_not_on_whatsapp_gets_no_thread(outside: Outside, employee: User, paired: str) -> None:
+    answer = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": "+40799999999"})
+    assert answer.code == "not_on_whatsapp"
+
+
+def test_a_paused_account_closes_its_session_keeps_it_and_resumes_without_pairing(
+    outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
+) -> None:
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    wait_for_status(store, paired, "disconnected")
+    answer = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT})
+    assert answer.code == "not_connected"
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    wait_for_status(store, paired, "connected")
+
+
+def test_logging_out_unlinks_the_device_and_keeps_the_account(
+    outside: Outside, super_admin: User, paired: str, store: firestore.Client
+) -> None:
+    outside.call(super_admin, "logoutAccount", {"accountId": paired})
+    wait_for_status(store, paired, "needs_qr")
+    account = account_of(store, paired)
+    assert account["lastError"].startswith("logged_out: ")
+    assert account["phoneE164"] == PHONE
+
+
+def test_flush_takes_the_connectors_token_and_no_other(outside: Outside) -> None:
+    flush = outside.suite.function_url("flush")
+    ports = outside.suite.ports
+    body = {"accountId": "nobody"}
+
+    def status(token: str | None) -> tuple[int, str]:
+        answer = post(flush, body, {"Authorization": f"Bearer {token}"} if token else {})
+        return answer.status, answer.body.get("error", {}).get("code", "")
+
+    assert status(None) == (401, "unauthenticated")
+    assert status("not.a.token") == (401, "unauthenticated")
+    assert status(outside.identity_token(ports.identity_connector, "http://elsewhere")) == (401, "unauthenticated")
+    assert status(outside.identity_token(ports.identity_functions, flush)) == (403, "forbidden")
+    assert status(outside.identity_token(ports.identity_connector, flush)) == (200, "")
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"accountId": "a/b"}, {"accountId": 7}])
+def test_flush_called_with_garbage_says_what_is_wrong(outside: Outside, body: object) -> None:
+    flush = outside.suite.function_url("flush")
+    token = outside.identity_token(outside.suite.ports.identity_connector, flush)
+    answer = post(flush, body, {"Authorization": f"Bearer {token}"})
+    assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], {}, {"threadId": 7}, {"threadId": "t", "key": 1}, {"threadId": "t", "hop": "x"}]
+)
+def test_the_send_endpoint_called_with_garbage_says_what_is_wrong(outside: Outside, data: object) -> None:
+    answer = post(outside.suite.function_url("send"), {"data": data}, {})
+    assert answer.status == 400
+    assert "send job" in answer.body["error"]["message"] or data is None
+
+
+def test_a_send_job_for_a_thread_that_is_none_ends_without_a_retry(outside: Outside) -> None:
+    assert post(outside.suite.function_url("send"), {"data": {"threadId": "a/b"}}, {}).status in (200, 204)
