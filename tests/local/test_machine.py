@@ -100,6 +100,13 @@ def start_set_up(tmp_path: Path, program: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def await_file(file: Path) -> None:
     deadline = time.monotonic() + 20
     while not file.exists():
@@ -117,8 +124,7 @@ def test_an_interrupted_set_up_ends_its_command_and_the_next_one_repairs_it(numb
     process.send_signal(number)
     process.communicate(timeout=20)
     command = int((tmp_path / "installed/started").read_text())
-    with pytest.raises(ProcessLookupError):
-        os.kill(command, 0)
+    assert not is_running(command)
     set_up([step(tmp_path, COUNTS)], io.StringIO())
     assert sorted(file.name for file in (tmp_path / "installed").iterdir()) == [".threadline-set-up", "runs"]
 
@@ -136,7 +142,7 @@ def test_a_set_up_whose_make_was_killed_ends_its_command(tmp_path: Path) -> None
     make.kill()
     make.wait()
     deadline = time.monotonic() + 10
-    while psutil.pid_exists(command) and psutil.Process(command).status() != psutil.STATUS_ZOMBIE:
+    while is_running(command):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -156,10 +162,12 @@ def test_two_set_ups_at_once_wait_for_each_other(tmp_path: Path) -> None:
 def test_a_killed_set_up_leaves_the_lock_to_its_command_until_that_ends(tmp_path: Path) -> None:
     first = start_set_up(tmp_path, SLOW.format(seconds=2) + COUNTS)
     await_file(tmp_path / "installed/started")
+    command = int((tmp_path / "installed/started").read_text())
     first.kill()
     first.communicate(timeout=20)
     set_up([step(tmp_path, COUNTS)], io.StringIO())
-    assert runs(tmp_path) == 1, "the second began after the first one's command had ended, from nothing"
+    assert not is_running(command), "two would have written into one folder"
+    assert runs(tmp_path) == 1
 
 
 @pytest.mark.parametrize(
