@@ -7,10 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +18,7 @@ from identity import tokens
 from identity.tokens import CallerForbidden, TokenRefused, TokenVerifier
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.ports import free_port
-from local.processes import Processes
+from local.processes import Child, Processes
 from local.project import ROOT
 from local.signing import SigningKey
 from tests.local.running import running
@@ -27,9 +27,15 @@ AUDIENCE = "https://connector.example"
 HOUR_S = 3600
 
 
+@dataclass(frozen=True, kw_only=True)
+class IdentityServer:
+    functions_port: int
+    connector_port: int
+    child: Child
+
+
 @contextmanager
-def identity_server(processes: Processes, certs_port: int, key: SigningKey) -> Iterator[tuple[int, int]]:
-    """Yields the ports of the functions' and of the connector's metadata server."""
+def identity_server(processes: Processes, certs_port: int, key: SigningKey) -> Iterator[IdentityServer]:
     key_file = processes.folder / f"{key.key_id}.pem"
     key.save(key_file)
     functions_port, connector_port = free_port(), free_port()
@@ -40,8 +46,8 @@ def identity_server(processes: Processes, certs_port: int, key: SigningKey) -> I
         f"--connector-port={connector_port}",
         f"--certs-port={certs_port}",
         f"--key-file={key_file}",
-    ):
-        yield functions_port, connector_port
+    ) as child:
+        yield IdentityServer(functions_port=functions_port, connector_port=connector_port, child=child)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +66,9 @@ def certs_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def metadata_ports(processes: Processes, certs_port: int, key: SigningKey) -> Iterator[tuple[int, int]]:
-    with identity_server(processes, certs_port, key) as ports:
-        yield ports
+def server(processes: Processes, certs_port: int, key: SigningKey) -> Iterator[IdentityServer]:
+    with identity_server(processes, certs_port, key) as server:
+        yield server
 
 
 def verifier_at(certs_port: int) -> TokenVerifier:
@@ -72,7 +78,7 @@ def verifier_at(certs_port: int) -> TokenVerifier:
 
 
 @pytest.fixture
-def verifier(metadata_ports: tuple[int, int], certs_port: int) -> TokenVerifier:
+def verifier(server: IdentityServer, certs_port: int) -> TokenVerifier:
     return verifier_at(certs_port)
 
 
@@ -214,13 +220,24 @@ def test_a_new_key_is_fetched_when_a_token_names_it_but_not_at_every_strangers_c
         verifier.check(good(other_key))
 
 
-@pytest.mark.parametrize(("status", "body"), [(200, b"[]"), (200, b'{"a": 1}'), (200, b"no json"), (500, b"{}")])
-def test_a_key_set_that_cannot_be_read_lets_nobody_in(key: SigningKey, status: int, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, lambda _: []),
+        (200, lambda key: {key.key_id: 1}),
+        (200, lambda key: {key.key_id: "no PEM"}),
+        (200, lambda _: None),
+        (500, lambda key: key.public_keys()),
+    ],
+)
+def test_a_key_set_that_cannot_be_read_lets_nobody_in(
+    key: SigningKey, status: int, body: Callable[[SigningKey], object]
+) -> None:
     class KeySet(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(json.dumps(body(key)).encode())
 
         def log_message(self, *arguments: object) -> None:
             """Not on the tests' output."""
@@ -236,33 +253,44 @@ def test_a_key_set_that_cannot_be_read_lets_nobody_in(key: SigningKey, status: i
             thread.join()
 
 
-def headers_of(metadata_port: int, *audiences: str) -> list[str]:
-    """What IdentityTokens gives for these audiences, in a process of its own: google-auth reads its environment once."""
+@contextmanager
+def service_at(metadata_port: int) -> Iterator[Callable[[str], str]]:
+    """IdentityTokens' header for an audience, asked of a process of its own: google-auth reads its environment once."""
     program = (
-        "import sys; from identity.tokens import IdentityTokens; t = IdentityTokens();"
-        "print(*(t.header(a) for a in sys.argv[1:]), sep='\\n')"
+        "import sys; from identity.tokens import IdentityTokens; tokens = IdentityTokens()\n"
+        "for audience in sys.stdin: print(tokens.header(audience.strip()), flush=True)"
     )
-    path = os.pathsep.join([str(ROOT), str(Path(ROOT, "functions"))])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
     environment = {**os.environ, "PYTHONPATH": path, "GCE_METADATA_HOST": f"127.0.0.1:{metadata_port}"}
-    answer = subprocess.run(
-        [sys.executable, "-c", program, *audiences], env=environment, capture_output=True, text=True, check=True
-    )
-    return answer.stdout.splitlines()
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as service:
+        assert service.stdin is not None
+        assert service.stdout is not None
+        asked, answered = service.stdin, service.stdout
+
+        def header(audience: str) -> str:
+            asked.write(audience + "\n")
+            asked.flush()
+            return answered.readline().strip()
+
+        yield header
 
 
-def test_each_service_gets_tokens_of_its_own_account(
-    verifier: TokenVerifier, metadata_ports: tuple[int, int], certs_port: int
-) -> None:
-    functions_port, connector_port = metadata_ports
-    [of_functions] = headers_of(functions_port, AUDIENCE)
-    [of_connector] = headers_of(connector_port, AUDIENCE)
-
-    verifier.check(of_functions)
-    with pytest.raises(CallerForbidden):
-        verifier.check(of_connector)
+def test_each_service_gets_tokens_of_its_own_account(verifier: TokenVerifier, server: IdentityServer) -> None:
+    with service_at(server.functions_port) as functions, service_at(server.connector_port) as connector:
+        verifier.check(functions(AUDIENCE))
+        with pytest.raises(CallerForbidden):
+            verifier.check(connector(AUDIENCE))
 
 
-def test_a_token_is_kept_for_its_audience_alone(metadata_ports: tuple[int, int]) -> None:
-    first, again, other = headers_of(metadata_ports[0], AUDIENCE, AUDIENCE, "https://another.example")
-    assert first == again
-    assert other != first
+def test_a_token_is_kept_for_its_audience_alone(processes: Processes, key: SigningKey) -> None:
+    another = "https://another.example"
+    with (
+        identity_server(processes, free_port(), key) as server,
+        service_at(server.functions_port) as header,
+    ):
+        first, other = header(AUDIENCE), header(another)
+        processes.stop(server.child)
+        assert other != first
+        assert (header(AUDIENCE), header(another)) == (first, other)

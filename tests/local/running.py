@@ -25,7 +25,7 @@ def running(
         [sys.executable, "-m", module, *arguments],
         environment={"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}", **(environment or {})},
         ready=printed("ready "),
-        grace_s=3.0,
+        grace_s=8.0,
     )
     try:
         yield child
