@@ -9,7 +9,7 @@ A parameter of a new type needs a sample in `tests/indexes/samples.py`.
 
 from datetime import datetime
 
-from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Query
+from google.cloud.firestore import Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
@@ -29,11 +29,6 @@ def queue_head(db: Client, thread_id: ThreadId, limit: int) -> Query:
         .order_by("clientMessageId")
         .limit(limit)
     )
-
-
-def queue_after(db: Client, thread_id: ThreadId, snapshot: DocumentSnapshot[DocumentReference], limit: int) -> Query:
-    """The requests that follow `snapshot` in its thread's queue, whether or not it still stands in it."""
-    return queue_head(db, thread_id, limit).start_after(snapshot)
 
 
 def waiting_requests_of_account(db: Client, account_id: AccountId, limit: int) -> Query:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import get_origin, get_type_hints
+from typing import get_type_hints
 
 from google.auth.credentials import AnonymousCredentials
-from google.cloud.firestore import AsyncClient, AsyncQuery, Client, DocumentSnapshot, Query
+from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.types import StructuredQuery
 
-from core import schema
 from core.ids import AccountId, ChatId, ThreadId
 
 _PROJECT = "demo-indexes"
@@ -20,31 +19,17 @@ def query_of(function: Callable[..., Query | AsyncQuery]) -> StructuredQuery:
     hints = get_type_hints(function)
     hints.pop("return")
     samples = _samples()
-    arguments = {name: samples[get_origin(hint) or hint] for name, hint in hints.items()}
+    arguments = {name: samples[hint] for name, hint in hints.items()}
     return function(**arguments)._to_protobuf()
 
 
 def _samples() -> dict[object, object]:
-    client = Client(project=_PROJECT, credentials=AnonymousCredentials())
     return {
-        Client: client,
+        Client: Client(project=_PROJECT, credentials=AnonymousCredentials()),
         AsyncClient: AsyncClient(project=_PROJECT, credentials=AnonymousCredentials()),
-        DocumentSnapshot: _outbox_document(client),
         AccountId: AccountId("sales-1"),
         ChatId: ChatId("40712345678@s.whatsapp.net"),
         ThreadId: ThreadId("sales-1_40712345678@s.whatsapp.net"),
         datetime: _NOW,
         int: 10,
     }
-
-
-def _outbox_document(client: Client) -> object:
-    """With the fields that the outbox is sorted by: a cursor takes its values from them."""
-    return DocumentSnapshot(
-        client.collection(schema.OUTBOX).document("one"),
-        {"createdAt": _NOW, "clientMessageId": "m1"},
-        exists=True,
-        read_time=None,
-        create_time=None,
-        update_time=None,
-    )
