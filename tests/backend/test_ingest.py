@@ -1,13 +1,17 @@
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from backend.services import Services
-from backend.stores import stored_as
+from backend.stores import Stored, Stores, stored_as
 from core import schema
+from core.ids import ThreadId
+from core.thread import Thread
 from tests.backend.world import World, key_of, wait_until
 
 
@@ -75,6 +79,37 @@ def test_a_burst_in_one_chat_over_two_processes_is_counted_exactly_and_shows_the
     thread = world.thread(chat)
     assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (60, "m59")
     assert all(world.row(event)["processed"] for event in events)
+
+
+class ReadsTogether(Stores):
+    """Two workers that both read the thread before either of them commits."""
+
+    def __init__(self, stores: Stores, both_have_read: threading.Barrier) -> None:
+        super().__init__(stores.db)
+        self._both_have_read = both_have_read
+
+    def thread(self, thread_id: ThreadId) -> Stored[Thread] | None:
+        read = super().thread(thread_id)
+        self._both_have_read.wait(timeout=10)
+        return read
+
+
+@pytest.mark.parametrize("stands", [True, False], ids=["thread stands", "first messages"])
+def test_two_messages_that_read_the_same_thread_are_both_counted(
+    world: World, another_process: Callable[[], Services], stands: bool
+) -> None:
+    chat = world.chat(thread=stands)
+    events = [world.receive(chat, "one"), world.receive(chat, "two")]
+    both_have_read = threading.Barrier(2)
+    workers = [
+        replace(process.ingest, stores=ReadsTogether(process.stores, both_have_read))
+        for process in (another_process(), another_process())
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(world.trigger_ingest, *pair) for pair in zip(events, workers, strict=True)]
+        for job in jobs:
+            job.result()
+    assert world.thread(chat)["unreadCountGlobal"] == 2
 
 
 def test_a_late_message_never_moves_the_preview_backward(world: World) -> None:
