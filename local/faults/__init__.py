@@ -1,0 +1,1 @@
+"""`make faults`: the promises under faults, held against the simulated network's own record."""

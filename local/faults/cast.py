@@ -1,0 +1,137 @@
+"""Who takes part in a round: accounts, chats with their contacts, and what is written in each. All names follow from the seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core import ids
+from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey
+
+_ACCOUNTS = 4
+_MESSAGES_A_CHAT = 10
+_HOT_PART = 5
+"""The hot chat gets a fifth of all."""
+_CLIENTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    account_id: AccountId
+    phone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chat:
+    """A contact's chat with an account; `index` is what findings call it. `reads`: the contact opens what it gets."""
+
+    index: int
+    account: Account
+    contact: str
+    reads: bool
+    requests: int
+    inbound: int
+
+    @property
+    def chat_id(self) -> ChatId:
+        return ChatId(f"{self.contact.removeprefix('+')}@s.whatsapp.net")
+
+    @property
+    def thread_id(self) -> ThreadId:
+        return ids.thread_id(self.account.account_id, self.chat_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a client writes: the `place`th in its chat."""
+
+    chat: Chat
+    place: int
+    text: str
+    client_message_id: str
+    uid: str
+
+    @property
+    def request_id(self) -> RequestId:
+        return ids.request_id(self.chat.thread_id, self.chat.chat_id, self.text, self.client_message_id)
+
+    @property
+    def key(self) -> WaMessageKey:
+        return ids.outbound_key(self.request_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inbound:
+    """What a contact writes: the `place`th in its chat."""
+
+    chat: Chat
+    place: int
+    text: str
+    whatsapp_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    accounts: Sequence[Account]
+    chats: Sequence[Chat]
+
+    def requests(self, chat: Chat) -> list[Request]:
+        return [
+            Request(
+                chat=chat,
+                place=place,
+                text=f"out {chat.index}-{place}",
+                client_message_id=f"c{place:04d}",
+                uid=f"uid-{place % _CLIENTS}",
+            )
+            for place in range(chat.requests)
+        ]
+
+    def inbound(self, chat: Chat) -> list[Inbound]:
+        return [
+            Inbound(
+                chat=chat,
+                place=place,
+                text=f"in {chat.index}-{place}",
+                whatsapp_id=f"3A{ids.short_hash(f'{chat.thread_id}|{place}').upper()[:18]}",
+            )
+            for place in range(chat.inbound)
+        ]
+
+    def all_requests(self) -> list[Request]:
+        return [request for chat in self.chats for request in self.requests(chat)]
+
+    def all_inbound(self) -> list[Inbound]:
+        return [inbound for chat in self.chats for inbound in self.inbound(chat)]
+
+
+def make_cast(seed: int, number: int, messages: int) -> Cast:
+    """For a seed's round: so many requests, and as many inbound messages.
+
+    The first chat is hot. Of the others every third is only written to by its contact, every third only by clients.
+    """
+    mark = f"{seed % 1000:03d}{number}"
+    accounts = [
+        Account(account_id=AccountId(f"s{seed}-{number}-{i}"), phone=f"+4070{mark}{i:03d}") for i in range(_ACCOUNTS)
+    ]
+    hot = max(1, messages // _HOT_PART)
+    others = max(3, (messages - hot) // _MESSAGES_A_CHAT)
+    with_requests = [i for i in range(1, others + 1) if i % 3 != 1]
+    with_inbound = [i for i in range(1, others + 1) if i % 3 != 2]
+    requests = {0: hot} | _shared(messages - hot, with_requests)
+    inbound = {0: hot} | _shared(messages - hot, with_inbound)
+    chats = [
+        Chat(
+            index=index,
+            account=accounts[index % _ACCOUNTS],
+            contact=f"+4080{mark}{index:03d}",
+            reads=index % 2 == 0,
+            requests=requests.get(index, 0),
+            inbound=inbound.get(index, 0),
+        )
+        for index in range(others + 1)
+    ]
+    return Cast(accounts=accounts, chats=chats)
+
+
+def _shared(total: int, among: Sequence[int]) -> dict[int, int]:
+    each, left = divmod(total, len(among))
+    return {index: each + (position < left) for position, index in enumerate(among)}

@@ -1,0 +1,215 @@
+"""Compares what stands at the end with what was asked and with the network's record. Plain values: no I/O, no product logic.
+
+Findings name chats and messages by their place in the round, so that no number and no text is printed.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from local.faults.cast import Cast, Chat, Inbound, Request
+from local.faults.record import Document, Record
+
+_MAX_ATTEMPTS = 8
+_SENT = ("sent", "delivered", "read")
+_BURNS_NO_ATTEMPT = ("not_connected", "not_owner", "not_before", "")
+
+
+class Broken(StrEnum):
+    LOST = "lost"
+    DUPLICATED = "duplicated"
+    OUT_OF_ORDER = "out_of_order"
+    STUCK = "stuck"
+    MISCOUNTED = "miscounted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    broken: Broken
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`adjacent_repeats` are frames that came twice in a row: WhatsApp shows them once."""
+
+    findings: Sequence[Finding]
+    adjacent_repeats: int
+
+    def count(self, broken: Broken) -> int:
+        return sum(finding.broken is broken for finding in self.findings)
+
+
+def judge(cast: Cast, record: Record) -> Verdict:
+    findings = [
+        *_undelivered(cast, record),
+        *_requests(cast, record),
+        *_inbound(cast, record),
+        *_unasked(cast, record),
+        *(finding for chat in cast.chats for finding in _frames(cast, chat, record)),
+        *(finding for chat in cast.chats for finding in _arrivals(cast, chat, record)),
+        *(finding for chat in cast.chats for finding in _thread(cast, chat, record)),
+    ]
+    return Verdict(findings=findings, adjacent_repeats=_adjacent_repeats(cast, record))
+
+
+def _undelivered(cast: Cast, record: Record) -> Iterator[Finding]:
+    if record.unacknowledged:
+        yield Finding(broken=Broken.STUCK, where="the network", what=f"{record.unacknowledged} events not taken over")
+    for row in record.rows.values():
+        if row.fields.get("processed") is not True:
+            yield Finding(
+                broken=Broken.STUCK,
+                where=_chat_of(cast, str(row.fields.get("chatId"))),
+                what=f"a row of type {row.fields.get('eventType')} is not processed",
+            )
+        elif row.fields.get("lastProcessError") is not None or row.fields.get("expireAt") is None:
+            yield Finding(
+                broken=Broken.MISCOUNTED,
+                where=_chat_of(cast, str(row.fields.get("chatId"))),
+                what="a processed row has an error, or no expireAt",
+            )
+
+
+def _requests(cast: Cast, record: Record) -> Iterator[Finding]:
+    for request in cast.all_requests():
+        for broken, what in _request(request, record):
+            yield Finding(broken=broken, where=f"request {request.chat.index}-{request.place}", what=what)
+
+
+def _request(request: Request, record: Record) -> Iterator[tuple[Broken, str]]:
+    stored = record.outbox.get(request.request_id)
+    message = record.messages.get(f"{request.chat.thread_id}_{request.key}")
+    if stored is None:
+        yield Broken.LOST, "its document is gone"
+        return
+    status, attempts = stored.fields.get("status"), stored.fields.get("attempts") or 0
+    shown = [m for m in record.inboxes[request.chat.contact] if m.text == request.text]
+    if len(shown) > 1:
+        yield Broken.DUPLICATED, f"the contact has it {len(shown)} times"
+    if status not in ("sent", "failed"):
+        yield Broken.STUCK, f"it is {status} after {attempts} attempts"
+        return
+    if not shown or message is None:
+        yield Broken.LOST, f"it is {status}, but the contact has it not, or it has no message"
+        return
+    expected = "read" if request.chat.reads else "delivered"
+    if message.fields.get("delivery") != expected:
+        yield Broken.LOST, f"its message is {message.fields.get('delivery')}, the contact's receipts said {expected}"
+    if status != "sent" or stored.fields.get("lastError") or stored.fields.get("claimUntil"):
+        yield Broken.MISCOUNTED, f"it is {status}, with an error or a claim, although the contact has it"
+    burnt = sum(outcome not in _BURNS_NO_ATTEMPT for outcome in record.posts.get(request.key, ()))
+    if not max(burnt, 1) <= attempts <= _MAX_ATTEMPTS:
+        yield Broken.MISCOUNTED, f"it says {attempts} attempts, the connector was asked {burnt} times"
+
+
+def _inbound(cast: Cast, record: Record) -> Iterator[Finding]:
+    written = {(w.contact, w.whatsapp_id) for w in record.written}
+    for inbound in cast.all_inbound():
+        where = f"inbound {inbound.chat.index}-{inbound.place}"
+        if (inbound.chat.contact, inbound.whatsapp_id) not in written:
+            yield Finding(broken=Broken.LOST, where=where, what="the driver did not write it")
+            continue
+        row, message = record.rows.get(_message_id(inbound)), record.messages.get(_message_id(inbound))
+        if row is None:
+            if not record.unacknowledged:
+                yield Finding(broken=Broken.LOST, where=where, what="it stands nowhere")
+        elif row.fields.get("processed") is True and (message is None or message.fields.get("text") != inbound.text):
+            yield Finding(broken=Broken.LOST, where=where, what="its row is processed, its message does not stand")
+
+
+def _unasked(cast: Cast, record: Record) -> Iterator[Finding]:
+    """Messages and alerts that nobody has given cause for."""
+    expected = {_message_id(inbound) for inbound in cast.all_inbound()}
+    expected |= {f"{request.chat.thread_id}_{request.key}" for request in cast.all_requests()}
+    for message_id in record.messages.keys() - expected:
+        where = _chat_of(cast, str(record.messages[message_id].fields.get("chatId")))
+        yield Finding(broken=Broken.DUPLICATED, where=where, what="a message that nobody has written")
+    for alert in record.alerts.values():
+        yield Finding(broken=Broken.MISCOUNTED, where="alerts", what=f"an alert {alert.fields.get('type')}")
+
+
+def _frames(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
+    """The order in which first frames left, and frames that came again after a later message."""
+    places = {str(request.key): request.place for request in cast.requests(chat)}
+    highest, seen = -1, set[str]()
+    for key in _keys(chat, record):
+        if key not in places:
+            yield Finding(broken=Broken.DUPLICATED, where=f"chat {chat.index}", what="a frame of an id of no request")
+            continue
+        where = f"request {chat.index}-{places[key]}"
+        if key in seen and places[key] < highest:
+            yield Finding(broken=Broken.DUPLICATED, where=where, what=f"it came again after {chat.index}-{highest}")
+        elif key not in seen and places[key] < highest:
+            yield Finding(broken=Broken.OUT_OF_ORDER, where=where, what=f"it left after {chat.index}-{highest}")
+        seen.add(key)
+        highest = max(highest, places[key])
+
+
+def _arrivals(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
+    """Messages of a chat stand in the order in which the contact wrote them."""
+    found = [record.messages.get(_message_id(inbound)) for inbound in cast.inbound(chat)]
+    standing = [(place, message.fields["timestamp"]) for place, message in enumerate(found) if message is not None]
+    for (_, before), (place, after) in pairwise(standing):
+        if after <= before:
+            where = f"inbound {chat.index}-{place}"
+            yield Finding(broken=Broken.OUT_OF_ORDER, where=where, what="its timestamp is not after the one before it")
+
+
+def _thread(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
+    """Unread count and preview, from the order in which Firestore has committed the chat's messages."""
+    stored, where = record.threads.get(chat.thread_id), f"chat {chat.index}"
+    replies = _standing(record, [f"{chat.thread_id}_{request.key}" for request in cast.requests(chat)])
+    received = _standing(record, [_message_id(inbound) for inbound in cast.inbound(chat)])
+    if stored is None:
+        yield Finding(broken=Broken.LOST, where=where, what="it has no thread")
+        return
+    last_reply = max((reply.created_at for reply in replies.values()), default=None)
+    unread = sum(last_reply is None or message.created_at > last_reply for message in received.values())
+    if (said := stored.fields.get("unreadCountGlobal")) != unread:
+        yield Finding(broken=Broken.MISCOUNTED, where=where, what=f"it says {said} unread, there are {unread}")
+    latest = max(
+        [(int(m.fields["timestamp"].timestamp()), m.fields["timestamp"], m) for m in replies.values()]
+        + [
+            (int(m.fields["timestamp"].timestamp()), record.rows[message_id].fields["receivedAt"], m)
+            for message_id, m in received.items()
+        ],
+        key=lambda known: known[:2],
+        default=None,
+    )
+    if latest is None:
+        return
+    shown = latest[2].fields
+    if (stored.fields.get("lastMessageAt"), stored.fields.get("lastMessagePreview")) != (
+        shown["timestamp"],
+        shown["text"],
+    ):
+        yield Finding(broken=Broken.MISCOUNTED, where=where, what="its preview is not that of its last message")
+
+
+def _adjacent_repeats(cast: Cast, record: Record) -> int:
+    return sum(one == next_one for chat in cast.chats for one, next_one in pairwise(_keys(chat, record)))
+
+
+def _keys(chat: Chat, record: Record) -> list[str]:
+    return [f.whatsapp_id for f in record.frames if (f.account, f.contact) == (chat.account.phone, chat.contact)]
+
+
+def _standing(record: Record, message_ids: Sequence[str]) -> dict[str, Document]:
+    return {m: record.messages[m] for m in message_ids if m in record.messages and (m in record.rows or "-in" not in m)}
+
+
+def _message_id(inbound: Inbound) -> str:
+    """Of the row and of the message: both bear the same name."""
+    return f"{inbound.chat.thread_id}_{inbound.whatsapp_id}-in"
+
+
+def _chat_of(cast: Cast, chat_id: str) -> str:
+    return next((f"chat {chat.index}" for chat in cast.chats if chat.chat_id == chat_id), "no chat of this round")
+
+
+def totals(verdicts: Sequence[Verdict]) -> Counter[Broken]:
+    return Counter({broken: sum(verdict.count(broken) for verdict in verdicts) for broken in Broken})

@@ -1,0 +1,150 @@
+"""One round: some kinds of faults strike while many write; then it is waited until nothing moves any more, and judged."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from google.cloud.firestore import Client
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from core import schema
+from local.faults.cast import Cast, make_cast
+from local.faults.judge import Verdict, judge
+from local.faults.record import take_record, unacknowledged
+from local.faults.stage import Stage
+from local.production.faults import NO_FAULTS, FaultKind, FaultPlan
+from local.production.world import World
+
+TIME_SCALE = 0.1
+"""Claims of 3 s, a sweep each 6 s: a round takes well under a minute."""
+INSTANCES = {"on_ingest": 2, "send": 2}
+"""Two processes of what contends: what one of them remembers, the other does not."""
+LATE_S = 4.0
+"""Longer than a claim."""
+
+_ALONE: Mapping[FaultKind, float] = {
+    FaultKind.TWICE: 0.4,
+    FaultKind.LATE: 0.3,
+    FaultKind.OUT_OF_ORDER: 0.3,
+    FaultKind.REFUSED: 0.3,
+    FaultKind.ANSWER_LOST: 0.25,
+    FaultKind.NEVER: 0.15,
+    FaultKind.KILLED: 0.02,
+    FaultKind.FIRESTORE_REFUSES: 0.3,
+    FaultKind.FIRESTORE_HANGS: 0.3,
+    FaultKind.CONNECTOR_LATE: 0.2,
+    FaultKind.CONNECTOR_LOST: 0.2,
+    FaultKind.CONNECTOR_FAILS: 0.2,
+}
+_TOGETHER_PART = 0.3
+"""Of each rate, where all kinds strike together."""
+
+_SETTLE_LIMIT_S = 60.0
+_CALM_LIMIT_S = 30.0
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    seed: int
+    number: int
+    kinds: Sequence[FaultKind]
+    messages: int
+
+    def plan(self) -> FaultPlan:
+        part = 1.0 if len(self.kinds) == 1 else _TOGETHER_PART
+        return FaultPlan(seed=self.seed, rates={kind: _ALONE[kind] * part for kind in self.kinds})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    verdict: Verdict
+    requests: int
+    inbound: int
+    seconds: float
+    struck: int
+
+
+def rounds_of(seed: int, n: int, kinds: Sequence[FaultKind] | None) -> list[Round]:
+    """A seed's rounds: one kind alone (each in its turn, as seeds go by), then all together; or just the kinds asked for."""
+    if kinds is not None:
+        return [Round(seed=seed, number=0, kinds=kinds, messages=n)]
+    alone = tuple(FaultKind)[(seed - 1) % len(FaultKind)]
+    return [
+        Round(seed=seed, number=0, kinds=(alone,), messages=n // 3),
+        Round(seed=seed, number=1, kinds=tuple(FaultKind), messages=n - n // 3),
+    ]
+
+
+def play(world: World, db: Client, this: Round) -> Result:
+    """Raises StageFailed when the round cannot begin."""
+    cast = make_cast(this.seed, this.number, this.messages)
+    stage = Stage(db=db, network=world.network)
+    stage.prepare(cast)
+    began, struck_before = time.monotonic(), _struck(world)
+    _strike(world, this.plan())
+    stage.write(cast)
+    _wait(lambda: _is_settled(world, db, cast), _SETTLE_LIMIT_S)
+    _strike(world, NO_FAULTS)
+    _wait(lambda: _is_calm(world) and _is_settled(world, db, cast), _CALM_LIMIT_S)
+    return Result(
+        verdict=judge(cast, take_record(world, db, cast)),
+        requests=len(cast.all_requests()),
+        inbound=len(cast.all_inbound()),
+        seconds=time.monotonic() - began,
+        struck=_struck(world) - struck_before,
+    )
+
+
+def _strike(world: World, plan: FaultPlan) -> None:
+    world.cloud.strike(plan)
+    for gate in (world.firestore_gate, world.connector_gate):
+        if gate is not None:
+            gate.strike(plan)
+
+
+def _struck(world: World) -> int:
+    return sum(
+        count
+        for source in (world.cloud, world.firestore_gate, world.connector_gate)
+        if source is not None
+        for name, count in source.counters().items()
+        if name.startswith(("fault_", "firestore_"))
+    )
+
+
+def _is_settled(world: World, db: Client, cast: Cast) -> bool:
+    """Nothing waits: no request, no row, no event."""
+    unfinished = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
+    if any(True for _ in unfinished.limit(1).stream()):
+        return False
+    unprocessed = db.collection(schema.INGEST).where(filter=FieldFilter("processed", "==", False))
+    if any(True for _ in unprocessed.limit(1).stream()) or unacknowledged(world.network, cast):
+        return False
+    return _all_receipts_came(db, cast)
+
+
+def _all_receipts_came(db: Client, cast: Cast) -> bool:
+    """Whether every receipt that contacts owe is a row by now."""
+    owed = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
+    receipts = db.collection(schema.INGEST).where(filter=FieldFilter("eventType", "==", "receipt"))
+    found = 0
+    for account in cast.accounts:
+        of_account = receipts.where(filter=FieldFilter("accountId", "==", account.account_id)).select([])
+        found += sum(1 for _ in of_account.stream())
+    return found >= owed
+
+
+def _is_calm(world: World) -> bool:
+    """Nothing is on its way any more that could still do harm: no event, no task, no held-up call."""
+    for source in (world.cloud, world.connector_gate):
+        if source is not None and source.counters().get("under_way", 0):
+            return False
+    return not world.tasks.tasks()
+
+
+def _wait(condition: Callable[[], bool], limit_s: float) -> None:
+    """Until it holds, or the time is up: then the judge says what is wrong."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline and not condition():
+        time.sleep(_POLL_S)

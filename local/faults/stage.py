@@ -1,0 +1,114 @@
+"""A round's accounts, paired and connected, its contacts and its threads; then the writing itself, by many at a time."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from google.cloud.firestore import SERVER_TIMESTAMP, Client
+
+from core import schema, thread
+from core.account import CommandKind, new_account_document, new_command, new_lease_document
+from core.thread import Thread
+from local.faults.cast import Account, Cast, Chat, Request
+from local.network.client import Network
+from local.network.faults import FaultKind as NetworkFault
+
+_WRITERS = 12
+_REPEATED_PART = 3
+"""WhatsApp hands every third contact's events over twice."""
+_LIMIT_S = 60.0
+_POLL_S = 0.1
+
+
+class StageFailed(Exception):
+    """The world did not come to the state that a round begins with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    db: Client
+    network: Network
+
+    def prepare(self, cast: Cast) -> None:
+        """Returns when all accounts are connected. Raises StageFailed."""
+        for chat in cast.chats:
+            self.network.add_contact(chat.contact, f"Contact {chat.index}", reads=chat.reads)
+        for account in cast.accounts:
+            self._ask_for_pairing(account)
+        for account in cast.accounts:
+            code = _await(lambda: self._pairing_code(account), "a pairing code")  # noqa: B023 - called at once
+            self.network.enter_code(account.phone, str(code))
+        for account in cast.accounts:
+            _await(lambda: self._is_connected(account), "a connected account")  # noqa: B023 - called at once
+        for chat in cast.chats:
+            if chat.requests:
+                self._start_thread(chat)
+            if chat.index % _REPEATED_PART == 0:
+                self.network.fault(NetworkFault.REPEAT, contact=chat.contact, times=None)
+
+    def write(self, cast: Cast) -> None:
+        """All requests and inbound messages: in order within a chat, the chats side by side."""
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            work = [writers.submit(self._write_requests, cast, chat) for chat in cast.chats if chat.requests]
+            work += [writers.submit(self._write_inbound, cast, chat) for chat in cast.chats if chat.inbound]
+            for written in work:
+                written.result()
+
+    def _write_requests(self, cast: Cast, chat: Chat) -> None:
+        """Each create is over before the next begins: that is what defines the chat's order."""
+        for request in cast.requests(chat):
+            self.db.collection(schema.OUTBOX).document(request.request_id).create(_outbox_document(request))
+
+    def _write_inbound(self, cast: Cast, chat: Chat) -> None:
+        for inbound in cast.inbound(chat):
+            self.network.write(chat.contact, chat.account.phone, inbound.text, whatsapp_id=inbound.whatsapp_id)
+
+    def _ask_for_pairing(self, account: Account) -> None:
+        command = new_command(CommandKind.PAIR_CODE, account.phone).document()
+        now = datetime.now(UTC)
+        batch = self.db.batch()
+        document = new_account_document(account.account_id, "Shop")
+        batch.create(self.db.collection(schema.ACCOUNTS).document(account.account_id), document)
+        lease = new_lease_document(now) | {"command": command}
+        batch.create(self.db.collection(schema.LEASES).document(account.account_id), lease)
+        batch.commit()
+
+    def _pairing_code(self, account: Account) -> object:
+        private = self.db.collection(schema.ACCOUNTS).document(account.account_id).collection(schema.PRIVATE)
+        return (private.document(schema.PRIVATE_STATE).get().to_dict() or {}).get("pairingCode")
+
+    def _is_connected(self, account: Account) -> bool:
+        document = self.db.collection(schema.ACCOUNTS).document(account.account_id).get().to_dict() or {}
+        return document.get("status") == "connected"
+
+    def _start_thread(self, chat: Chat) -> None:
+        document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(), datetime.now(UTC))
+        self.db.collection(schema.THREADS).document(chat.thread_id).create(document)
+
+
+def _outbox_document(request: Request) -> dict[str, object]:
+    """Exactly the fields that a client writes."""
+    chat = request.chat
+    return {
+        "threadId": chat.thread_id,
+        "accountId": chat.account.account_id,
+        "chatId": chat.chat_id,
+        "to": chat.chat_id,
+        "text": request.text,
+        "clientMessageId": request.client_message_id,
+        "createdByUid": request.uid,
+        "createdByEmail": f"{request.uid}@example.com",
+        "createdAt": SERVER_TIMESTAMP,
+        "status": "queued",
+    }
+
+
+def _await(found: Callable[[], object], what: str) -> object:
+    deadline = time.monotonic() + _LIMIT_S
+    while not (value := found()):
+        if time.monotonic() > deadline:
+            raise StageFailed(f"{what} did not come within {_LIMIT_S:.0f} s")
+        time.sleep(_POLL_S)
+    return value

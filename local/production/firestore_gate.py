@@ -1,0 +1,183 @@
+"""python -m local.production.firestore_gate: a gRPC proxy before the Firestore emulator, which can refuse or hang for some seconds.
+
+It passes bytes on and understands no message. `Watcher` is told of each call with its bytes: whoever counts documents begins there.
+"""
+
+import argparse
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn
+
+import grpc
+from aiohttp import web
+
+from local.control_api import Fields, Json, control_application
+from local.production.faults import NO_FAULTS, FaultKind, FaultPlan, InvalidPlan, parse_plan
+from local.refusals import Malformed
+from local.serving import HOST, serve_until_terminated, start_http
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Watcher = Callable[[str, bytes, list[bytes]], None]
+"""Called after each call with its method's name, the request and the answers' messages."""
+
+_UNARY = frozenset(
+    {"Commit", "BatchWrite", "BeginTransaction", "Rollback", "GetDocument", "ListCollectionIds", "ListDocuments"}
+)
+_STREAMED_ANSWER = frozenset({"RunQuery", "RunAggregationQuery", "BatchGetDocuments"})
+"""What the product's clients call; it holds no listeners."""
+_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_PLACE = "firestore"
+
+
+class Outages:
+    """When Firestore refuses or hangs: whole windows of time, drawn one by one."""
+
+    def __init__(self, window_s: float) -> None:
+        self.counters: Counter[str] = Counter()
+        self._window_s = window_s
+        self._plan: FaultPlan = NO_FAULTS
+        self._began = 0.0
+        self._calls = 0
+
+    def begin(self, plan: FaultPlan) -> None:
+        """The windows count from now."""
+        self._plan = plan
+        self._began = asyncio.get_running_loop().time()
+
+    def strikes(self, kind: FaultKind) -> bool:
+        return self._plan.strikes(kind, _PLACE, str(self._window()))
+
+    def strikes_after_the_call(self, kind: FaultKind) -> bool:
+        """Whether a call that is struck is carried out all the same: every other one."""
+        self._calls += 1
+        struck_after = self._plan.amount(kind, _PLACE, str(self._window()), self._calls) < 0.5
+        self.counters[f"{kind}_{'after' if struck_after else 'before'}_the_call"] += 1
+        return struck_after
+
+    async def pass_by(self) -> None:
+        """Returns when Firestore does not hang any more."""
+        while self.strikes(FaultKind.FIRESTORE_HANGS):
+            left_s = (self._window() + 1) * self._window_s - (asyncio.get_running_loop().time() - self._began)
+            await asyncio.sleep(max(left_s, 0.01))
+
+    def _window(self) -> int:
+        return int((asyncio.get_running_loop().time() - self._began) / self._window_s)
+
+
+class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic in its type stub alone
+    def __init__(self, channel: grpc.aio.Channel, outages: Outages, watcher: Watcher | None = None) -> None:
+        self._channel = channel
+        self._outages = outages
+        self._watcher = watcher
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        method = handler_call_details.method
+        name = method.rpartition("/")[2]
+        if name in _UNARY:
+            call = self._channel.unary_unary(method, None, None)
+
+            async def answer_once(request: bytes, context: Context) -> bytes:
+                return (await self._pass_on(name, lambda: _unary(call, request, context), request, context))[0]
+
+            return grpc.unary_unary_rpc_method_handler(answer_once)
+        if name in _STREAMED_ANSWER:
+            streaming = self._channel.unary_stream(method, None, None)
+
+            async def answer_all(request: bytes, context: Context) -> AsyncIterator[bytes]:
+                answers = await self._pass_on(name, lambda: _streamed(streaming, request, context), request, context)
+                for answer in answers:
+                    yield answer
+
+            return grpc.unary_stream_rpc_method_handler(answer_all)
+        return None
+
+    async def _pass_on(self, name: str, call: Callable[[], Any], request: bytes, context: Context) -> list[bytes]:
+        after = False
+        for kind in (FaultKind.FIRESTORE_REFUSES, FaultKind.FIRESTORE_HANGS):
+            if not self._outages.strikes(kind):
+                continue
+            after = self._outages.strikes_after_the_call(kind)
+            if after:
+                continue
+            if kind is FaultKind.FIRESTORE_REFUSES:
+                await _refuse(context)
+            await self._outages.pass_by()
+        self._outages.counters[name] += 1
+        try:
+            answers: list[bytes] = await call()
+        except grpc.aio.AioRpcError as error:
+            await context.abort(error.code(), error.details() or "")
+        if self._watcher is not None:
+            self._watcher(name, request, answers)
+        if after and self._outages.strikes(FaultKind.FIRESTORE_REFUSES):
+            await _refuse(context)
+        if after:
+            await self._outages.pass_by()
+        return answers
+
+
+async def _unary(call: Any, request: bytes, context: Context) -> list[bytes]:
+    return [await call(request, metadata=_metadata(context), timeout=_time_left_s(context))]
+
+
+async def _streamed(call: Any, request: bytes, context: Context) -> list[bytes]:
+    """The whole answer at once: the product's queries are pages of at most some hundred documents."""
+    return [answer async for answer in call(request, metadata=_metadata(context), timeout=_time_left_s(context))]
+
+
+def _metadata(context: Context) -> list[tuple[str, Any]]:
+    given = context.invocation_metadata() or ()
+    return [(str(name), value) for name, value in given if not str(name).startswith(("grpc-", "user-agent", ":"))]
+
+
+def _time_left_s(context: Context) -> float | None:
+    left = context.time_remaining()
+    return None if left is None or left > 1e6 else left
+
+
+async def _refuse(context: Context) -> NoReturn:
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "Firestore is not available (a fault of this run)")
+    raise AssertionError("abort raises")
+
+
+class Control:
+    def __init__(self, outages: Outages) -> None:
+        self._outages = outages
+
+    def application(self) -> web.Application:
+        return control_application([("POST", "/faults", self.faults, "plan"), ("GET", "/counters", self.counters, "")])
+
+    def faults(self, fields: Fields) -> Json:
+        try:
+            self._outages.begin(parse_plan(fields.text_or("plan", "")))
+        except InvalidPlan as error:
+            raise Malformed(str(error)) from error
+        return {}
+
+    def counters(self, _fields: Fields) -> Json:
+        return [{"name": name, "count": count} for name, count in self._outages.counters.items()]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="local.production.firestore_gate")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--control-port", type=int, required=True)
+    parser.add_argument("--firestore", required=True, help="host:port of the emulator")
+    parser.add_argument("--window-s", type=float, default=1.5, help="how long one outage lasts at least")
+    options = parser.parse_args()
+    outages = Outages(options.window_s)
+    channel = grpc.aio.insecure_channel(options.firestore, options=_OPTIONS)
+    server = grpc.aio.server(options=_OPTIONS)
+    server.add_generic_rpc_handlers((FirestoreGate(channel, outages),))
+    server.add_insecure_port(f"{HOST}:{options.port}")
+    await server.start()
+    control = await start_http(Control(outages).application(), options.control_port)
+    await serve_until_terminated(f"gate before Firestore on {HOST}:{options.port}")
+    await server.stop(grace=0)
+    await control.cleanup()
+    await channel.close(None)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

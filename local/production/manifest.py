@@ -1,0 +1,93 @@
+"""The functions as `firebase deploy` would deploy them, read from the manifest that their own SDK makes of the source."""
+
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import yaml
+
+from local import ports
+from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
+from local.processes import Processes, StartFailed
+from local.project import PROJECT_ID, ROOT
+
+FUNCTIONS = ROOT / "functions"
+PYTHON = FUNCTIONS / "venv/bin/python"
+"""What production installs, and nothing of the development tools."""
+_LIMIT_S = 30.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """A Firestore trigger. `retried`: a failed event comes again."""
+
+    event_type: str
+    document: str
+    retried: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedFunction:
+    """A function with the settings it is deployed with; `queue` is a task-queue function's."""
+
+    name: str
+    concurrency: int
+    timeout_s: float
+    trigger: Trigger | None
+    queue: QueueSettings | None
+
+    @property
+    def signature(self) -> str:
+        return "http" if self.trigger is None else "cloudevent"
+
+
+def discover(processes: Processes, source: Path = FUNCTIONS) -> dict[str, DeployedFunction]:
+    """All functions of a source folder, as the Firebase CLI finds them. Raises StartFailed."""
+    port = ports.free_port()
+    discovery = processes.spawn(
+        "discovery",
+        [PYTHON, "-m", "firebase_functions.private.serving"],
+        environment={"ADMIN_PORT": str(port), "GCLOUD_PROJECT": PROJECT_ID, "PYTHONPATH": ""},
+        folder=source,
+        grace_s=0,
+    )
+    deadline = time.monotonic() + _LIMIT_S
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{ports.HOST}:{port}/__/functions.yaml", timeout=_LIMIT_S) as answer:
+                manifest: dict[str, Any] = yaml.safe_load(answer.read())
+            break
+        except URLError as error:
+            if not discovery.is_running or time.monotonic() > deadline:
+                raise StartFailed(f"The functions cannot be discovered:\n{discovery.log_tail()}") from error
+            time.sleep(_POLL_S)
+    processes.stop(discovery)
+    return {name: parse_endpoint(name, endpoint) for name, endpoint in manifest["endpoints"].items()}
+
+
+def parse_endpoint(name: str, endpoint: Mapping[str, Any]) -> DeployedFunction:
+    event, queue = endpoint.get("eventTrigger"), endpoint.get("taskQueueTrigger")
+    return DeployedFunction(
+        name=name,
+        concurrency=endpoint.get("concurrency") or 80,
+        timeout_s=float(endpoint.get("timeoutSeconds") or 60),
+        trigger=None
+        if event is None
+        else Trigger(
+            event_type=event["eventType"],
+            document=event["eventFilterPathPatterns"]["document"],
+            retried=bool(event.get("retry")),
+        ),
+        queue=None if queue is None else queue_of_manifest(name, queue),
+    )
+
+
+def deployed_environment(source: Path = FUNCTIONS) -> dict[str, str]:
+    """What stands in `.env`, which is deployed with every function; THREADS is among it."""
+    lines = (source / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

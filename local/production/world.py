@@ -1,0 +1,266 @@
+"""Starts the product as production runs it, wired by the settings of docs/architecture.md, on ports that the system chooses."""
+
+import os
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.cloud.firestore import Client
+
+from local import emulator, ports
+from local.cloud_tasks.client import TaskServer
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.network.client import Network
+from local.ports import HOST
+from local.processes import Child, Processes, answers, printed
+from local.production.clients import Cloud, Gate
+from local.production.cloud import CloudSettings
+from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_environment, discover
+from local.project import PROJECT_ID, PYTHONPATH, ROOT
+
+MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
+"""The functions that messages need; the callables are left out, since each function costs a second of start."""
+_LIMIT_S = 60.0
+_EMULATOR_VARIABLE = "FIRESTORE_EMULATOR_HOST"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """All of one world's."""
+
+    firestore: int = field(default_factory=ports.free_port)
+    firestore_gate: int = field(default_factory=ports.free_port)
+    firestore_gate_control: int = field(default_factory=ports.free_port)
+    events: int = field(default_factory=ports.free_port)
+    front: int = field(default_factory=ports.free_port)
+    cloud_control: int = field(default_factory=ports.free_port)
+    tasks: int = field(default_factory=ports.free_port)
+    tasks_control: int = field(default_factory=ports.free_port)
+    identity_functions: int = field(default_factory=ports.free_port)
+    identity_connector: int = field(default_factory=ports.free_port)
+    identity_certs: int = field(default_factory=ports.free_port)
+    network_control: int = field(default_factory=ports.free_port)
+    connector: int = field(default_factory=ports.free_port)
+    connector_gate: int = field(default_factory=ports.free_port)
+    connector_gate_control: int = field(default_factory=ports.free_port)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What runs. `firestore_gate` and `connector_gate` are None in a world without gates, which is a little faster."""
+
+    processes: Processes
+    ports: Ports
+    functions: Mapping[str, DeployedFunction]
+    cloud: Cloud
+    tasks: TaskServer
+    network: Network
+    firestore_gate: Gate | None
+    connector_gate: Gate | None
+    connector: Child | None
+
+    @property
+    def firestore(self) -> str:
+        """The emulator itself, past the gate."""
+        return _address(self.ports.firestore)
+
+    def client(self) -> Client:
+        """A server's client, which no rule and no gate stops. The caller closes it."""
+        return emulator_client(self.firestore)
+
+    def function_url(self, name: str) -> str:
+        return f"{_url(self.ports.front)}/{name}"
+
+
+def start(
+    processes: Processes,
+    *,
+    time_scale: float = 1.0,
+    source: Path = FUNCTIONS,
+    names: Collection[str] | None = MESSAGE_PATH,
+    instances: Mapping[str, int] | None = None,
+    gates: bool = True,
+    connector: bool = True,
+    late_s: float = 4.0,
+    environment: Mapping[str, str] | None = None,
+) -> World:
+    """Starts everything, as far as possible at the same time, and returns when all of it serves. Raises StartFailed.
+
+    `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given.
+    """
+    used = Ports()
+    scale = {"TIME_SCALE": str(time_scale)}
+    socket = processes.folder.relative_to(ROOT) / "engine.sock"  # relative: its path may have 100 characters at most
+    waiting = [_spawn_identity(processes, used), _spawn_network(processes, used, socket, scale)]
+    functions = _wanted(discover(processes, source), names)
+    queues = [function.queue.argument() for function in functions.values() if function.queue is not None]
+    if queues:
+        waiting.append(_spawn_tasks(processes, used, queues, scale))
+    settings = processes.folder / "cloud.json"
+    CloudSettings(
+        source=str(source),
+        logs=str(processes.folder),
+        functions=tuple(functions.values()),
+        instances=dict(instances or {}),
+        environment={
+            **deployed_environment(source),
+            **_functions_environment(used, gates=gates),
+            **scale,
+            **(environment or {}),
+        },
+        firestore=_address(used.firestore),
+        events_port=used.events,
+        front_port=used.front,
+        control_port=used.cloud_control,
+        time_scale=time_scale,
+        late_s=late_s,
+    ).write(settings)
+    cloud = _spawn(processes, "cloud", "local.production.cloud", settings)
+    emulator.start_firestore(processes, used.firestore, functions_port=used.events)
+    if gates:
+        waiting += _spawn_gates(processes, used, late_s)
+    started = _spawn_connector(processes, used, socket, scale, gates=gates) if connector else None
+    for child in [*waiting, cloud]:
+        processes.await_ready(child, printed("ready "), time_limit_s=_LIMIT_S)
+    if started is not None:
+        processes.await_ready(started, answers(used.connector), time_limit_s=_LIMIT_S)
+    return World(
+        processes=processes,
+        ports=used,
+        functions=functions,
+        cloud=Cloud(used.cloud_control),
+        tasks=TaskServer(used.tasks_control),
+        network=Network(used.network_control),
+        firestore_gate=Gate(used.firestore_gate_control) if gates else None,
+        connector_gate=Gate(used.connector_gate_control) if gates else None,
+        connector=started,
+    )
+
+
+def start_scheduler(world: World, *, interval_s: float, time_scale: float) -> Child:
+    """The sweeper's clock. `interval_s` is scaled."""
+    arguments = ("--url", world.function_url("sweep"), "--interval-s", interval_s)
+    child = _spawn(
+        world.processes, "scheduler", "local.scheduler", *arguments, environment={"TIME_SCALE": str(time_scale)}
+    )
+    world.processes.await_ready(child, printed("ready "))
+    return child
+
+
+def emulator_client(address: str) -> Client:
+    """A client of one emulator, whatever this process's own environment says."""
+    before = os.environ.get(_EMULATOR_VARIABLE)
+    os.environ[_EMULATOR_VARIABLE] = address
+    try:
+        return Client(project=PROJECT_ID)
+    finally:
+        if before is None:
+            del os.environ[_EMULATOR_VARIABLE]
+        else:
+            os.environ[_EMULATOR_VARIABLE] = before
+
+
+def _wanted(found: Mapping[str, DeployedFunction], names: Collection[str] | None) -> dict[str, DeployedFunction]:
+    return {name: function for name, function in found.items() if names is None or name in names}
+
+
+def _spawn_identity(processes: Processes, used: Ports) -> Child:
+    arguments = ("--functions-port", used.identity_functions, "--connector-port", used.identity_connector)
+    return _spawn(processes, "identity", "local.identity_server", *arguments, "--certs-port", used.identity_certs)
+
+
+def _spawn_network(processes: Processes, used: Ports, socket: Path, scale: dict[str, str]) -> Child:
+    arguments = ("--socket", socket, "--control-port", used.network_control, "--seed", 1)
+    return _spawn(processes, "network", "local.network", *arguments, environment=scale)
+
+
+def _spawn_tasks(processes: Processes, used: Ports, queues: list[str], scale: dict[str, str]) -> Child:
+    arguments: list[object] = ["--port", used.tasks, "--control-port", used.tasks_control]
+    for queue in queues:
+        arguments += ["--queue", queue]
+    return _spawn(processes, "cloud-tasks", "local.cloud_tasks", *arguments, environment=scale)
+
+
+def _spawn_gates(processes: Processes, used: Ports, late_s: float) -> list[Child]:
+    firestore = ("--port", used.firestore_gate, "--control-port", used.firestore_gate_control)
+    connector = ("--port", used.connector_gate, "--control-port", used.connector_gate_control, "--late-s", late_s)
+    return [
+        _spawn(
+            processes,
+            "firestore-gate",
+            "local.production.firestore_gate",
+            *firestore,
+            "--firestore",
+            _address(used.firestore),
+        ),
+        _spawn(
+            processes,
+            "connector-gate",
+            "local.production.connector_gate",
+            *connector,
+            "--connector",
+            _url(used.connector),
+        ),
+    ]
+
+
+def _spawn_connector(processes: Processes, used: Ports, socket: Path, scale: dict[str, str], *, gates: bool) -> Child:
+    environment = {
+        **_common_environment(used, gates=gates),
+        **scale,
+        "PUBLIC_ENDPOINT": _connector_url(used, gates=gates),
+        "ENGINE_SOCKET": str(socket),
+        "HOST": HOST,
+        "PORT": str(used.connector),
+        "GCE_METADATA_HOST": _address(used.identity_connector),
+    }
+    return _spawn(processes, "connector", "connector", environment=environment)
+
+
+def _spawn(
+    processes: Processes, name: str, module: str, *arguments: object, environment: Mapping[str, str] | None = None
+) -> Child:
+    return processes.spawn(
+        name,
+        [sys.executable, "-m", module, *map(str, arguments)],
+        environment={"PYTHONPATH": PYTHONPATH, "PYTHONUNBUFFERED": "1", **(environment or {})},
+        grace_s=2.0,
+    )
+
+
+def _common_environment(used: Ports, *, gates: bool) -> dict[str, str]:
+    return {
+        "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
+        "FIRESTORE_EMULATOR_HOST": _address(used.firestore_gate if gates else used.firestore),
+        "IDENTITY_CERTS_URL": f"{_url(used.identity_certs)}/certs",
+        "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
+        "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
+        "FLUSH_URL": f"{_url(used.front)}/flush",
+    }
+
+
+def _functions_environment(used: Ports, *, gates: bool) -> dict[str, str]:
+    """They see what they will see when deployed: nothing of this machine's Python set-up or Google account."""
+    return {
+        **_common_environment(used, gates=gates),
+        "CONNECTOR_ENDPOINTS": _connector_url(used, gates=gates),
+        "SEND_URL": f"{_url(used.front)}/send",
+        "CLOUD_TASKS_GRPC": _address(used.tasks),
+        "GCE_METADATA_HOST": _address(used.identity_functions),
+        "PYTHONPATH": "",
+        "VIRTUAL_ENV": "",
+        "GOOGLE_APPLICATION_CREDENTIALS": "",
+    }
+
+
+def _connector_url(used: Ports, *, gates: bool) -> str:
+    return _url(used.connector_gate if gates else used.connector)
+
+
+def _address(port: int) -> str:
+    return f"{HOST}:{port}"
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
