@@ -49,11 +49,21 @@ def test_seconds_that_come_mixed_are_counted_apart() -> None:
     assert stamps == [0, 0, 1, 1]
 
 
-def test_milliseconds_never_reach_the_next_second() -> None:
+def test_a_crowded_second_keeps_its_order_and_ends_before_the_next() -> None:
     arrivals = order()
-    for _ in range(1100):
-        last = arrivals.timestamp(SECOND - 60, NOW)
-    assert last == datetime.fromtimestamp(SECOND - 60, UTC) + timedelta(milliseconds=999)
+    stamps = [arrivals.timestamp(SECOND - 60, NOW) for _ in range(1900)]
+    assert stamps == sorted(set(stamps))
+    assert int(stamps[-1].timestamp()) == SECOND - 60
+
+
+def test_a_new_owner_stamps_an_old_second_after_whatever_the_former_one_did() -> None:
+    """A lease ran out between two messages of one second: the second of them must not be shown before the first."""
+    former = order()
+    before = [former.timestamp(SECOND, NOW + timedelta(milliseconds=after)) for after in (0, 600)]
+    late = NOW + timedelta(seconds=2)
+    successor = order(floor=NOW + timedelta(seconds=1))
+    after = [successor.timestamp(SECOND, successor.received_at(late)) for _ in range(3)]
+    assert [*before, *after] == sorted({*before, *after})
 
 
 @pytest.mark.parametrize("second", [0, -1, 2**62])
