@@ -32,6 +32,10 @@ class StartFailed(Exception):
     """A process ended, or was not ready in time. The message names it and ends with its log's tail."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP. As Ctrl-C, and not SystemExit: a test runner takes that one for the failure of a single test."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Child:
     name: str
@@ -232,7 +236,7 @@ class Processes:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    raise Terminated(number)
 
 
 def _end_group(child: Child) -> None:

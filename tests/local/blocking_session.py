@@ -1,4 +1,4 @@
-"""A test that never ends, for test_processes.py to interrupt. Its name keeps it out of every other run."""
+"""Tests that never end, for test_processes.py to interrupt. Its name keeps it out of every other run."""
 
 import os
 import signal
@@ -15,4 +15,9 @@ def test_blocks(processes: Processes, firestore_emulator: str) -> None:
     unfinished = file.with_suffix(".tmp")
     unfinished.write_text(processes.run_id)
     unfinished.rename(file)
+    signal.pause()
+
+
+@pytest.mark.timeout(0)
+def test_is_not_begun_by_an_interrupted_session() -> None:
     signal.pause()

@@ -95,7 +95,7 @@ def test_a_stopped_child_was_asked_first(started: Processes) -> None:
     assert "asked" in child.log_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_pytest_leaves_no_emulator(number: signal.Signals, tmp_path: Path) -> None:
     seen = tmp_path / "run_id"
     process = subprocess.Popen(
@@ -113,5 +113,8 @@ def test_an_interrupted_pytest_leaves_no_emulator(number: signal.Signals, tmp_pa
     run_id = seen.read_text()
     assert survivors.of_run(run_id)
     process.send_signal(number)
-    process.wait(timeout=30)
+    try:
+        process.wait(timeout=30)
+    finally:
+        process.kill()
     survivors.await_none(run_id)
