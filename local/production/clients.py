@@ -4,6 +4,7 @@ from typing import Any
 
 from local.control_client import ControlClient
 from local.production.faults import FaultPlan
+from local.production.firestore_counter import Count, Operation
 
 
 class Cloud:
@@ -38,3 +39,14 @@ class Gate:
     def posts(self) -> list[dict[str, Any]]:
         """The connector's gate alone: every send that reached the connector, with its outcome."""
         return self._control.get("/posts")
+
+
+class FirestoreCounter:
+    """What each client has read and written so far."""
+
+    def __init__(self, control_port: int) -> None:
+        self._control = ControlClient(control_port)
+
+    def counts(self) -> list[Count]:
+        rows = self._control.get("/counts")
+        return [Count(**{**row, "operation": Operation(row["operation"])}) for row in rows]

@@ -21,13 +21,15 @@ from local.serving import serve_until_terminated, start_http
 
 @dataclass(frozen=True, kw_only=True)
 class CloudSettings:
-    """`instances` is how many of each function there are (1 unless named), `environment` what all functions are given."""
+    """`instances` is how many of each function there are (1 unless named), `environment` what all functions are given,
+    `environments` what one of them is given besides."""
 
     source: str
     logs: str
     functions: tuple[DeployedFunction, ...]
     instances: Mapping[str, int]
     environment: Mapping[str, str]
+    environments: Mapping[str, Mapping[str, str]]
     firestore: str
     events_port: int
     front_port: int
@@ -85,7 +87,8 @@ async def serve(settings: CloudSettings) -> None:
 def _service(function: DeployedFunction, settings: CloudSettings) -> Service:
     numbers = range(settings.instances.get(function.name, 1))
     source, logs = Path(settings.source), Path(settings.logs)
-    return Service(function, [Instance(function, number, settings.environment, source, logs) for number in numbers])
+    environment = {**settings.environment, **settings.environments.get(function.name, {})}
+    return Service(function, [Instance(function, number, environment, source, logs) for number in numbers])
 
 
 def main() -> None:

@@ -87,6 +87,7 @@ class Delivery:
         """A call that meets no faults of its own."""
         self.counters[f"invoked_{call.function}"] += 1
         answer = await self._services[call.function].choose().post(self._session, call.path, call.headers, call.body)
+        self.counters[f"answered_{call.function}_{answer.status}"] += 1
         return _UNKNOWN if answer.status == 0 else answer
 
     def kill(self, function: str) -> None:

@@ -87,7 +87,7 @@ def _registered(firestore: str, name: str, trigger: Trigger) -> bool:
     url = f"http://{firestore}/emulator/v1/projects/{PROJECT_ID}/eventarcTrigger?eventarcTriggerId={REGION}-{name}"
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)
-    with contextlib.suppress(URLError), urllib.request.urlopen(request, timeout=10) as answer:
+    with contextlib.suppress(URLError, TimeoutError), urllib.request.urlopen(request, timeout=10) as answer:
         answer.read()
         return True
     return False

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from google.cloud.firestore import Client
@@ -14,13 +14,15 @@ from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.network.client import Network
 from local.ports import HOST
 from local.processes import Child, Processes, answers, printed
-from local.production.clients import Cloud, Gate
+from local.production.clients import Cloud, FirestoreCounter, Gate
 from local.production.cloud import CloudSettings
 from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_environment, discover
 from local.project import PROJECT_ID, PYTHONPATH, ROOT
 
 MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
 """The functions that messages need; the callables are left out, since each function costs a second of start."""
+CLIENT, CONNECTOR = "client", "connector"
+"""Who calls Firestore beside the functions, as a counter names them."""
 _LIMIT_S = 60.0
 _EMULATOR_VARIABLE = "FIRESTORE_EMULATOR_HOST"
 
@@ -44,6 +46,9 @@ class Ports:
     connector: int = field(default_factory=ports.free_port)
     connector_gate: int = field(default_factory=ports.free_port)
     connector_gate_control: int = field(default_factory=ports.free_port)
+    counter_control: int = field(default_factory=ports.free_port)
+    counted: Mapping[str, int] = field(default_factory=dict)
+    """The counter's ports, by client; empty in a world without a counter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,7 @@ class World:
     network: Network
     firestore_gate: Gate | None
     connector_gate: Gate | None
+    counter: FirestoreCounter | None
     connector: Child | None
 
     @property
@@ -68,6 +74,10 @@ class World:
     def client(self) -> Client:
         """A server's client, which no rule and no gate stops. The caller closes it."""
         return emulator_client(self.firestore)
+
+    def counted_client(self) -> Client:
+        """The client app, in a world with a counter. The caller closes it."""
+        return emulator_client(_address(self.ports.counted[CLIENT]))
 
     def function_url(self, name: str) -> str:
         return f"{_url(self.ports.front)}/{name}"
@@ -81,6 +91,7 @@ def start(
     names: Collection[str] | None = MESSAGE_PATH,
     instances: Mapping[str, int] | None = None,
     gates: bool = True,
+    counted: bool = False,
     connector: bool = True,
     late_s: float = 4.0,
     environment: Mapping[str, str] | None = None,
@@ -88,12 +99,15 @@ def start(
     """Starts everything, as far as possible at the same time, and returns when all of it serves. Raises StartFailed.
 
     `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given.
+    `counted`: a counter takes the place of the gate before Firestore.
     """
     used = Ports()
     scale = {"TIME_SCALE": str(time_scale)}
     socket = processes.folder.relative_to(ROOT) / "engine.sock"  # relative: its path may have 100 characters at most
     waiting = [_spawn_identity(processes, used), _spawn_network(processes, used, socket, scale)]
     functions = _wanted(discover(processes, source), names)
+    if counted:
+        used = replace(used, counted={client: ports.free_port() for client in (CLIENT, CONNECTOR, *functions)})
     queues = [function.queue.argument() for function in functions.values() if function.queue is not None]
     if queues:
         waiting.append(_spawn_tasks(processes, used, queues, scale))
@@ -109,6 +123,7 @@ def start(
             **scale,
             **(environment or {}),
         },
+        environments={name: _counted_environment(used, name) for name in functions},
         firestore=_address(used.firestore),
         events_port=used.events,
         front_port=used.front,
@@ -120,6 +135,8 @@ def start(
     emulator.start_firestore(processes, used.firestore, functions_port=used.events)
     if gates:
         waiting += _spawn_gates(processes, used, late_s)
+    if counted:
+        waiting.append(_spawn_counter(processes, used))
     started = _spawn_connector(processes, used, socket, scale, gates=gates) if connector else None
     for child in [*waiting, cloud]:
         processes.await_ready(child, printed("ready "), time_limit_s=_LIMIT_S)
@@ -134,6 +151,7 @@ def start(
         network=Network(used.network_control),
         firestore_gate=Gate(used.firestore_gate_control) if gates else None,
         connector_gate=Gate(used.connector_gate_control) if gates else None,
+        counter=FirestoreCounter(used.counter_control) if counted else None,
         connector=started,
     )
 
@@ -205,9 +223,21 @@ def _spawn_gates(processes: Processes, used: Ports, late_s: float) -> list[Child
     ]
 
 
+def _spawn_counter(processes: Processes, used: Ports) -> Child:
+    arguments: list[object] = ["--control-port", used.counter_control, "--firestore", _address(used.firestore)]
+    for client, port in used.counted.items():
+        arguments += ["--client", f"{client}={port}"]
+    return _spawn(processes, "firestore-counter", "local.production.firestore_counter", *arguments)
+
+
+def _counted_environment(used: Ports, client: str) -> dict[str, str]:
+    return {_EMULATOR_VARIABLE: _address(used.counted[client])} if client in used.counted else {}
+
+
 def _spawn_connector(processes: Processes, used: Ports, socket: Path, scale: dict[str, str], *, gates: bool) -> Child:
     environment = {
         **_common_environment(used, gates=gates),
+        **_counted_environment(used, CONNECTOR),
         **scale,
         "PUBLIC_ENDPOINT": _connector_url(used, gates=gates),
         "ENGINE_SOCKET": str(socket),
