@@ -7,7 +7,7 @@ VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format proto lock clean
+.PHONY: help setup demo test cost check format proto lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -23,6 +23,10 @@ demo: ## one conversation live, then stays up; Ctrl-C ends it
 test: ## all tests (args="-k name" is passed to pytest)
 	@$(call set_up,test)
 	@exec $(VENV)/python -m pytest $(args)
+
+cost: ## what a message costs: documents read and written, functions invoked
+	@$(call set_up,test)
+	@exec $(VENV)/python -m local.cost
 
 check: ## format, lint and types, Python and JavaScript; generated code is up to date
 	@$(call set_up,check)

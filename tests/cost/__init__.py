@@ -1,0 +1,1 @@
+"""What a message costs: documents read and written, functions invoked, held against a budget."""

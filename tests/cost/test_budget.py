@@ -1,0 +1,59 @@
+"""The budget of each flow: the uncontended first delivery, the client's and the connector's own writes included.
+
+`make cost` prints what was measured; docs/cost.md says what it comes to.
+"""
+
+import json
+import re
+
+import pytest
+
+from local.cost import TABLE
+from local.project import ROOT
+from tests.cost.meter import Bill, Measured
+
+BUDGET = {
+    "inbound, the chat's first": Bill(writes=4, reads=1, invocations=1),
+    "inbound": Bill(writes=4, reads=1, invocations=1),
+    "outbound": Bill(writes=6, reads=5, invocations=2),
+    "receipt": Bill(writes=3, reads=1, invocations=1),
+}
+RULES_LOOK_UPS = 1
+"""Documents that the rules read when a client creates a request: its thread. Billed, but not seen by the counter."""
+
+
+@pytest.mark.parametrize("flow", BUDGET)
+def test_a_message_costs_what_is_budgeted(flow: str, measured: dict[str, Measured]) -> None:
+    overruns = measured[flow].bill.overruns(BUDGET[flow])
+    assert not overruns, "\n  ".join([f"{flow}: {', '.join(overruns)}", *sorted(_lines(measured[flow]))])
+
+
+def test_the_rules_read_one_document_for_a_request() -> None:
+    rules = re.sub(r"//.*", "", (ROOT / "firestore.rules").read_text())
+    assert len(re.findall(r"\b(?:get|exists)(?:After)?\(\s*/", rules)) == RULES_LOOK_UPS
+
+
+def test_what_was_measured_is_written_down(measured: dict[str, Measured]) -> None:
+    """For the table of `make cost`."""
+    rows = [
+        {
+            "flow": flow,
+            "writes": found.bill.writes,
+            "reads": found.bill.reads,
+            "invocations": found.bill.invocations,
+            "parts": _lines(found) + _rules_parts(flow),
+            "over": found.bill.overruns(BUDGET[flow]),
+        }
+        for flow, found in measured.items()
+    ]
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(json.dumps(rows, indent=1))
+    assert {row["flow"] for row in rows} == BUDGET.keys()
+
+
+def _rules_parts(flow: str) -> list[str]:
+    return [f"besides, {RULES_LOOK_UPS} x the rules read whatsapp_threads"] if flow == "outbound" else []
+
+
+def _lines(measured: Measured) -> list[str]:
+    return [f"{count} x {part}" for part, count in sorted(measured.parts.items())]
