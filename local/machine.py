@@ -298,7 +298,7 @@ NODE = Step(
     install=_install_node_modules,
 )
 FIREBASE_TOOLS = Step(
-    name="Firebase Emulator Suite (the longest step, about a minute and a half)",
+    name="Firebase Emulator Suite (the longest step)",
     folder=ROOT / "local/firebase_tools/node_modules",
     inputs=(ROOT / "local/firebase_tools/package.json", ROOT / "local/firebase_tools/package-lock.json"),
     install=_install_node_modules,

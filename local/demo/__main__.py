@@ -126,10 +126,11 @@ def _hold_against_record(demo: suite.Suite, result: Path) -> None:
 
 
 def _converse(demo: suite.Suite, client: Child) -> None:
-    """Takes typed lines as the contact's messages until Ctrl-C; without a terminal or input it just stays up."""
+    """Takes typed lines as the contact's messages until Ctrl-C; without any input it just stays up."""
     print(_addresses(demo), flush=True)
     network = Network(demo.ports.network_control)
-    listening = True
+    typed = b""
+    listening = sys.stdin is not None
     while True:
         _require_running(demo, client)
         if not listening:
@@ -137,13 +138,22 @@ def _converse(demo: suite.Suite, client: Child) -> None:
             continue
         if not select.select([sys.stdin], [], [], _POLL_S)[0]:
             continue
-        line = sys.stdin.readline()
-        listening = line != ""
-        if line.strip():
-            try:
-                network.write(people.CONTACT.phone, people.ACCOUNT.phone, line.strip())
-            except (ControlRefused, urllib.error.URLError) as refused:
-                print(f"The simulated network did not take this: {refused}")
+        read = os.read(
+            sys.stdin.fileno(), 65536
+        )  # not readline: what it keeps back of a pasted text, select cannot see
+        listening = read != b""
+        *lines, typed = (typed + read).split(b"\n")
+        for line in lines:
+            _write_as_contact(network, line.decode(errors="replace").strip())
+
+
+def _write_as_contact(network: Network, text: str) -> None:
+    if not text:
+        return
+    try:
+        network.write(people.CONTACT.phone, people.ACCOUNT.phone, text)
+    except (ControlRefused, urllib.error.URLError) as refused:
+        print(f"The simulated network did not take this: {refused}", flush=True)
 
 
 def _addresses(demo: suite.Suite) -> str:

@@ -51,8 +51,9 @@ def test_the_demo_stays_up_takes_lines_and_ends_every_process_on_ctrl_c() -> Non
         run_id = demo.run_id()
         demo.await_line("Ctrl-C ends everything")
         _check_that_the_record_can_contradict(demo.offset, Shown.read(OUT / "runs" / run_id / "shown.json"))
-        demo.write_line("Is there parking?")
+        demo.write_line("Is there parking?\nAnd is the kitchen still open?")
         assert "sees Ana" in demo.await_line("Is there parking?")
+        assert "sees Ana" in demo.await_line("And is the kitchen still open?")
         os.killpg(demo.process.pid, signal.SIGINT)  # as a terminal does: to make and to what it runs
         demo.await_end()
         assert "Ended; no process is left." in demo.output
