@@ -84,9 +84,9 @@ class Accept:
         after = thread.after_reply(
             current.value, sent_at=request.created_at, received_at=request.created_at, text=request.text
         )
-        if changed := thread.changed_fields(current.value, after):
-            fields = {**changed, "updatedAt": at}
-            commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
+        # Also where nothing changes: what an inbound message has added since the read would stand uncounted beside the reply.
+        fields = {**thread.changed_fields(current.value, after), "updatedAt": at}
+        commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
         commit.run()
 
     def _meet(self, stored: Stored[Document], standing: StoredMessage) -> Acceptance:

@@ -192,7 +192,11 @@ class Ingest:
         if current is None:
             document = thread.new_document(account, chat_id, after, at)
             commit.create(schema.THREADS, thread_id(account, chat_id), document)
-        elif changed := thread.changed_fields(current.value, after):
+            return
+        changed = thread.changed_fields(current.value, after)
+        if (
+            changed or plan.created
+        ):  # a message typed on the phone may change nothing, but only of the thread that was read
             fields = {**changed, "updatedAt": at}
             commit.update(schema.THREADS, thread_id(account, chat_id), fields, at=current.update_time)
 

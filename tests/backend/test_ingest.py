@@ -12,6 +12,7 @@ from backend.stores import Stored, Stores, stored_as
 from core import schema
 from core.ids import ThreadId
 from core.thread import Thread
+from tests.backend.interrupted import InterruptedStores
 from tests.backend.world import World, key_of, wait_until
 
 
@@ -110,6 +111,21 @@ def test_two_messages_that_read_the_same_thread_are_both_counted(
         for job in jobs:
             job.result()
     assert world.thread(chat)["unreadCountGlobal"] == 2
+
+
+def test_an_older_reply_typed_on_the_phone_still_resets_what_arrived_while_it_was_taken_up(
+    world: World, another_process: Callable[[], Services]
+) -> None:
+    """Neither preview nor count change by it as it reads the thread; both must be those it commits to."""
+    chat, now = world.chat(), datetime.now(UTC)
+    key = "ACTYPED000000000000001"
+    world.trigger_ingest(world.receive(chat, "newest", key="ACTYPED000000000000002", at=now, payload={"fromMe": True}))
+    older = world.receive(chat, "older", key=key, at=now - timedelta(minutes=1), payload={"fromMe": True})
+    arrives = world.receive(chat, "a question", at=now)
+    slow = another_process()
+    waits = InterruptedStores(slow.stores, lambda: world.trigger_ingest(arrives))
+    world.trigger_ingest(older, replace(slow.ingest, stores=waits))
+    assert world.thread(chat)["unreadCountGlobal"] == 0
 
 
 def test_a_late_message_never_moves_the_preview_backward(world: World) -> None:

@@ -23,6 +23,7 @@ from core.outbox import MAX_ATTEMPTS
 from local.cloud_tasks.trouble import TroubleKind
 from local.processes import Processes
 from local.project import PYTHONPATH
+from tests.backend.interrupted import InterruptedStores
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of, wait_until
 
@@ -57,6 +58,21 @@ def test_redelivered_triggers_and_jobs_change_nothing(world: World) -> None:
     assert world.send_job(chat, is_retry=True) is JobEnd.QUEUE_EMPTY
     assert (world.request(request), world.message(chat, key_of(request)), world.thread(chat)) == before
     assert world.connector.keys(world.account) == [key_of(request)]
+
+
+def test_an_older_reply_still_resets_what_arrived_while_it_was_accepted(
+    world: World, another_process: Callable[[], Services]
+) -> None:
+    """A newer reply stands, so that neither preview nor count change by the older one as it reads the thread."""
+    chat = world.chat()
+    older, newer = world.write(chat), world.write(chat)
+    world.accept(newer)
+    arrives = world.receive(chat, "a question")
+    slow = another_process()
+    stores = InterruptedStores(slow.stores, lambda: world.trigger_ingest(arrives))
+    stored = stored_as(world.db.collection(schema.OUTBOX).document(older).get(), dict)
+    assert dataclasses.replace(slow.accept, stores=stores).new_request(stored) is Acceptance.ACCEPTED
+    assert world.thread(chat)["unreadCountGlobal"] == 0
 
 
 def test_the_order_of_writing_holds_when_the_second_requests_trigger_comes_first(world: World) -> None:
