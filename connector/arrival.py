@@ -4,6 +4,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from core.account import Lease
+from core.ids import AccountId, WorkerId
+
 _TICK = timedelta(microseconds=1)
 """Firestore's resolution."""
 _SECONDS_REMEMBERED = 4096
@@ -50,3 +53,20 @@ class ArrivalOrder:
         if len(self._last_us) > _SECONDS_REMEMBERED:
             self._last_us.popitem(last=False)
         return datetime.fromtimestamp(second, UTC) + timedelta(microseconds=microsecond)
+
+
+@dataclass(kw_only=True)
+class ArrivalOrders:
+    """The orders of this worker's accounts, which outlive its terms: whoever follows itself goes on where it was."""
+
+    worker: WorkerId
+    _orders: dict[AccountId, ArrivalOrder] = field(default_factory=dict, init=False)
+
+    def begin_term(self, account: AccountId, before: Lease) -> ArrivalOrder:
+        """`before` is the lease as it stood before the claim."""
+        floor = before.received_at_floor()
+        known = self._orders.get(account) if before.owner == self.worker else None
+        if known is None:
+            known = self._orders[account] = ArrivalOrder(last_received_at=floor)
+        known.last_received_at = max(known.last_received_at, floor)
+        return known

@@ -8,7 +8,7 @@ from typing import Any
 from google.cloud.firestore import AsyncClient
 
 from connector import log
-from connector.arrival import ArrivalOrder
+from connector.arrival import ArrivalOrders
 from connector.backoff import jittered
 from connector.engine import Engine
 from connector.flush import Flusher
@@ -36,6 +36,10 @@ class Supervisor:
     _missing: set[AccountId] = field(default_factory=set, init=False)
     """Leases without an account that have been logged: once is enough."""
     _stopping: bool = field(default=False, init=False)
+    _orders: ArrivalOrders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._orders = ArrivalOrders(worker=self.leases.worker)
 
     def owned(self, account: AccountId) -> Ownership | None:
         return self._owned.get(account)
@@ -99,7 +103,7 @@ class Supervisor:
             engine=self.engine,
             wal=self.wal,
             account=claimed.account,
-            order=ArrivalOrder(last_received_at=claimed.before.received_at_floor()),
+            order=self._orders.begin_term(claimed.held.term.account, claimed.before),
             heartbeat_s=self.timing.heartbeat_s,
             call_s=claimed.held.call_s,
             on_connected=self.flusher.request,

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.arrival import ArrivalOrder
+from connector.arrival import ArrivalOrder, ArrivalOrders
+from core.account import claim_fields, new_lease_document, parse_lease
+from core.ids import AccountId, WorkerId
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, UTC)
 SECOND = int(NOW.timestamp())
@@ -64,6 +66,24 @@ def test_a_new_owner_stamps_an_old_second_after_whatever_the_former_one_did() ->
     successor = order(floor=NOW + timedelta(seconds=1))
     after = [successor.timestamp(SECOND, successor.received_at(late)) for _ in range(3)]
     assert [*before, *after] == sorted({*before, *after})
+
+
+def test_a_worker_that_follows_itself_goes_on_where_it_was() -> None:
+    """However often its lease runs out within the messages of one second."""
+    free = parse_lease(new_lease_document(NOW))
+    own = parse_lease(new_lease_document(NOW) | claim_fields(free, WorkerId("w1"), "http://w1", NOW, 24))
+    orders = ArrivalOrders(worker=WorkerId("w1"))
+    terms = [orders.begin_term(AccountId("a"), before) for before in (free, own, own)]
+    stamps = [term.timestamp(SECOND - 1, term.received_at(NOW)) for term in terms for _ in range(2)]
+    assert stamps == sorted(set(stamps))
+
+
+def test_a_worker_that_follows_another_begins_anew() -> None:
+    free = parse_lease(new_lease_document(NOW))
+    others = parse_lease(new_lease_document(NOW) | claim_fields(free, WorkerId("w2"), "http://w2", NOW, 24))
+    orders = ArrivalOrders(worker=WorkerId("w1"))
+    first = orders.begin_term(AccountId("a"), free)
+    assert orders.begin_term(AccountId("a"), others) is not first
 
 
 @pytest.mark.parametrize("second", [0, -1, 2**62])
