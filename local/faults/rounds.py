@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pprint import pformat
 
 from google.cloud.firestore import Client
 from google.cloud.firestore_v1.base_query import FieldFilter
@@ -87,8 +88,13 @@ def play(world: World, db: Client, this: Round) -> Result:
     _wait(lambda: _is_settled(world, db, cast), _SETTLE_LIMIT_S)
     _strike(world, NO_FAULTS)
     _wait(lambda: _is_calm(world) and _is_settled(world, db, cast), _CALM_LIMIT_S)
+    record = take_record(world, db, cast)
+    verdict = judge(cast, record)
+    if verdict.findings:
+        file = world.processes.folder / f"record-{this.number}.txt"
+        file.write_text(pformat(record, width=160))
     return Result(
-        verdict=judge(cast, take_record(world, db, cast)),
+        verdict=verdict,
         requests=len(cast.all_requests()),
         inbound=len(cast.all_inbound()),
         seconds=time.monotonic() - began,

@@ -164,7 +164,7 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--control-port", type=int, required=True)
     parser.add_argument("--firestore", required=True, help="host:port of the emulator")
-    parser.add_argument("--window-s", type=float, default=1.5, help="how long one outage lasts at least")
+    parser.add_argument("--window-s", type=float, default=1.0, help="how long one outage lasts at least")
     options = parser.parse_args()
     outages = Outages(options.window_s)
     channel = grpc.aio.insecure_channel(options.firestore, options=_OPTIONS)
