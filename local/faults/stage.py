@@ -59,7 +59,7 @@ class Stage:
     def _write_requests(self, cast: Cast, chat: Chat) -> None:
         """Each create is over before the next begins: that is what defines the chat's order."""
         for request in cast.requests(chat):
-            self.db.collection(schema.OUTBOX).document(request.request_id).create(_outbox_document(request))
+            self.db.collection(schema.OUTBOX).document(request.request_id).create(outbox_document(request))
 
     def _write_inbound(self, cast: Cast, chat: Chat) -> None:
         for inbound in cast.inbound(chat):
@@ -88,7 +88,7 @@ class Stage:
         self.db.collection(schema.THREADS).document(chat.thread_id).create(document)
 
 
-def _outbox_document(request: Request) -> dict[str, object]:
+def outbox_document(request: Request) -> dict[str, object]:
     """Exactly the fields that a client writes."""
     chat = request.chat
     return {
