@@ -194,9 +194,8 @@ class Ingest:
             commit.create(schema.THREADS, thread_id(account, chat_id), document)
             return
         changed = thread.changed_fields(current.value, after)
-        if (
-            changed or plan.created
-        ):  # a message typed on the phone may change nothing, but only of the thread that was read
+        # A message typed on the phone may change nothing of the thread, but only of the one that was read.
+        if changed or plan.created:
             fields = {**changed, "updatedAt": at}
             commit.update(schema.THREADS, thread_id(account, chat_id), fields, at=current.update_time)
 
