@@ -6,10 +6,18 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nobody uses now, chosen by the system."""
+    """A port that nobody uses now, chosen by the system.
+
+    For a minute nobody is given it by chance: a connection that its listener's side has closed leaves it in TIME_WAIT, where the
+    system neither chooses it nor uses it for connections of others, while a server that names it may listen there.
+    """
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, 0))
+        listener.listen(1)
         port: int = listener.getsockname()[1]
+        with socket.create_connection((HOST, port)):
+            listener.accept()[0].close()
         return port
 
 

@@ -58,8 +58,8 @@ Ready = Callable[[Child], bool]
 
 
 def printed(text: str) -> Ready:
-    """Ready when the process has printed this text."""
-    return lambda child: text in child.log_text()
+    """Ready when a line of the process begins with this text; "address already in use" must not pass for "ready "."""
+    return lambda child: any(line.startswith(text) for line in child.log_text().splitlines())
 
 
 def answers(port: int) -> Ready:

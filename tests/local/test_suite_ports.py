@@ -29,11 +29,8 @@ def test_every_emulator_of_firebase_json_is_shifted() -> None:
 def test_ports_that_are_taken_are_named_with_what_to_do() -> None:
     ports = SuitePorts.free()
     ports.require_free(0)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", ports.connector))
-        other.listen()
-        with pytest.raises(PortsTaken) as refusal:
-            ports.require_free(0)
+    with socket.create_server(("127.0.0.1", ports.connector)), pytest.raises(PortsTaken) as refusal:
+        ports.require_free(0)
     assert f"{ports.connector} (connector)" in str(refusal.value)
     assert str(ports.auth) not in str(refusal.value)
     assert "PORT_OFFSET=100" in str(refusal.value)
