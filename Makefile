@@ -3,11 +3,14 @@
 
 PYTHON ?= python3.11
 PORT_OFFSET ?= 0
+seeds ?= 20
+n ?= 300
+seed ?= 1
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cost check format proto lock clean
+.PHONY: help setup demo test cost faults check format proto lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -27,6 +30,10 @@ test: ## all tests (args="-k name" is passed to pytest)
 cost: ## what a message costs: documents read and written, functions invoked
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.cost
+
+faults: ## the promises under faults (seeds=20 n=300 seed=1; kinds=late,killed: only these)
+	@$(call set_up,test)
+	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" $(if $(kinds),--kinds "$(kinds)")
 
 check: ## format, lint and types, Python and JavaScript; generated code is up to date
 	@$(call set_up,check)
