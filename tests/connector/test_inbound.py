@@ -119,12 +119,25 @@ def test_a_message_that_no_document_can_hold_is_kept_without_its_text_and_blocks
     connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
     account = stage.paired_account(connector, ours)
     stage.network.add_contact(theirs, "Ana")
-    huge, next_one = stage.network.write(theirs, ours, "x" * 1_050_000), stage.network.write(theirs, ours, "small")
+    huge, next_one = stage.network.write(theirs, ours, "x" * 3_000_000), stage.network.write(theirs, ours, "small")
     row = stage.await_row(account, f"{huge}-in")
     stage.await_row(account, f"{next_one}-in")
     stage.await_acknowledged(account)
     assert row["payload"]["text"] is None
-    assert row["payload"]["leftOut"]["text"]["bytes"] == 1_050_000
+    assert row["payload"]["leftOut"]["text"]["bytes"] == 3_000_000
+
+
+def test_many_long_messages_at_once_are_committed_in_parts_that_firestore_takes(stage: Stage) -> None:
+    connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
+    account = stage.paired_account(connector, ours)
+    stage.network.add_contact(theirs, "Ana")
+    connector.freeze()  # so that they come at once
+    written = [stage.network.write(theirs, ours, "x" * 450_000) for _ in range(7)]
+    connector.thaw()
+    stage.await_row(account, f"{written[-1]}-in")
+    stage.await_acknowledged(account)
+    assert list(stage.rows(account)) == [f"{whatsapp_id}-in" for whatsapp_id in written]
+    assert "ResourceExhausted" not in connector.child.log_text()
 
 
 def test_a_message_that_firestore_alone_finds_too_large_is_kept_without_its_wire_bytes(stage: Stage) -> None:

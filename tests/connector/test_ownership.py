@@ -1,10 +1,12 @@
 """One owner a session: leases are claimed, renewed, handed over and lost, and a former owner's writes are refused."""
 
+import signal
 from datetime import UTC, datetime, timedelta
 
 from core import schema
 from core.account import claim_fields
 from core.ids import AccountId, WorkerId
+from local.processes import Child
 from tests.connector.stage import LEASE_TTL_S, Stage, new_phone
 from tests.connector.waiting import stays, wait_until
 
@@ -33,15 +35,23 @@ def test_a_free_account_is_found_and_kept(stage: Stage) -> None:
     assert stage.lease(account).is_held(datetime.now(UTC))
 
 
-def test_two_connectors_claim_an_account_once(stage: Stage) -> None:
+def test_two_connectors_claim_an_account_once(stage: Stage, firestore_stops: Child) -> None:
+    """Firestore answers both at the same moment: both see the lease free, and both commit their claim."""
     connectors = [stage.start_connector(), stage.start_connector()]
-    accounts = [stage.create_account() for _ in range(6)]
     for connector in connectors:
+        connector.freeze()
+    accounts = [stage.create_account() for _ in range(6)]
+    firestore_stops.process.send_signal(signal.SIGSTOP)
+    for connector in connectors:
+        connector.thaw()
         for account in accounts:
             connector.poke(account)
+    firestore_stops.process.send_signal(signal.SIGCONT)
     wait_until(lambda: all(stage.lease(account).owner for account in accounts), "all claimed")
+    wait_until(lambda: sum(c.metric("connector_sessions") for c in connectors) >= len(accounts), "all are run")
+    claims = sum(connector.child.log_text().count('"lease_claimed"') for connector in connectors)
+    assert claims == len(accounts)
     assert {stage.lease(account).epoch for account in accounts} == {1}
-    assert sum(connector.metric("connector_sessions") for connector in connectors) == len(accounts)
 
 
 def test_an_account_that_is_not_wanted_is_left_alone(stage: Stage) -> None:
@@ -96,15 +106,20 @@ def test_sigterm_hands_everything_over_at_once(stage: Stage) -> None:
     stage.await_status(account, "connected", assignedWorkerId=second.worker)
 
 
-def test_events_under_way_are_drained_before_a_hand_over(stage: Stage) -> None:
+def test_events_under_way_are_drained_before_a_hand_over(stage: Stage, firestore_stops: Child) -> None:
+    """What waits for its commit when SIGTERM comes is committed, and acknowledged before the session is closed."""
     ours, theirs, connector = new_phone(), new_phone(), stage.start_connector()
     account = stage.paired_account(connector, ours)
     stage.network.add_contact(theirs, "Ana")
-    written = [stage.network.write(theirs, ours, f"text {n}") for n in range(30)]
-    stage.await_row(account, f"{written[0]}-in")
-    assert stage.stop(connector) == 0
-    rows = stage.rows(account)
-    assert len(rows) + stage.unacknowledged(account) == len(written), "written, but not acknowledged"
+    firestore_stops.process.send_signal(signal.SIGSTOP)
+    whatsapp_id = stage.network.write(theirs, ours, "hello")
+    wait_until(lambda: connector.metric('connector_events_total{kind="message"}'), "the connector has the event")
+    connector.child.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: '"event": "stopping"' in connector.child.log_text(), "it is asked to stop")
+    firestore_stops.process.send_signal(signal.SIGCONT)
+    assert connector.child.process.wait(20) == 0
+    assert list(stage.rows(account)) == [f"{whatsapp_id}-in"]
+    assert stage.unacknowledged(account) == 0
 
 
 def test_after_a_kill_the_account_is_taken_over_when_the_lease_runs_out(stage: Stage) -> None:

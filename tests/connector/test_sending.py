@@ -13,7 +13,7 @@ from core.ids import AccountId
 from local.network.faults import FaultKind
 from local.processes import Child
 from tests.connector.stage import LEASE_TTL_S, Connector, Stage, new_phone, send_body
-from tests.connector.waiting import wait_until
+from tests.connector.waiting import stays, wait_until
 
 
 def new_key() -> str:
@@ -94,8 +94,12 @@ def test_a_number_without_whatsapp_is_rejected_as_such(line: Line) -> None:
 
 
 def test_nothing_leaves_after_its_time(line: Line) -> None:
-    late, waiting = new_key(), new_key()
-    assert line.send(late, within_s=-0.001) == {"outcome": "expired"}
+    line.stage.network_process.freeze()
+    try:  # the engine is not even asked
+        assert line.send(new_key(), within_s=-0.001) == {"outcome": "expired"}
+    finally:
+        line.stage.network_process.thaw()
+    waiting = new_key()
     line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=1.0)
     assert line.send(waiting, within_s=0.5) == {"outcome": "expired"}
     assert line.inbox() == []
@@ -111,6 +115,17 @@ def test_nothing_leaves_after_the_leases_deadline(line: Line, firestore_stops: C
     firestore_stops.process.send_signal(signal.SIGCONT)
     line.stage.await_status(line.account, "connected")
     assert line.inbox() == []
+
+
+def test_nothing_leaves_after_the_leases_deadline_though_the_connector_is_frozen(line: Line) -> None:
+    """Nobody can tell the engine to close then: it was told the deadline with the send."""
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=LEASE_TTL_S + 1)
+    body = send_body(line.account, line.chat, new_key(), "hello", within_s=60)
+    with pytest.raises(httpx.ReadTimeout):
+        line.connector.post("/v1/send", body, timeout_s=1.0)
+    line.connector.freeze()
+    stays(lambda: not line.inbox(), "it left although the lease had ended", LEASE_TTL_S + 2)
+    line.connector.thaw()
 
 
 def test_a_send_that_is_under_way_is_joined(line: Line) -> None:

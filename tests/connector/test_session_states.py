@@ -12,6 +12,8 @@ from tests.connector.waiting import wait_until
 def test_a_broken_connection_is_told_and_counted_until_it_stands_again(stage: Stage) -> None:
     ours = new_phone()
     account = stage.paired_account(stage.start_connector(), ours)
+    # A connection that comes before the last one's flush is answered takes that flush's place.
+    wait_until(lambda: stage.flush.flushed == [account], "the first connection's flush")
     stage.network.disconnect(ours, "stream_error_503")
     broken = stage.await_status(account, "reconnecting")
     assert (broken["disconnectReason"], broken["reconnectCount"]) == ("stream_error_503", 1)
