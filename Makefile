@@ -10,7 +10,7 @@ VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cost faults check format proto lock clean
+.PHONY: help setup demo test cost bench faults check format proto lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -34,6 +34,10 @@ cost: ## what a message costs: documents read and written, functions invoked
 faults: ## the promises under faults (seeds=20 n=300 seed=1; kinds=late,killed: only these)
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" $(if $(kinds),--kinds "$(kinds)")
+
+bench: ## how fast it is, beside the floor of the same minute; writes out/bench.json
+	@$(call set_up,test)
+	@exec $(VENV)/python -m local.bench
 
 check: ## format, lint and types, Python and JavaScript; generated code is up to date
 	@$(call set_up,check)

@@ -1,0 +1,74 @@
+"""python -m local.bench [--only out,in,import,memory]: `make bench`. Prints a table and writes out/bench.json."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+
+from local import firestore_jar
+from local.bench import figures, imports, memory
+from local.bench.figures import Figure, figure
+from local.bench.ground import BenchFailed, start_floor, start_product
+from local.faults.stage import StageFailed
+from local.processes import Processes, StartFailed
+from local.project import OUT
+
+_PARTS = ("import", "out", "in", "memory")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="local.bench")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=_PARTS, help=",".join(_PARTS))
+    parts = parser.parse_args().only
+    print(f"{'':58}{'value':>9}{'floor':>9}{'ratio':>8}{'load':>7}", flush=True)
+    measured: list[Figure] = []
+    try:
+        for found in _measure(parts):
+            measured.append(found)
+            print(_line(found), flush=True)
+    except (StartFailed, StageFailed, BenchFailed, firestore_jar.NotFound) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    OUT.mkdir(exist_ok=True)
+    (OUT / "bench.json").write_text(json.dumps([asdict(found) for found in measured], indent=1) + "\n")
+    return 0
+
+
+def _measure(parts: Sequence[str]) -> Iterator[Figure]:
+    if "import" in parts:
+        yield from imports.figures()
+    if not {"out", "in", "memory"} & set(parts):
+        return
+    with Processes(purpose="bench") as of_product, Processes(purpose="bench-floor") as of_floor:
+        product, floor = start_product(of_product), start_floor(of_floor)
+        with closing(product.db), closing(floor.db):
+            figures.warm_up((product, floor))
+            if "out" in parts:
+                yield from figures.outbound_singles(product, floor)
+                yield figures.outbound_burst(product, floor)
+            if "in" in parts:
+                yield from figures.inbound_singles(product, floor)
+                yield from figures.inbound_burst(product, floor, chats=20)
+                yield from figures.inbound_burst(product, floor, chats=1)
+            if "memory" in parts:
+                least = memory.of_functions(of_floor)
+                for name, held in sorted(memory.of_functions(of_product).items()):
+                    yield figure(f"memory of {name}", held, "MB", least.get(name))
+                for name, held in sorted(memory.of_children(of_product).items()):
+                    yield figure(f"memory of {name} (process)", held, "MB", None)
+
+
+def _line(found: Figure) -> str:
+    value = f"{found.value:g} {found.unit}".strip()
+    floor = "-" if found.floor is None else f"{found.floor:g}"
+    ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
+    return f"{found.row:56}{value:>12}{floor:>8}{ratio:>8}{found.load:>7}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
