@@ -1,0 +1,1 @@
+"""A functions source of its own: what `firebase deploy` would upload."""
