@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pprint import pformat
 
-from google.cloud.firestore import Client
+from google.cloud.firestore import Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
@@ -40,9 +40,9 @@ _ALONE: Mapping[FaultKind, float] = {
 _TOGETHER_PART = 0.3
 """Of each rate, where all kinds strike together."""
 
-_SETTLE_LIMIT_S = 60.0
-_CALM_LIMIT_S = 30.0
-_POLL_S = 0.25
+_STALLED_S = 40.0
+"""Several sweeps, claims and back-offs: what has not moved for so long is stuck. However slow the machine, it moves."""
+_POLL_S = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +85,9 @@ def play(world: World, db: Client, this: Round) -> Result:
     began, struck_before = time.monotonic(), _struck(world)
     _strike(world, this.plan())
     stage.write(cast)
-    _wait(lambda: _is_settled(world, db, cast), _SETTLE_LIMIT_S)
+    _wait_while_it_shrinks(lambda: _unsettled(world, db, cast))
     _strike(world, NO_FAULTS)
-    _wait(lambda: _is_calm(world) and _is_settled(world, db, cast), _CALM_LIMIT_S)
+    _wait_while_it_shrinks(lambda: _on_their_way(world) + _unsettled(world, db, cast))
     record = take_record(world, db, cast)
     verdict = judge(cast, record)
     if verdict.findings:
@@ -119,38 +119,33 @@ def _struck(world: World) -> int:
     )
 
 
-def _is_settled(world: World, db: Client, cast: Cast) -> bool:
-    """Nothing waits: no request, no row, no event."""
+def _unsettled(world: World, db: Client, cast: Cast) -> int:
+    """How much waits: requests, rows, events, and receipts that contacts still owe."""
     unfinished = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
-    if any(True for _ in unfinished.limit(1).stream()):
-        return False
     unprocessed = db.collection(schema.INGEST).where(filter=FieldFilter("processed", "==", False))
-    if any(True for _ in unprocessed.limit(1).stream()) or unacknowledged(world.network, cast):
-        return False
-    return _all_receipts_came(db, cast)
-
-
-def _all_receipts_came(db: Client, cast: Cast) -> bool:
-    """Whether every receipt that contacts owe is a row by now."""
-    owed = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
     receipts = db.collection(schema.INGEST).where(filter=FieldFilter("eventType", "==", "receipt"))
-    found = 0
-    for account in cast.accounts:
-        of_account = receipts.where(filter=FieldFilter("accountId", "==", account.account_id)).select([])
-        found += sum(1 for _ in of_account.stream())
-    return found >= owed
+    owed = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
+    came = sum(
+        _count(receipts.where(filter=FieldFilter("accountId", "==", account.account_id))) for account in cast.accounts
+    )
+    return _count(unfinished) + _count(unprocessed) + unacknowledged(world.network, cast) + max(0, owed - came)
 
 
-def _is_calm(world: World) -> bool:
-    """Nothing is on its way any more that could still do harm: no event, no task, no held-up call."""
-    for source in (world.cloud, world.connector_gate):
-        if source is not None and source.counters().get("under_way", 0):
-            return False
-    return not world.tasks.tasks()
+def _count(query: Query) -> int:
+    return sum(1 for _ in query.select([]).stream())
 
 
-def _wait(condition: Callable[[], bool], limit_s: float) -> None:
-    """Until it holds, or the time is up: then the judge says what is wrong."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline and not condition():
+def _on_their_way(world: World) -> int:
+    """Events, tasks and held-up calls that could still do harm."""
+    sources = (world.cloud, world.connector_gate)
+    under_way = sum(source.counters().get("under_way", 0) for source in sources if source is not None)
+    return under_way + len(world.tasks.tasks())
+
+
+def _wait_while_it_shrinks(left: Callable[[], int]) -> None:
+    """Until nothing is left, or as much as before for too long: then the judge says what is wrong."""
+    least, since = left(), time.monotonic()
+    while least and time.monotonic() - since < _STALLED_S:
         time.sleep(_POLL_S)
+        if (now := left()) < least:
+            least, since = now, time.monotonic()
