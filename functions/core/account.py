@@ -10,6 +10,8 @@ from core.ids import AccountId, InvalidId, WorkerId, phone_e164
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """leaseUntil of a lease that nobody holds."""
+_MAX_EPOCH = 2**63 - 1
+"""Firestore's and the engine contract's int64."""
 
 
 class Status(StrEnum):
@@ -56,7 +58,8 @@ class Lease:
     owner: WorkerId | None
     lease_until: datetime
     updated_at: datetime
-    epoch: int
+    epoch: int | None
+    """None where the document holds none: a guess could go backward."""
     endpoint: str | None
     wanted: bool
     command: Command | None
@@ -69,7 +72,16 @@ class Lease:
         return self.owner == worker and self.epoch == epoch
 
     def is_claimable(self, now: datetime) -> bool:
-        return self.wanted and not self.is_held(now)
+        return self.wanted and self.has_next_epoch() and not self.is_held(now)
+
+    def has_next_epoch(self) -> bool:
+        return self.epoch is not None and self.epoch < _MAX_EPOCH
+
+    def next_epoch(self) -> int:
+        """That of the term that follows. Raises ValueError where none can."""
+        if self.epoch is None or not self.has_next_epoch():
+            raise ValueError("no term can follow on this lease's epoch")
+        return self.epoch + 1
 
     def received_at_floor(self) -> datetime:
         """The next owner's receivedAt lies after this: a former owner wrote nothing later, by its own clock."""
@@ -77,13 +89,13 @@ class Lease:
 
 
 def parse_lease(document: Mapping[str, object]) -> Lease:
-    """Reads a lease document; what is missing or of a wrong type reads as its initial value."""
-    owner, endpoint, epoch = document.get("ownerInstanceId"), document.get("endpoint"), document.get("epoch")
+    """Reads a lease document; what is missing or of a wrong type reads as its initial value, but for the epoch."""
+    owner, endpoint = document.get("ownerInstanceId"), document.get("endpoint")
     return Lease(
         owner=WorkerId(owner) if isinstance(owner, str) and owner else None,
         lease_until=_time(document.get("leaseUntil")),
         updated_at=_time(document.get("updatedAt")),
-        epoch=epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else 0,
+        epoch=_epoch(document.get("epoch")),
         endpoint=endpoint if isinstance(endpoint, str) else None,
         wanted=document.get("wanted") is True,
         command=_parse_command(document.get("command")),
@@ -108,7 +120,7 @@ def claim_fields(lease: Lease, worker: WorkerId, endpoint: str, now: datetime, t
     return {
         "ownerInstanceId": worker,
         "endpoint": endpoint,
-        "epoch": lease.epoch + 1,
+        "epoch": lease.next_epoch(),
         "leaseUntil": now + timedelta(seconds=ttl_s),
         "updatedAt": now,
     }
@@ -162,6 +174,12 @@ def _parse_command(value: object) -> Command | None:
         return Command(command_id=command_id, kind=CommandKind.PAIR_CODE, phone_e164=phone_e164(phone))
     except InvalidId:
         return None
+
+
+def _epoch(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MAX_EPOCH else None
 
 
 def _time(value: object) -> datetime:

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from core import account
 from core.account import NEVER, CommandKind, Lease
 from core.ids import AccountId, WorkerId
@@ -30,6 +32,29 @@ def test_a_claim_starts_a_new_term() -> None:
 def test_the_epoch_only_grows() -> None:
     again = account.claim_fields(claimed(), OTHER, "http://d", AT, 24)
     assert again["epoch"] == 2
+
+
+@pytest.mark.parametrize("epoch", [None, "7", 7.0, True, -1, 2**63 - 1, 2**63, [7]])
+def test_a_lease_whose_epoch_is_none_is_not_claimed(epoch: object) -> None:
+    """Read as 0, the next term could go below one that the engine knows."""
+    lease = account.parse_lease(account.new_lease_document(AT) | {"epoch": epoch})
+    assert not lease.is_claimable(AT)
+    assert not lease.is_held_by(ME, 0)
+    with pytest.raises(ValueError, match="epoch"):
+        account.claim_fields(lease, ME, "http://c", AT, 24)
+
+
+def test_a_lease_without_an_epoch_is_not_claimed() -> None:
+    document = account.new_lease_document(AT)
+    del document["epoch"]
+    assert not account.parse_lease(document).is_claimable(AT)
+
+
+def test_the_last_epoch_but_one_is_followed_by_the_last() -> None:
+    lease = account.parse_lease(account.new_lease_document(AT) | {"epoch": 2**63 - 2})
+    assert lease.is_claimable(AT)
+    assert account.claim_fields(lease, ME, "http://c", AT, 24)["epoch"] == 2**63 - 1
+    assert account.parse_lease({"ownerInstanceId": ME, "epoch": 2**63 - 1}).is_held_by(ME, 2**63 - 1)
 
 
 def test_a_term_is_over_for_its_worker_when_the_epoch_moved_even_under_its_own_name() -> None:
