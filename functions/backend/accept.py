@@ -1,7 +1,10 @@
 """Accepts a request: checks it again, makes its message, moves its thread. Whoever meets the request first does it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
+
+from google.api_core.exceptions import InvalidArgument
 
 from backend import log
 from backend.chats import Chats
@@ -10,7 +13,7 @@ from backend.ingest import ContentionError
 from backend.stores import Conflict, Document, Stored, Stores
 from core import message, outbox, schema, thread
 from core.alert import Alert
-from core.delivery import proves_sent
+from core.delivery import Delivery, proves_sent
 from core.errors import CATALOGUE, ErrorCode
 from core.ids import RequestId, WaMessageId, wa_message_id
 from core.message import StoredMessage
@@ -51,12 +54,11 @@ class Accept:
         with self.chats.enter(request.thread_id) as chat, chat.lock:
             current, standing = self.stores.thread(request.thread_id), None
             for conflicts in range(_TRIES):
-                if current is None:
-                    unknown = Refusal(code=ErrorCode.THREAD_UNKNOWN, detail="there is no such thread")
-                    return self._refuse(stored, unknown)
                 if standing is not None:
                     return self._meet(stored, standing.value)
                 try:
+                    if current is None:
+                        return self._turn_away(request, stored)
                     self._announce(request, current)
                     return Acceptance.ACCEPTED
                 except Conflict:
@@ -69,18 +71,7 @@ class Accept:
     def _announce(self, request: Request, current: Stored[Thread]) -> None:
         """Message and thread together, so that a reply sets the unread count to 0 exactly once. Raises Conflict."""
         at, commit = now(), self.stores.commit()
-        document = message.outbound_document(
-            request.account_id,
-            request.chat_id,
-            request.key,
-            request.request_id,
-            text=request.text,
-            created_at=request.created_at,
-            sender_uid=request.created_by_uid,
-            sender_email=request.created_by_email,
-            now=at,
-        )
-        commit.create(schema.MESSAGES, message_id_of(request), document)
+        commit.create(schema.MESSAGES, message_id_of(request), _document(request, at))
         after = thread.after_reply(
             current.value, sent_at=request.created_at, received_at=request.created_at, text=request.text
         )
@@ -89,28 +80,39 @@ class Accept:
         commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
         commit.run()
 
+    def _turn_away(self, request: Request, stored: Stored[Document]) -> Acceptance:
+        """There is no such thread. The message stands as failed, so that a later delivery of the event, when there is a
+        thread, meets it and changes nothing. Raises Conflict."""
+        current = self.stores.request(request.request_id)
+        if current is None or outbox.queue_state(current.value).is_finished():
+            return Acceptance.ENDED
+        at, commit = now(), self.stores.commit()
+        refusal = Refusal(code=ErrorCode.THREAD_UNKNOWN, detail="there is no such thread")
+        fields = outbox.refused_fields(refusal, at)
+        failed = {**_document(request, at), "delivery": str(Delivery.FAILED), "error": fields["lastError"]}
+        commit.create(schema.MESSAGES, message_id_of(request), failed)
+        commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+        commit.raise_alert(_alert(stored, refusal), at)
+        commit.run()
+        log.request_refused(request.account_id, stored.id, refusal.code)
+        return Acceptance.ENDED
+
     def _meet(self, stored: Stored[Document], standing: StoredMessage) -> Acceptance:
         """The message stands: from an earlier acceptance, or from months ago, when the same request was sent."""
         if standing.delivery is None or not proves_sent(standing.delivery):
-            return Acceptance.ACCEPTED
+            return Acceptance.ACCEPTED  # a job for a queue in which it does not stand any more ends at once
         self._end(stored, outbox.finished_fields(RequestStatus.SENT, None, now()), None)
         return Acceptance.ENDED
 
     def _refuse(self, stored: Stored[Document], refusal: Refusal) -> Acceptance:
         at = now()
-        alert = None
-        if CATALOGUE[refusal.code].alert is not None:
-            alert = Alert(
-                code=refusal.code,
-                cause=stored.id,
-                message=f"An outbox document that the rules would not let through was refused: {refusal.detail}",
-            )
+        alert = _alert(stored, refusal) if CATALOGUE[refusal.code].alert is not None else None
         self._end(stored, outbox.refused_fields(refusal, at), alert)
         log.request_refused(None, stored.id, refusal.code)
         return Acceptance.ENDED
 
     def _end(self, stored: Stored[Document], fields: dict[str, object], alert: Alert | None) -> None:
-        """Ends a request, unless somebody has ended it already or holds it just now."""
+        """Ends a request, unless it has ended already. One that leaves no room for its error loses the length of its fields."""
         current: Stored[Document] | None = stored
         for conflicts in range(_TRIES):
             if current is None or outbox.queue_state(current.value).is_finished():
@@ -124,5 +126,30 @@ class Accept:
                 return
             except Conflict:
                 stand_back(conflicts + 1)
+            except InvalidArgument:
+                fields = {**outbox.shortened_fields(current.value), **fields}
             current = self.stores.request(RequestId(stored.id))
         raise ContentionError("the request could not be ended: others were faster each time")
+
+
+def _document(request: Request, at: datetime) -> dict[str, object]:
+    return message.outbound_document(
+        request.account_id,
+        request.chat_id,
+        request.key,
+        request.request_id,
+        text=request.text,
+        created_at=request.created_at,
+        sender_uid=request.created_by_uid,
+        sender_email=request.created_by_email,
+        now=at,
+    )
+
+
+def _alert(stored: Stored[Document], refusal: Refusal) -> Alert:
+    return Alert(
+        code=refusal.code,
+        cause=stored.id,
+        message=f"An outbox document that the rules would not let through was refused: {refusal.detail}",
+        about=f"{schema.OUTBOX}/{stored.id}",
+    )

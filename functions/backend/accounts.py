@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from backend import log
 from backend.clock import now
 from backend.connector_client import ConnectorClient
+from backend.flush import Flush
 from backend.refusal import Refused
 from backend.stores import Conflict, Missing, Stores
 from core import account, schema
@@ -22,6 +23,7 @@ class Accounts:
 
     stores: Stores
     connector: ConnectorClient
+    flush: Flush
 
     def create(self, name: str, account_id: AccountId | None) -> AccountId:
         """Raises Refused (account_exists)."""
@@ -47,11 +49,19 @@ class Accounts:
     def set_desired_state(self, account_id: AccountId, state: DesiredState) -> None:
         """Paused closes the session and keeps it. Raises Refused."""
         self._change(account_id, state, {})
+        if state is DesiredState.CONNECTED:
+            self.flush.account(
+                account_id
+            )  # a session that was never closed in between does not open, and calls no flush
 
     def log_out(self, account_id: AccountId) -> None:
         """Unlinks the device; the account stays, and can be paired again with the same number. Raises Refused."""
+        stored = self.stores.account(account_id)
+        if stored is not None and stored.value.get("desiredState") == DesiredState.PAUSED:
+            detail = "the account is paused, and logging out needs its session; set desiredState to connected first"
+            raise Refused(ErrorCode.INVALID_REQUEST, detail)
         command = account.new_command(CommandKind.LOGOUT)
-        self._change(account_id, None, {"command": command.document(), "wanted": True})
+        self._change(account_id, None, {"command": command.document()})
 
     def _change(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> None:
         commit = self.stores.commit()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from google.auth.exceptions import GoogleAuthError
 
 from core.account import Lease
 from core.ids import AccountId, ChatId, InvalidId, chat_id
@@ -14,6 +15,9 @@ from core.outbox import Claim, Outcome, Request, SendResult
 from identity.tokens import IdentityTokens
 
 _CALL_TIMEOUT_S = 10.0
+_REFUSALS = frozenset({400, 401, 403, 404, 405})
+_NOT_TAKEN = frozenset({408, 413, 429})
+"""A platform's answers in the connector's place: the call never reached it."""
 _CONNECTOR_OUTCOMES = frozenset(
     {
         Outcome.SENT,
@@ -28,8 +32,16 @@ _CONNECTOR_OUTCOMES = frozenset(
 )
 
 
+class NoIdentityToken(Exception):
+    """The metadata server gave none just now: nothing was called."""
+
+
 class ConnectorUnreachable(Exception):
     """No connector answered, or none with what was asked for."""
+
+
+class ConnectorRefused(Exception):
+    """The connector refused the call itself: token, settings or versions do not fit."""
 
 
 class NotConnected(Exception):
@@ -63,9 +75,13 @@ class ConnectorClient:
             "text": request.text,
             "notAfter": claim.not_after.astimezone(UTC).isoformat(),
         }
-        timeout = httpx.Timeout(remaining_s, connect=min(remaining_s, _CALL_TIMEOUT_S))
+        # The answer to an attempt that ended just at notAfter is still worth having; the claim lasts a little longer.
+        slack_s = (claim.until - claim.not_after).total_seconds() / 5
+        timeout = httpx.Timeout(remaining_s + slack_s, connect=min(remaining_s, _CALL_TIMEOUT_S))
         try:
             response = self._post(endpoint, "/v1/send", body, timeout)
+        except NoIdentityToken:
+            return SendResult(outcome=Outcome.NOT_BEFORE, reason="no identity token")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return SendResult(outcome=Outcome.NOT_SENT, reason="the connector could not be reached")
         except httpx.HTTPError:
@@ -75,7 +91,7 @@ class ConnectorClient:
     def is_on_whatsapp(self, lease: Lease, account: AccountId, phone_e164: str) -> ChatId | None:
         """The chat of a number, or None where it has no WhatsApp account.
 
-        Raises NotConnected, EndpointNotAllowed and ConnectorUnreachable.
+        Raises NotConnected, EndpointNotAllowed, ConnectorRefused and ConnectorUnreachable.
         """
         if lease.endpoint is None:
             raise NotConnected
@@ -84,10 +100,12 @@ class ConnectorClient:
         path = f"/v1/accounts/{account}/is-on-whatsapp"
         try:
             response = self._post(lease.endpoint, path, {"phoneE164": phone_e164}, httpx.Timeout(_CALL_TIMEOUT_S))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, NoIdentityToken) as error:
             raise ConnectorUnreachable from error
         if response.status_code == httpx.codes.CONFLICT:
             raise NotConnected
+        if response.status_code in _REFUSALS:
+            raise ConnectorRefused
         answer = _json_object(response)
         if response.status_code != httpx.codes.OK or not isinstance(answer.get("registered"), bool):
             raise ConnectorUnreachable
@@ -104,18 +122,23 @@ class ConnectorClient:
                 path = f"/v1/accounts/{account}/poke"
                 if self._post(candidate, path, {}, httpx.Timeout(_CALL_TIMEOUT_S)).is_success:
                     return True
-            except httpx.HTTPError:
+            except (httpx.HTTPError, NoIdentityToken):
                 continue
         return False
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:
-        headers = {"Authorization": self.tokens.header(endpoint)}
+        try:
+            headers = {"Authorization": self.tokens.header(endpoint)}
+        except GoogleAuthError as error:
+            raise NoIdentityToken from error
         return self.http.post(f"{endpoint}{path}", json=dict(body), headers=headers, timeout=timeout)
 
 
 def _send_result(response: httpx.Response) -> SendResult:
-    if 400 <= response.status_code < 500:
+    if response.status_code in _REFUSALS:
         return SendResult(outcome=Outcome.REFUSED, reason=str(response.status_code))
+    if response.status_code in _NOT_TAKEN:
+        return SendResult(outcome=Outcome.NOT_SENT, reason=str(response.status_code))
     answer = _json_object(response)
     outcome, reason, not_before = answer.get("outcome"), answer.get("reason"), answer.get("notBefore")
     if response.status_code != httpx.codes.OK or outcome not in _CONNECTOR_OUTCOMES:

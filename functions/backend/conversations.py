@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from backend.clock import now
-from backend.connector_client import ConnectorClient, ConnectorUnreachable, EndpointNotAllowed, NotConnected
+from backend.connector_client import (
+    ConnectorClient,
+    ConnectorRefused,
+    ConnectorUnreachable,
+    EndpointNotAllowed,
+    NotConnected,
+)
 from backend.refusal import Refused
 from backend.stores import Conflict, Stores
 from core import schema, thread
@@ -45,5 +51,7 @@ class Conversations:
         except EndpointNotAllowed as error:
             detail = "the account's connector is not on the allow-list"
             raise Refused(ErrorCode.ENDPOINT_NOT_ALLOWED, detail) from error
+        except ConnectorRefused as error:
+            raise Refused(ErrorCode.CONNECTOR_REFUSED, "the connector refused the functions' call") from error
         except ConnectorUnreachable as error:
             raise Refused(ErrorCode.CONNECTOR_UNREACHABLE, "the connector did not answer; try again") from error

@@ -35,7 +35,7 @@ CALLABLE_TIMEOUT_S = 30
 """A person waits for the answer; the connector answers or not within 10 s."""
 
 FLUSH_TIMEOUT_S = 60
-"""One query and up to 500 enqueues."""
+"""Up to ten pages of a query, and an enqueue for each thread, 16 at a time."""
 
 SWEEP_TIMEOUT_S = 300
 """A full sweep is bounded by its page sizes; the next minute's run beside it does no harm."""

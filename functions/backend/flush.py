@@ -1,7 +1,11 @@
 """Wakes what waits for an account: one send job for each of its waiting threads."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 
 from backend import log, queries
 from backend.send_queue import Job, SendQueue
@@ -10,6 +14,8 @@ from core.ids import AccountId, ThreadId
 
 _PAGE = 500
 _PAGES = 10
+_AT_ONCE = 16
+"""Enqueueing waits for Cloud Tasks; the connector waits for the answer of its flush."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +25,20 @@ class Flush:
 
     def account(self, account: AccountId) -> int:
         """The number of threads that were woken. What lies beyond 5,000 requests is left to the sweeper."""
-        woken: set[ThreadId] = set()
-        stamp = secrets.token_hex(8)
+        waiting: set[ThreadId] = set()
         for page in self.stores.pages(queries.waiting_requests_of_account(self.stores.db, account, _PAGE), _PAGES):
-            for thread in {ThreadId(str(request.value.get("threadId"))) for request in page} - woken:
-                self.queue.enqueue(Job(thread_id=thread), f"flush|{thread}|{stamp}")
-                woken.add(thread)
-        log.account_flushed(account, len(woken))
-        return len(woken)
+            waiting |= {ThreadId(str(request.value.get("threadId"))) for request in page}
+        stamp = secrets.token_hex(8)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            woken = list(pool.map(lambda thread: self._wake(thread, stamp), sorted(waiting))).count(True)
+        log.account_flushed(account, woken)
+        return woken
+
+    def _wake(self, thread: ThreadId, stamp: str) -> bool:
+        """One thread's failure does not hold up the others: the sweeper makes it good."""
+        try:
+            self.queue.enqueue(Job(thread_id=thread), f"flush|{thread}|{stamp}")
+        except (GoogleAPIError, GoogleAuthError):
+            log.thread_not_woken(thread)
+            return False
+        return True

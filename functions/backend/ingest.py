@@ -22,6 +22,7 @@ from core.timing import Timing
 
 DRAIN_ROWS = 100
 """A commit's worth: each row brings two writes."""
+DRAIN_BYTES = 2 * 1024 * 1024
 _DRAIN_ROUNDS = 60
 _EARLY_EVENT_PAUSE_S = 0.3
 
@@ -117,7 +118,7 @@ class Ingest:
         for _ in range(_DRAIN_ROUNDS):
             query = queries.unprocessed_rows_of_chat(self.stores.db, account, chat_id, DRAIN_ROWS + len(early))
             found = self.stores.find(query)
-            rows = [inbound.parse_row(stored.id, stored.value) for stored in found]
+            rows = _first_that_fit([inbound.parse_row(stored.id, stored.value) for stored in found])
             if all(row.event_id in early for row in rows):
                 return early
             current, messages = self.stores.thread_and_messages(
@@ -134,7 +135,9 @@ class Ingest:
                 stand_back(conflicts)
                 continue
             chat.note_done(plan.processed)
-        raise ContentionError("the chat's rows could not be taken up: others were faster each time")
+        raise ContentionError(
+            "the chat's rows were not all taken up: there are too many, or others were faster each time"
+        )
 
     def _plan(
         self,
@@ -220,10 +223,11 @@ class Ingest:
 
     def _add_refusal(self, commit: Commit, row: NotUnderstood, update_time: datetime, at: datetime) -> None:
         fields = {**_processed_fields(at), "lastProcessError": described(row.code, row.detail)}
-        del fields["expireAt"]  # it is kept until somebody has looked
-        commit.update(schema.INGEST, row.event_id, fields, at=update_time)
-        if CATALOGUE[row.code].alert is not None:
+        needs_somebody = CATALOGUE[row.code].alert is not None
+        if needs_somebody:
+            del fields["expireAt"]  # it is kept until somebody has looked
             commit.raise_alert(_alert(row), at)
+        commit.update(schema.INGEST, row.event_id, fields, at=update_time)
 
     def _note_early(self, event_id: EventId) -> None:
         """Leaves an early row to the sweeper, and says on it why."""
@@ -241,6 +245,16 @@ class Ingest:
             commit.run()
         except Conflict:
             return  # somebody has just taken it up
+
+
+def _first_that_fit(rows: Sequence[Row]) -> Sequence[Row]:
+    """As many as one commit may carry: Firestore takes 10 MiB, and a contact may write texts of 64 KiB characters."""
+    size = 0
+    for place, row in enumerate(rows):
+        size += len(row.text.encode("utf-8", "surrogatepass")) if isinstance(row, MessageReceived) else 0
+        if size > DRAIN_BYTES and place > 0:
+            return rows[:place]
+    return rows
 
 
 def _to_look_up(rows: Sequence[Row], *, everything: bool) -> set[WaMessageId]:
@@ -263,9 +277,12 @@ def _processed_fields(at: datetime) -> dict[str, object]:
 
 
 def _alert(row: NotUnderstood) -> Alert:
+    """Rows of a kind that these functions do not know are one cause together: an account may receive many of them."""
+    of_kind = f"{row.account_id}|{row.detail}"
     return Alert(
         code=row.code,
-        cause=row.event_id,
+        cause=of_kind if row.code is ErrorCode.EVENT_TYPE_UNKNOWN else row.event_id,
         account_id=row.account_id,
         message=f"A row of the ingest log could not be understood and was kept: {row.detail}",
+        about=f"{schema.INGEST}/{row.event_id}",
     )

@@ -44,11 +44,6 @@ def swept(**counts: int) -> None:
     _write("INFO", "the sweeper took up what was left", **counts)
 
 
-def job_failed(thread_id: str) -> None:
-    """With the traceback of the exception being handled: the task wrapper answers 500 without one."""
-    _write("ERROR", "a send job failed; it will be tried again", thread=_hash(thread_id), stack=_traceback())
-
-
 def sweep_step_failed(step: str) -> None:
     _write("ERROR", "a step of the sweep failed; the next sweep tries again", step=step, stack=_traceback())
 
@@ -57,8 +52,17 @@ def poke_failed(account: AccountId) -> None:
     _write("WARNING", "no connector could be told of a command; it will see it by itself", accountId=account)
 
 
+def thread_not_woken(thread_id: str) -> None:
+    _write("WARNING", "a send job could not be enqueued; the sweeper makes it good", thread=_hash(thread_id))
+
+
+def function_failed(name: str) -> None:
+    _write("ERROR", "a function failed; the platform or its caller tries again", function=name, stack=_traceback())
+
+
 def _hash(value: str) -> str:
-    return log_hash(os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
+    """LOG_HASH_KEY makes it a secret who is meant; without it the project's id is the key, and numbers can be tried out."""
+    return log_hash(os.environ.get("LOG_HASH_KEY") or os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
 
 
 def _traceback() -> str:

@@ -11,7 +11,7 @@ from backend.accept import Accept, Acceptance
 from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
 from backend.ingest import ContentionError
-from backend.owners import NobodyReady, Owner, Owners, UnknownAccount
+from backend.owners import NobodyReady, Owners, UnknownAccount
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import outbox, schema
@@ -55,6 +55,7 @@ class _Held:
     head: Stored[Document]
     claim: Claim
     claim_time: datetime
+    account_is_unknown: bool = False
 
     @property
     def request_id(self) -> RequestId:
@@ -122,14 +123,17 @@ class Send:
         if time.monotonic() > progress.ends_at:
             self.queue.enqueue(Job(thread_id=progress.job.thread_id), f"{head.id}|go-on|{head.update_time.timestamp()}")
             return JobEnd.CONTINUED_BY_ANOTHER
-        problem = None
+        if isinstance(outbox.parse_request(head.id, head.value), Refusal):
+            self.accept.request(head)  # which ends it; it might have no room for a claim
+            return None
+        is_unknown = False
         try:
-            self._owner(progress.account)
+            self.owners.ready(progress.account)
         except NobodyReady as reason:
             self._say_why(head, progress.account, reason)
             return JobEnd.ACCOUNT_NOT_READY
         except UnknownAccount:
-            problem = True
+            is_unknown = True
         claim, fields = outbox.claim(RequestId(head.id), state, at, self.timing)
         commit = self.stores.commit()
         commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)
@@ -138,12 +142,7 @@ class Send:
         except Conflict:
             stand_back(1)
             return None
-        progress.held = _Held(head=head, claim=claim, claim_time=claim_time)
-        if problem:
-            unknown = SendResult(
-                outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason="there is no account of this id"
-            )
-            return self._settle(progress, progress.held, unknown, self._message(progress.held))
+        progress.held = _Held(head=head, claim=claim, claim_time=claim_time, account_is_unknown=is_unknown)
         return None
 
     def _send_head(self, progress: _Progress, held: _Held) -> JobEnd | None:
@@ -158,6 +157,9 @@ class Send:
             result = SendResult(outcome=Outcome.SENT)
         elif held.claim.is_exhausted:
             result = SendResult(outcome=Outcome.EXHAUSTED)
+        elif held.account_is_unknown:
+            reason = "there is no account of this id"
+            result = SendResult(outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason=reason)
         else:
             result = self._post(progress.account, held)
         if result.outcome in (Outcome.SENT, Outcome.REJECTED):
@@ -169,13 +171,10 @@ class Send:
         if isinstance(request, Refusal):
             return SendResult(outcome=Outcome.INVALID, code=request.code, reason=request.detail)
         try:
-            owner = self._owner(account)
+            owner = self.owners.ready(account)
         except (NobodyReady, UnknownAccount):
             return SendResult(outcome=Outcome.NOT_CONNECTED)
         return self.connector.send(owner.endpoint, request, held.claim, now())
-
-    def _owner(self, account: AccountId) -> Owner:
-        return self.owners.ready(account)
 
     def _look_ahead(self, progress: _Progress, held: _Held) -> None:
         """In a backlog, the next heads: the next one's claim goes with this one's settling."""
@@ -306,6 +305,7 @@ class Send:
                 cause=account,
                 account_id=account,
                 message="The account's lease names a connector address that is not on the allow-list; its messages wait.",
+                about=f"{schema.LEASES}/{account}",
             ),
             now(),
         )
@@ -335,5 +335,6 @@ def _alert(settlement: Settlement, progress: _Progress, held: _Held) -> Alert:
         cause=progress.account if of_account else held.head.id,
         account_id=progress.account,
         thread_id=None if of_account else progress.job.thread_id,
+        about=f"{schema.OUTBOX}/{held.head.id}",
         message=messages.get(code, "A request could not be sent; its document says why."),
     )

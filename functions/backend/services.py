@@ -52,6 +52,7 @@ def build(settings: Settings) -> Services:
     )
     accept = Accept(stores=stores, chats=chats)
     ingest = Ingest(stores=stores, timing=settings.timing, chats=chats)
+    flush = Flush(stores=stores, queue=queue)
     owners = Owners(stores, settings.timing, settings.connector_endpoints)
     return Services(
         stores=stores,
@@ -61,9 +62,9 @@ def build(settings: Settings) -> Services:
             stores=stores, timing=settings.timing, accept=accept, owners=owners, connector=connector, queue=queue
         ),
         queue=queue,
-        flush=Flush(stores=stores, queue=queue),
+        flush=flush,
         sweep=Sweep(stores=stores, timing=settings.timing, accept=accept, ingest=ingest, queue=queue),
-        accounts=Accounts(stores=stores, connector=connector),
+        accounts=Accounts(stores=stores, connector=connector, flush=flush),
         conversations=Conversations(stores=stores, connector=connector),
         flush_callers=TokenVerifier(
             audience=settings.flush_url,

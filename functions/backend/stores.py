@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
-from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Query
+from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Increment, Query
 
 from core import account, message, schema, thread
 from core.account import Lease, Status
@@ -46,7 +46,8 @@ class _Write:
     at: datetime | None = None
     """The update time that the document must have; None: no matter which."""
     creates: bool = False
-    is_alert: bool = False
+    if_it_stands: Mapping[str, object] | None = None
+    """Of a created document: what to change instead where it stands already."""
 
 
 class Commit:
@@ -70,10 +71,12 @@ class Commit:
         self._writes.append(_Write(reference=self._stores.reference(collection, document_id), fields=fields))
 
     def raise_alert(self, alert: Alert, now: datetime) -> None:
-        """Creates the alert, unless it stands already."""
+        """Creates the alert; where it stands already, it is counted and open again."""
         reference = self._stores.reference(schema.ALERTS, alert.alert_id)
         if all(write.reference.id != reference.id for write in self._writes):
-            self._writes.append(_Write(reference=reference, fields=alert.document(now), creates=True, is_alert=True))
+            again = {**alert.again_fields(now), "count": Increment(1)}
+            write = _Write(reference=reference, fields=alert.document(now), creates=True, if_it_stands=again)
+            self._writes.append(write)
 
     def run(self) -> list[datetime]:
         """Commits. The answer is each write's update time, in the order in which they were added. Raises Conflict.
@@ -84,16 +87,20 @@ class Commit:
             try:
                 return [result.update_time for result in self._batch().commit(retry=None, timeout=COMMIT_TIMEOUT_S)]
             except AlreadyExists as error:
-                raised_before = [w for w in self._writes if w.is_alert and w.reference.id in str(error)]
-                if not raised_before:
+                if not self._change_what_stands(str(error)):
                     raise Conflict(type(error).__name__) from error
-                self._writes = [w for w in self._writes if w not in raised_before]
-                if not self._writes:
-                    return []
             except NotFound as error:
                 raise Missing from error
             except (FailedPrecondition, Aborted) as error:
                 raise Conflict(type(error).__name__) from error
+
+    def _change_what_stands(self, refusal: str) -> bool:
+        """Turns the creation that was refused into its change, where it has one. The refusal names the document."""
+        for place, write in enumerate(self._writes):
+            if write.creates and write.if_it_stands is not None and write.reference.id in refusal:
+                self._writes[place] = _Write(reference=write.reference, fields=write.if_it_stands)
+                return True
+        return False
 
     def _batch(self) -> Any:
         batch = self._stores.db.batch()

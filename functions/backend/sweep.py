@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 
 from backend import log, queries
 from backend.accept import Accept, message_id_of
@@ -23,6 +24,9 @@ from core.timing import Timing
 _PAGE = 200
 _PAGES = 25
 """5,000 documents of each kind a run: bounded, and far enough that one paused account's queue does not hide the others'."""
+
+_OUTSIDE = (GoogleAPIError, GoogleAuthError, ContentionError, Conflict)
+"""What one item may fail with without anything being broken here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +105,7 @@ class Sweep:
     def _drain(self, account: AccountId, chat: ChatId) -> int:
         try:
             return self.ingest.drain(account, chat)
-        except (GoogleAPICallError, ContentionError):
+        except _OUTSIDE:
             log.sweep_step_failed("drain")
             return 0
 
@@ -109,7 +113,7 @@ class Sweep:
         """One item's failure does not hold up the others: the next run meets it again."""
         try:
             act()
-        except (GoogleAPICallError, ContentionError, Conflict):
+        except _OUTSIDE:
             log.sweep_step_failed(name)
             return False
         return True

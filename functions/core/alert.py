@@ -16,6 +16,8 @@ class Alert:
     message: str
     account_id: AccountId | None = None
     thread_id: ThreadId | None = None
+    about: str | None = None
+    """The path of the document to look at: alerts are the super-admins' alone, so it may hold a number."""
 
     @property
     def alert_id(self) -> str:
@@ -31,8 +33,12 @@ class Alert:
             "accountId": self.account_id,
             "threadId": self.thread_id,
             "message": self.message,
-            "meta": {"whatToDo": CATALOGUE[self.code].what_to_do},
+            "meta": {"whatToDo": CATALOGUE[self.code].what_to_do, "document": self.about},
             "createdAt": now,
             "count": 1,
             "resolvedAt": None,
         }
+
+    def again_fields(self, now: datetime) -> dict[str, object]:
+        """What a further occurrence changes, beside `count`: it is open again, as of now."""
+        return {"message": self.message, "createdAt": now, "resolvedAt": None}

@@ -62,7 +62,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ErrorCode.INVALID_REQUEST: Entry(
         seen_in=f"{_OUTBOX}; {_CALLABLE}; {_CONNECTOR}",
         meaning="A field is missing, of the wrong type, too long or malformed; the text names it.",
-        what_to_do="Correct the writer named in the alert: the rules refuse such documents, so it holds a server key. Write a new request.",
+        what_to_do="Correct the writer of the document that the alert names: the rules refuse such documents, so it holds a server key. Write a new request.",
         alert=Severity.WARNING,
     ),
     ErrorCode.WRONG_REQUEST_ID: Entry(

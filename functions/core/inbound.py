@@ -267,14 +267,16 @@ def _parse_message(
 def _parse_receipt(
     row_id: EventId, account: AccountId, chat: ChatId, received_at: datetime, payload: Mapping[str, object]
 ) -> Row:
-    value, target = payload.get("delivery"), payload.get("target")
+    value = payload.get("delivery")
     if value not in ("sent", "delivered", "read"):
         raise InvalidId("payload.delivery must be sent, delivered or read")
+    target = WaMessageKey(document_id(payload.get("target")))
+    document_id(wa_message_id(thread_id(account, chat), target))  # the message's whole id must be one, too
     return ReceiptReceived(
         event_id=row_id,
         account_id=account,
         chat_id=chat,
-        target=WaMessageKey(document_id(target)),
+        target=target,
         delivery=Delivery(str(value)),
         received_at=received_at,
     )

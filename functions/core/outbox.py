@@ -26,6 +26,13 @@ from core.text import MAX_TEXT_UTF16_UNITS, utf16_units
 from core.timing import Timing
 
 MAX_ATTEMPTS = 8
+MAX_HOLD_S = 3600.0
+"""No claim and no waiting lasts longer: a claimUntil beyond it is nobody's."""
+MAX_UID_CHARACTERS = 128
+MAX_EMAIL_CHARACTERS = 320
+MAX_DOCUMENT_CHARACTERS = 64 * 1024
+"""Of all its strings: a request of the rules' making has far fewer, and the server must have room for its own fields."""
+_SHORTENED_CHARACTERS = 200
 RETENTION_DAYS = 90
 """How long a finished request is kept."""
 
@@ -75,7 +82,7 @@ class QueueState:
         return self.status in (RequestStatus.SENT, RequestStatus.FAILED)
 
     def is_held(self, now: datetime) -> bool:
-        return self.claim_until is not None and self.claim_until > now
+        return self.claim_until is not None and now < self.claim_until < now + timedelta(seconds=MAX_HOLD_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +149,11 @@ class Settlement:
 
 
 def parse_request(request_id: str, document: Mapping[str, object]) -> Request | Refusal:
-    """Checks all that the rules check, again: a document may have been written by a server key."""
+    """Checks again what the rules check of the fields that a send needs: a document may have been written by a server key."""
+    if _characters(document) > MAX_DOCUMENT_CHARACTERS:
+        return Refusal(
+            code=ErrorCode.INVALID_REQUEST, detail="the document is too large; it may hold only the client's fields"
+        )
     try:
         thread = document.get("threadId")
         account, chat = parse_thread_id(thread)
@@ -152,10 +163,10 @@ def parse_request(request_id: str, document: Mapping[str, object]) -> Request | 
     text, uid, email = document.get("text"), document.get("createdByUid"), document.get("createdByEmail")
     created_at = document.get("createdAt")
     problem = _text_problem(text)
-    if not isinstance(uid, str) or not uid:
-        problem = problem or "createdByUid must be a string that is not empty"
-    if email is not None and not isinstance(email, str):
-        problem = problem or "createdByEmail must be a string"
+    if not isinstance(uid, str) or not 0 < len(uid) <= MAX_UID_CHARACTERS:
+        problem = problem or f"createdByUid must be a string of 1 to {MAX_UID_CHARACTERS} characters"
+    if email is not None and (not isinstance(email, str) or len(email) > MAX_EMAIL_CHARACTERS):
+        problem = problem or f"createdByEmail must be a string of at most {MAX_EMAIL_CHARACTERS} characters"
     if problem:
         return Refusal(code=ErrorCode.INVALID_REQUEST, detail=problem)
     if not isinstance(created_at, datetime):
@@ -263,7 +274,8 @@ def settle(
             return _attempt_given_back(later, taken, alert=ErrorCode.CONNECTOR_REFUSED)
         case Outcome.NOT_BEFORE:
             wait_s = (result.not_before - now).total_seconds() if result.not_before else timing.backoff_s
-            return _attempt_given_back(_later(RequestStatus.QUEUED, None, max(wait_s, 0), now), taken)
+            wait_s = min(max(wait_s, 0), MAX_HOLD_S - 1)
+            return _attempt_given_back(_later(RequestStatus.QUEUED, None, wait_s, now), taken)
         case Outcome.NOT_CONNECTED | Outcome.NOT_OWNER:
             error = described(ErrorCode.NOT_CONNECTED, "waits until the account is connected")
             waiting = Settlement(
@@ -283,6 +295,15 @@ def backoff_s(attempts: int, timing: Timing, jitter: float) -> float:
 
 def refused_fields(refusal: Refusal, now: datetime) -> dict[str, object]:
     return finished_fields(RequestStatus.FAILED, described(refusal.code, refusal.detail), now)
+
+
+def shortened_fields(document: Mapping[str, object]) -> dict[str, object]:
+    """The document's long strings, cut: of one that fills Firestore's limit, so that its error finds room."""
+    return {
+        name: value[:_SHORTENED_CHARACTERS]
+        for name, value in document.items()
+        if isinstance(value, str) and len(value) > _SHORTENED_CHARACTERS
+    }
 
 
 def finished_fields(status: RequestStatus, error: str | None, now: datetime) -> dict[str, object]:
@@ -338,6 +359,17 @@ def _attempt_given_back(settlement: Settlement, taken: Claim, alert: ErrorCode |
         step=settlement.step,
         alert=alert,
     )
+
+
+def _characters(value: object) -> int:
+    """Of all strings and bytes in a document, field names included."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_characters(name) + _characters(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return sum(_characters(inner) + 1 for inner in value)
+    return 0
 
 
 def _text_problem(text: object) -> str | None:

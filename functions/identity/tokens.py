@@ -13,12 +13,17 @@ from google.auth import compute_engine, jwt
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _CERTS_TTL_S = 3600.0
-_REFETCH_AT_LEAST_S = 10.0
+_REFETCH_AT_LEAST_S = 5.0
 _FETCH_TIMEOUT_S = 5.0
+_CLOCK_SKEW_S = 10
 
 
 class TokenRefused(Exception):
     """The caller is nobody we know: no token, or one that is malformed, forged, expired or for another audience."""
+
+
+class KeysUnavailable(Exception):
+    """The key set cannot be had, so nobody can be told from anybody: the caller should try again."""
 
 
 class CallerForbidden(Exception):
@@ -39,10 +44,14 @@ class TokenVerifier:
     certs_url: str = GOOGLE_CERTS_URL
     _certs: Mapping[str, str] = field(default_factory=dict, init=False)
     _fetched_at: float = field(default=float("-inf"), init=False)
+    _tried_at: float = field(default=float("-inf"), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def check(self, authorization: str | None) -> None:
-        """Returns when the caller is the service account. Raises TokenRefused or CallerForbidden, with a reason that quotes nothing."""
+        """Returns when the caller is the service account.
+
+        Raises TokenRefused or CallerForbidden, with a reason that quotes nothing, and KeysUnavailable.
+        """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenRefused("an identity token is needed: Authorization: Bearer <token>")
@@ -50,7 +59,8 @@ class TokenVerifier:
             key_id = jwt.decode_header(token).get("kid")
             if not isinstance(key_id, str):
                 raise ValueError("the token names no key")
-            claims = jwt.decode(token, certs=self._certs_with(key_id), audience=self.audience)
+            certs = self._certs_with(key_id)
+            claims = jwt.decode(token, certs=certs, audience=self.audience, clock_skew_in_seconds=_CLOCK_SKEW_S)
         except (ValueError, google.auth.exceptions.GoogleAuthError) as error:
             raise TokenRefused("the identity token is malformed, forged, expired or for another audience") from error
         if claims.get("iss") not in ISSUERS:
@@ -59,15 +69,25 @@ class TokenVerifier:
             raise CallerForbidden("the identity token is not the expected service account's")
 
     def _certs_with(self, key_id: str) -> Mapping[str, str]:
+        """The keys, fetched when it is time or this one is not among them. While none can be fetched the old ones hold."""
         with self._lock:
-            age = time.monotonic() - self._fetched_at
-            if age > _CERTS_TTL_S or (key_id not in self._certs and age > _REFETCH_AT_LEAST_S):
-                response = google.auth.transport.requests.Request()(self.certs_url, timeout=_FETCH_TIMEOUT_S)
-                if response.status != 200:
-                    raise google.auth.exceptions.TransportError(f"the key set answered {response.status}")
-                self._certs = _parse_certs(response.data)
-                self._fetched_at = time.monotonic()
+            now = time.monotonic()
+            is_due = now - self._fetched_at > _CERTS_TTL_S or key_id not in self._certs
+            if is_due and now - self._tried_at > _REFETCH_AT_LEAST_S:
+                self._tried_at = now
+                self._fetch()
+            if not self._certs:
+                raise KeysUnavailable("the key set cannot be had")
             return self._certs
+
+    def _fetch(self) -> None:
+        try:
+            response = google.auth.transport.requests.Request()(self.certs_url, timeout=_FETCH_TIMEOUT_S)
+            certs = _parse_certs(response.data) if response.status == 200 else {}
+        except (ValueError, google.auth.exceptions.GoogleAuthError):
+            return
+        if certs:
+            self._certs, self._fetched_at = certs, time.monotonic()
 
 
 class IdentityTokens:

@@ -43,6 +43,8 @@ class Answer:
     body: str | None = None
     breaks: bool = False
     before: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
+    """Called when the frame has left, or was kept back because notAfter had passed."""
 
 
 @dataclass
@@ -80,9 +82,8 @@ class ScriptedConnector:
         if answer.before is not None:
             answer.before()
         time.sleep(answer.waits_before_wire_s)
-        if answer.reaches_wire:
-            if datetime.now(UTC) > datetime.fromisoformat(body["notAfter"]):
-                return Answer(outcome="expired")
+        is_late = datetime.now(UTC) > datetime.fromisoformat(body["notAfter"])
+        if answer.reaches_wire and not is_late:
             with self._lock:
                 self.frames.append(
                     Frame(
@@ -92,6 +93,10 @@ class ScriptedConnector:
                         text=body["text"],
                     )
                 )
+        if answer.after is not None:
+            answer.after()
+        if answer.reaches_wire and is_late:
+            return Answer(outcome="expired")
         time.sleep(answer.waits_after_wire_s)
         return answer
 

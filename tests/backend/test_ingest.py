@@ -147,10 +147,13 @@ def test_unread_counts_inbound_since_the_last_reply_while_both_race(world: World
         jobs += [pool.submit(world.accept, request) for request in requests]
         for job in jobs:
             job.result()
-    replies = [world.message(chat, key_of(request))["createdAt"] for request in requests]
-    assert len(replies) == 3
-    before = world.thread(chat)["unreadCountGlobal"]
-    assert 0 <= before <= 12
+    messages = world.db.collection(schema.MESSAGES)
+    committed = [
+        messages.document(f"{world.thread_id(chat)}_{key_of(request)}").get().create_time for request in requests
+    ]
+    inbound = [messages.document(event).get().create_time for event in events]
+    last_reply = max(committed)
+    assert world.thread(chat)["unreadCountGlobal"] == sum(at > last_reply for at in inbound)
     world.accept(world.write(chat, "the last word"))
     assert world.thread(chat)["unreadCountGlobal"] == 0
     for n in range(5):
@@ -203,6 +206,7 @@ def test_a_receipt_gives_up_after_its_day(world: World) -> None:
     row = world.row(event)
     assert row["processed"] is True
     assert row["lastProcessError"].startswith("message_missing: ")
+    assert row["expireAt"] > row["processedAt"]
     assert world.alerts() == []
 
 
@@ -249,6 +253,34 @@ def test_a_row_that_cannot_be_understood_is_kept_marked_and_alerted_once(
     (alert,) = world.alerts()
     assert alert["type"] == error.split(":")[0]
     assert alert["meta"]["whatToDo"]
+
+
+def test_texts_that_no_commit_could_carry_together_are_taken_up_in_several(world: World) -> None:
+    chat = world.chat()
+    for n in range(30):
+        world.receive(chat, f"{n}" + "€" * 65_000)
+    assert world.services.ingest.drain(world.account, chat) == 0
+    assert world.thread(chat)["unreadCountGlobal"] == 30
+
+
+def test_a_receipt_whose_target_makes_an_id_too_long_is_marked_and_does_not_disturb_its_chat(world: World) -> None:
+    chat = world.chat()
+    target = "T" * 1480
+    payload = {"target": target, "delivery": "read"}
+    event = world.receive(chat, "", "long-receipt-read", eventType="receipt", payload=payload)
+    good = world.receive(chat, "good")
+    assert world.services.ingest.drain(world.account, chat) == 0
+    assert world.row(event)["lastProcessError"].startswith("invalid_event: ")
+    assert world.row(good)["lastProcessError"] is None
+
+
+def test_many_rows_of_an_unknown_kind_are_one_cause_for_one_alert_that_counts(world: World) -> None:
+    chat = world.chat()
+    for _ in range(3):
+        world.trigger_ingest(world.receive(chat, "", payload={"kind": "sticker", "text": None}))
+    (alert,) = world.alerts()
+    assert (alert["type"], alert["count"]) == ("event_type_unknown", 3)
+    assert alert["meta"]["document"].startswith("whatsapp_ingest/")
 
 
 def test_a_poisoned_row_does_not_disturb_its_chat(world: World) -> None:

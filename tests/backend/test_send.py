@@ -2,13 +2,13 @@ import dataclasses
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.auth.exceptions import TransportError
 from google.cloud.firestore import Client
 
 from backend.accept import Acceptance
@@ -20,6 +20,7 @@ from backend.stores import stored_as
 from core import schema
 from core.ids import ChatId, RequestId
 from core.outbox import MAX_ATTEMPTS
+from identity.tokens import IdentityTokens
 from local.cloud_tasks.trouble import TroubleKind
 from local.processes import Processes
 from local.project import PYTHONPATH
@@ -140,10 +141,11 @@ def test_nothing_leaves_after_not_after(world: World) -> None:
     """A connector that has been slow finds notAfter passed: the frame must not leave beside the next attempt's."""
     chat = world.chat()
     request = world.write(chat)
-    world.connector.script(key_of(request), Answer(waits_before_wire_s=CLAIM_S))
+    slow_ended = threading.Event()
+    world.connector.script(key_of(request), Answer(waits_before_wire_s=CLAIM_S, after=slow_ended.set))
     world.trigger_outbox(request)
     world.wait_for(request, "sent")
-    time.sleep(CLAIM_S)  # the slow attempt has ended by now, whatever became of it
+    assert slow_ended.wait(10)
     assert world.connector.keys(world.account) == [key_of(request)]
 
 
@@ -462,6 +464,98 @@ def test_a_request_for_a_thread_that_does_not_exist_is_refused(world: World) -> 
     assert world.request(request)["lastError"].startswith("thread_unknown: ")
 
 
+def test_a_request_refused_for_want_of_a_thread_stays_refused_when_its_event_comes_again(world: World) -> None:
+    """The thread has been created in between; without the failed message the second delivery would accept it."""
+    chat = world.chat(thread=False)
+    request = world.write(chat)
+    born = stored_as(world.db.collection(schema.OUTBOX).document(request).get(), dict)
+    assert world.services.accept.new_request(born) is Acceptance.ENDED
+    world.trigger_ingest(world.receive(chat, "hello"))
+    before = world.thread(chat)
+    world.services.accept.new_request(born)
+    world.send_job(chat)
+    assert world.thread(chat) == before
+    assert world.message(chat, key_of(request))["delivery"] == "failed"
+    assert world.request(request)["status"] == "failed"
+    assert world.connector.keys(world.account) == []
+
+
+def test_a_trigger_that_comes_after_its_request_failed_changes_nothing(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    born = stored_as(world.db.collection(schema.OUTBOX).document(request).get(), dict)
+    world.db.collection(schema.LEASES).document(world.account).delete()
+    world.send_job(chat)
+    before = world.request(request), world.message(chat, key_of(request)), world.thread(chat)
+    world.services.accept.new_request(born)
+    assert (world.request(request), world.message(chat, key_of(request)), world.thread(chat)) == before
+    assert before[1]["delivery"] == "failed"
+
+
+def test_an_alert_whose_cause_comes_again_counts_and_is_open_again(world: World) -> None:
+    chat = world.chat()
+    requests = [world.write(chat), world.write(chat)]
+    world.db.collection(schema.LEASES).document(world.account).delete()
+    for request in requests:
+        world.accept(request)
+    world.send_job(chat)
+    (alert,) = world.alerts()
+    assert (alert["type"], alert["count"], alert["resolvedAt"]) == ("account_unknown", 2, None)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"createdByUid": "u" * 200}, {"createdByEmail": "e" * 400}, {"media": "m" * 100_000}]
+)
+def test_fields_that_leave_the_server_no_room_are_refused(world: World, changes: dict[str, Any]) -> None:
+    chat = world.chat()
+    request = world.write(chat, **changes)
+    assert world.trigger_outbox(request) is Acceptance.ENDED
+    assert world.request(request)["lastError"].startswith("invalid_request: ")
+
+
+def test_a_document_as_large_as_firestore_takes_is_refused_and_frees_its_chat(world: World) -> None:
+    chat = world.chat()
+    huge, good = world.write(chat, media="m" * 1_047_300), world.write(chat, "good")
+    world.send_job(chat)
+    document = world.request(huge)
+    assert document["lastError"].startswith("invalid_request: the document is too large")
+    assert document["status"] == "failed"
+    assert world.request(good)["status"] == "sent"
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_a_platforms_answer_in_the_connectors_place_means_not_sent_and_no_alert(world: World, status: int) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(status=status, reaches_wire=False))
+    world.trigger_outbox(request)
+    assert world.wait_for(request, "sent")["attempts"] == 2
+    assert world.alerts() == []
+
+
+def test_a_metadata_server_that_gives_no_token_burns_no_attempt(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    tokens = world.services.send.connector.tokens
+    object.__setattr__(world.services.send.connector, "tokens", NoTokens())
+    try:
+        world.send_job(chat)
+    finally:
+        object.__setattr__(world.services.send.connector, "tokens", tokens)
+    assert (world.request(request)["status"], world.request(request)["attempts"]) == ("queued", 0)
+    world.wait_for(request, "sent")
+
+
+def test_a_claim_that_lies_too_far_ahead_is_nobodys(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    world.hold_until(request, 10 * 24 * 3600)
+    world.send_job(chat)
+    assert world.request(request)["status"] == "sent"
+
+
 def test_a_replay_after_its_request_has_expired_sends_nothing_twice(world: World, db: Client) -> None:
     chat = world.chat()
     request = world.write(chat, "once")
@@ -482,6 +576,13 @@ def test_a_backlog_leaves_in_order_within_one_job(world: World) -> None:
     assert world.send_job(chat) is JobEnd.QUEUE_EMPTY
     assert world.connector.keys(world.account) == [key_of(request) for request in requests]
     wait_until(lambda: all(world.request(r)["status"] == "sent" for r in requests), "all are sent")
+
+
+class NoTokens(IdentityTokens):
+    """The metadata server is away."""
+
+    def header(self, audience: str) -> str:
+        raise TransportError(f"the metadata server does not answer for {audience}")
 
 
 _CLIENT_FIELDS = {

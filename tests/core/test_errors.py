@@ -52,7 +52,7 @@ def test_an_alert_of_the_same_cause_has_the_same_id_and_says_what_to_do() -> Non
     assert alerts[0].alert_id == alerts[1].alert_id
     document = alerts[0].document(datetime(2026, 1, 1, tzinfo=UTC))
     assert (document["type"], document["severity"], document["count"]) == ("banned", "error", 1)
-    assert document["meta"] == {"whatToDo": CATALOGUE[ErrorCode.BANNED].what_to_do}
+    assert document["meta"] == {"whatToDo": CATALOGUE[ErrorCode.BANNED].what_to_do, "document": None}
 
 
 def test_an_alerts_id_does_not_repeat_its_cause() -> None:

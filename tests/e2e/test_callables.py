@@ -137,6 +137,8 @@ def test_a_paused_account_closes_its_session_keeps_it_and_resumes_without_pairin
     wait_for_status(store, paired, "disconnected")
     answer = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT})
     assert answer.code == "not_connected"
+    refused = outside.call(super_admin, "logoutAccount", {"accountId": paired})
+    assert "set desiredState to connected first" in refused.body["error"]["message"]
     outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
     wait_for_status(store, paired, "connected")
 

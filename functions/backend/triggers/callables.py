@@ -8,6 +8,7 @@ from firebase_functions.https_fn import CallableRequest, FunctionsErrorCode
 
 from backend.accounts import MAX_NAME_CHARACTERS
 from backend.deployment import CALLABLE_TIMEOUT_S
+from backend.edge import contained
 from backend.refusal import Refused
 from backend.services import services
 from core import access
@@ -30,6 +31,7 @@ _STATUS = {
 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def createAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Super-admins: {"name", "accountId"?} -> {"accountId"}."""
 
@@ -41,6 +43,7 @@ def createAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def pairAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Super-admins: {"accountId", "phoneE164"?} -> {}. With a number by phone code, else by QR; both appear in private/state."""
 
@@ -53,6 +56,7 @@ def pairAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N8
 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def setDesiredState(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Super-admins: {"accountId", "desiredState": "connected" | "paused"} -> {}."""
 
@@ -67,6 +71,7 @@ def setDesiredState(request: CallableRequest[Any]) -> dict[str, object]:  # noqa
 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Super-admins: {"accountId"} -> {}. Unlinks the device."""
 
@@ -78,6 +83,7 @@ def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def startConversation(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
 

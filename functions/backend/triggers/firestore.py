@@ -6,6 +6,7 @@ from firebase_functions import firestore_fn
 
 from backend.accept import Acceptance
 from backend.deployment import TRIGGER_TIMEOUT_S, WARM_INSTANCES, retried
+from backend.edge import contained
 from backend.send_queue import Job
 from backend.services import services
 from backend.stores import stored_as
@@ -19,6 +20,7 @@ Event = firestore_fn.Event[Any]
 @firestore_fn.on_document_created(
     document=f"{schema.INGEST}/{{eventId}}", timeout_sec=TRIGGER_TIMEOUT_S, min_instances=WARM_INSTANCES
 )
+@contained
 def on_ingest(event: Event) -> None:
     """A row of the ingest log: becomes a message, a thread, a delivery."""
     if event.data is None or not event.data.exists:
@@ -31,6 +33,7 @@ def on_ingest(event: Event) -> None:
 @firestore_fn.on_document_created(
     document=f"{schema.OUTBOX}/{{requestId}}", timeout_sec=TRIGGER_TIMEOUT_S, min_instances=WARM_INSTANCES
 )
+@contained
 def on_outbox(event: Event) -> None:
     """A client's request: accepted, then a send job works on its thread. One job a request, under its name."""
     if event.data is None or not event.data.exists:

@@ -5,7 +5,6 @@ from typing import Any
 from firebase_functions import https_fn, scheduler_fn, tasks_fn
 from flask import Request, Response, jsonify
 
-from backend import log
 from backend.deployment import (
     FLUSH_TIMEOUT_S,
     SEND_RATE,
@@ -14,16 +13,18 @@ from backend.deployment import (
     SWEEP_TIMEOUT_S,
     WARM_INSTANCES,
 )
+from backend.edge import contained
 from backend.send_queue import InvalidJob, parse_job
 from backend.services import services
 from core.errors import ErrorCode
 from core.ids import InvalidId, account_id
-from identity.tokens import CallerForbidden, TokenRefused
+from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused
 
 
 @tasks_fn.on_task_dispatched(
     retry_config=SEND_RETRY, rate_limits=SEND_RATE, timeout_sec=SEND_TIMEOUT_S, min_instances=WARM_INSTANCES
 )
+@contained
 def send(request: https_fn.CallableRequest[Any]) -> None:
     """A send job. Raises only for what is broken: an error answer slows the queue for every account."""
     try:
@@ -31,14 +32,11 @@ def send(request: https_fn.CallableRequest[Any]) -> None:
     except InvalidJob as error:
         raise https_fn.HttpsError(https_fn.FunctionsErrorCode.INVALID_ARGUMENT, str(error)) from error
     retries = request.raw_request.headers.get("X-CloudTasks-TaskRetryCount", "0")
-    try:
-        services().send.run(job, is_retry=retries != "0")
-    except Exception:
-        log.job_failed(job.thread_id)
-        raise
+    services().send.run(job, is_retry=retries != "0")
 
 
 @https_fn.on_request(timeout_sec=FLUSH_TIMEOUT_S)
+@contained
 def flush(request: Request) -> Response:
     """Called by the connector when a session has opened: {"accountId"} -> {"threads"}."""
     try:
@@ -47,6 +45,8 @@ def flush(request: Request) -> Response:
         return _error(ErrorCode.UNAUTHENTICATED, str(error), 401)
     except CallerForbidden as error:
         return _error(ErrorCode.FORBIDDEN, str(error), 403)
+    except KeysUnavailable as error:
+        return _error(ErrorCode.UNAUTHENTICATED, str(error), 503)
     body = request.get_json(silent=True)
     try:
         account = account_id(body.get("accountId") if isinstance(body, dict) else None)
@@ -56,6 +56,7 @@ def flush(request: Request) -> Response:
 
 
 @scheduler_fn.on_schedule(schedule="* * * * *", timeout_sec=SWEEP_TIMEOUT_S)
+@contained
 def sweep(_event: scheduler_fn.ScheduledEvent) -> None:
     """Each minute: triggers and jobs can be lost, so what they leave is looked for."""
     services().sweep.run()

@@ -1,0 +1,43 @@
+import traceback
+
+import pytest
+from firebase_functions.https_fn import FunctionsErrorCode, HttpsError
+from google.api_core.exceptions import AlreadyExists
+
+from backend.edge import FunctionFailed, contained
+
+NUMBER = "40712345678"
+
+
+@contained
+def quoting(_: object) -> None:
+    raise AlreadyExists(f"Document already exists: whatsapp_messages/shop_{NUMBER}@s.whatsapp.net")
+
+
+@contained
+def refusing(_: object) -> None:
+    raise HttpsError(FunctionsErrorCode.INVALID_ARGUMENT, "what was wrong")
+
+
+@contained
+def answering(event: str) -> str:
+    return event.upper()
+
+
+def test_what_a_library_says_reaches_neither_our_log_nor_the_frameworks(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FunctionFailed) as failed:
+        quoting("event")
+    printed = "".join(traceback.format_exception(failed.value)) + str(failed.value) + "".join(capfd.readouterr())
+    assert NUMBER not in printed
+    assert "quoting failed with AlreadyExists" in printed
+    assert "test_edge.py" in printed, "where it failed stands in the log"
+
+
+def test_a_refusal_passes_as_it_is() -> None:
+    with pytest.raises(HttpsError) as refused:
+        refusing("event")
+    assert refused.value.message == "what was wrong"
+
+
+def test_an_answer_passes_as_it_is() -> None:
+    assert answering("event") == "EVENT"
