@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from connector import log, metrics
 from connector.bodies import InvalidBody, parse_number, parse_send
@@ -110,6 +111,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         )
     except web.HTTPNotFound:
         return error_response(404, ErrorCode.NOT_FOUND, "there is no such address here")
+    except (web.HTTPClientError, BadHttpMessage, web.RequestPayloadError, ConnectionResetError):
+        return error_response(400, ErrorCode.INVALID_REQUEST, "the request is not HTTP as this address takes it")
     except Exception as error:  # noqa: BLE001 - the process's edge
         log.crashed("an HTTP request", error)
         return error_response(500, ErrorCode.ENGINE_FAILED, "the connector failed; its log says where")

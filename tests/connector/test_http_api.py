@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from core.account import CommandKind
@@ -155,6 +156,16 @@ def test_a_body_that_is_wrong_is_told_where(connector: Connector, body: object, 
     error = response.json()["error"]
     assert error["code"] == "invalid_request"
     assert complaint in error["message"]
+
+
+def test_a_body_that_is_not_as_its_encoding_says_is_the_callers_fault(connector: Connector) -> None:
+    headers = {"Authorization": f"Bearer {connector.token()}", "Content-Encoding": "gzip"}
+    response = connector.post("/v1/send", b"not gzip", headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
+    broken = httpx.post(f"{connector.url}/healthz", headers={"Transfer-Encoding": "chunked"}, content=b"no chunk")
+    assert broken.status_code == 400
+    wait_until(lambda: '"malformed_http"' in connector.child.log_text(), "it is logged as such")
+    assert '"ERROR"' not in connector.child.log_text()
 
 
 def test_the_longest_text_and_unknown_fields_are_taken(connector: Connector) -> None:
