@@ -13,10 +13,14 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
+
 from core.ids import AccountId, WaMessageKey, WorkerId
 from core.log_hash import log_hash
 
 _SEVERITIES = {"INFO", "WARNING", "ERROR"}
+_CALLERS_FAULT = (HttpProcessingError, RequestPayloadError)
 
 
 def started(worker: WorkerId, endpoint: str) -> None:
@@ -59,8 +63,8 @@ def lease_not_claimed(account: AccountId, error: Exception) -> None:
     _failure("WARNING", "lease_not_claimed", "claiming failed; tried again", error, account)
 
 
-def account_missing(account: AccountId) -> None:
-    _write("ERROR", "account_missing", "a lease without an account document was left alone", account)
+def lease_not_claimable(account: AccountId, reason: str) -> None:
+    _write("ERROR", "lease_not_claimable", "a lease was left alone: somebody must mend it", account, reason=reason)
 
 
 def status_changed(account: AccountId, status: str, reason: str) -> None:
@@ -129,6 +133,8 @@ class _ForeignFormatter(logging.Formatter):
         fields: dict[str, Any] = {"logger": record.name, "at": f"{record.filename}:{record.lineno}"}
         if error is not None:
             fields |= {"error": _named(error), "frames": _frames(error)}
+        if isinstance(error, _CALLERS_FAULT):
+            return _line("WARNING", "malformed_http", "a caller's request was not HTTP", None, {"error": _named(error)})
         return _line(severity, "library", "a library had something to say", None, fields)
 
 
@@ -147,7 +153,8 @@ def _failure(
 
 
 def _hash(value: str) -> str:
-    return log_hash(os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
+    """LOG_HASH_KEY makes it a secret who is meant; without it the project's id is the key, and numbers can be tried out."""
+    return log_hash(os.environ.get("LOG_HASH_KEY") or os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
 
 
 def _named(error: BaseException) -> str:
