@@ -18,6 +18,12 @@ def template() -> dict[str, Any]:
     return found
 
 
+def plain_environment(template: dict[str, Any]) -> dict[str, str]:
+    """Without what comes from a secret."""
+    (container,) = template["spec"]["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+
+
 def test_a_shard_is_one_instance_whose_cpu_is_always_on(template: dict[str, Any]) -> None:
     annotations = template["metadata"]["annotations"]
     assert annotations["autoscaling.knative.dev/minScale"] == annotations["autoscaling.knative.dev/maxScale"] == "1"
@@ -26,10 +32,23 @@ def test_a_shard_is_one_instance_whose_cpu_is_always_on(template: dict[str, Any]
 
 def test_its_environment_with_the_platforms_port_is_all_that_the_connector_needs(template: dict[str, Any]) -> None:
     (container,) = template["spec"]["containers"]
-    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    environment = plain_environment(template)
     filled = {name: value.replace("SHARD", "1").replace("REGION", "region") for name, value in environment.items()}
     settings = read_settings(filled | {"PORT": str(container["ports"][0]["containerPort"])})
     assert settings.timing == Timing()
+
+
+def test_it_takes_calls_from_the_account_that_the_functions_run_as(template: dict[str, Any]) -> None:
+    lines = (ROOT / "functions/.env.example").read_text().splitlines()
+    (theirs,) = (line.partition("=")[2] for line in lines if line.startswith("FUNCTIONS_SERVICE_ACCOUNT="))
+    ours = plain_environment(template)["FUNCTIONS_SERVICE_ACCOUNT"]
+    assert ours.replace("PROJECT_NUMBER", "0" * 12) == theirs
+
+
+def test_every_setting_that_it_names_is_documented(template: dict[str, Any]) -> None:
+    (container,) = template["spec"]["containers"]
+    documented = (ROOT / "docs/architecture.md").read_text()
+    assert [entry["name"] for entry in container["env"] if f"`{entry['name']}`" not in documented] == []
 
 
 def test_a_request_may_take_as_long_as_a_send(template: dict[str, Any]) -> None:
