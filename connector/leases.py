@@ -1,6 +1,8 @@
 """The lease's documents: finding free accounts, claiming one, renewing, taking a command, giving it back."""
 
 import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,20 +14,21 @@ from connector.queries import free_leases
 from connector.store import PRECONDITION_FAILED, UpdateTime, commit
 from connector.term import Term, TermLost
 from core import schema
-from core.account import Lease, claim_fields, parse_lease, release_fields, renewal_fields
+from core.account import Command, Lease, claim_fields, parse_lease, release_fields, renewal_fields
 from core.ids import AccountId, InvalidId, WorkerId, account_id
 
 _FENCE_MARGIN = 1 / 12
 """The part of the TTL that a worker leaves unused (2 s of 24): another's clock may run ahead of its own by so much."""
-_MAX_FREE = 50
+_PAGE = 50
+_MAX_PAGES = 20
 
 
 class LeaseChanged(Exception):
     """The lease was written since it was last read: a command, `wanted`, or another owner."""
 
 
-class AccountMissing(Exception):
-    """A lease stands without its account."""
+class NotClaimable(Exception):
+    """No claim can succeed before somebody mends the documents. Holds our own words, which quote nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +66,10 @@ class HeldLease:
         await self._write(fields | {"command": None} if clears_command else fields)
         self.term.extend(_deadline(began, self.ttl_s))
 
-    async def release(self) -> None:
-        """Gives the account back and ends the term; raises LeaseChanged like renew."""
-        await self._write(release_fields(datetime.now(UTC)))
+    async def release(self, command: Command | None) -> None:
+        """Gives the account back, with the command that is left to do, and ends the term; raises LeaseChanged like renew."""
+        fields = release_fields(datetime.now(UTC))
+        await self._write(fields if command is None else fields | {"command": command.document()})
         self.term.end()
 
     async def _write(self, fields: dict[str, Any]) -> None:
@@ -92,19 +96,23 @@ class Leases:
     ttl_s: float
     call_s: float
 
-    async def find_free(self) -> list[AccountId]:
-        """Accounts that anybody may claim. An id that is none of ours is left alone."""
-        query = free_leases(self.db, datetime.now(UTC), _MAX_FREE)
-        found = []
-        for snapshot in await query.get(retry=None, timeout=self.call_s):
-            try:
-                found.append(account_id(snapshot.id))
-            except InvalidId:
-                continue
+    async def find_free(self, known_bad: Collection[AccountId]) -> list[AccountId]:
+        """Accounts that anybody may claim. An id that is none of ours is left alone.
+
+        What cannot be claimed stays at the front of the query, and so counts for no page: those behind it get their turn.
+        """
+        query = free_leases(self.db, datetime.now(UTC), _PAGE)
+        found: list[AccountId] = []
+        for _ in range(_MAX_PAGES):
+            page = await query.get(retry=None, timeout=self.call_s)
+            found += _account_ids(snapshot.id for snapshot in page)
+            if len(page) < _PAGE or sum(account not in known_bad for account in found) >= _PAGE:
+                break
+            query = query.start_after(page[-1])
         return found
 
     async def claim(self, account: AccountId) -> Claimed | None:
-        """Begins a term, or returns None when the lease is not free or another was faster. Raises AccountMissing.
+        """Begins a term, or returns None when the lease is not free or another was faster. Raises NotClaimable.
 
         Lease and account are written together, so the account's update time moves with each change of owner;
         lastSeenAt is written too, so that it moves even when the worker's name is the same.
@@ -113,11 +121,13 @@ class Leases:
         account_document = self.db.collection(schema.ACCOUNTS).document(account)
         lease_read = await lease_document.get(retry=None, timeout=self.call_s)
         before = parse_lease(lease_read.to_dict() or {})
+        if before.wanted and not before.has_next_epoch():
+            raise NotClaimable("the lease's epoch is none, or the last")
         if not before.is_claimable(datetime.now(UTC)):
             return None
         account_read = await account_document.get(retry=None, timeout=self.call_s)
         if not account_read.exists:
-            raise AccountMissing
+            raise NotClaimable("the lease has no account document")
         began, now = time.monotonic(), datetime.now(UTC)
         fields = claim_fields(before, self.worker, self.endpoint, now, self.ttl_s)
         batch = self.db.batch()
@@ -132,7 +142,7 @@ class Leases:
         except PRECONDITION_FAILED:
             return None
         term = Term(
-            account=account, worker=self.worker, epoch=before.epoch + 1, deadline_s=_deadline(began, self.ttl_s)
+            account=account, worker=self.worker, epoch=before.next_epoch(), deadline_s=_deadline(began, self.ttl_s)
         )
         known = (account_read.to_dict() or {}).get("phoneE164")
         return Claimed(
@@ -146,6 +156,12 @@ class Leases:
                 phone_e164=known if isinstance(known, str) else None,
             ),
         )
+
+
+def _account_ids(document_ids: Iterable[str]) -> Iterator[AccountId]:
+    for document_id in document_ids:
+        with suppress(InvalidId):
+            yield account_id(document_id)
 
 
 def _deadline(began_s: float, ttl_s: float) -> float:

@@ -1,6 +1,7 @@
 """One account in this worker's hands, from the claim to the end of the term: renews the lease, heeds it, hands it over or fences."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from connector.sending import Sends
 from connector.session import Session
 from connector.store import UNAVAILABLE
 from connector.term import Term, TermLost
-from core.account import Lease, Status
+from core.account import Command, Lease, Status
 from core.timing import Timing
 
 _RETRY_FIRST_S = 0.2
+_DRAIN_PART = 5 / 8
+"""Of a renewal's interval (5 s of 8): Cloud Run kills 10 s after SIGTERM, and what follows the draining takes its time, too."""
 
 StartTask = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -34,6 +37,8 @@ class Ownership:
     engine: Engine
     timing: Timing
     _must_read: bool = field(default=False, init=False)
+    _taken: Command | None = field(default=None, init=False)
+    """Read off the lease and not begun: clearing it there may succeed although its answer is lost."""
     _stopping: bool = field(default=False, init=False)
     _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -99,42 +104,59 @@ class Ownership:
         while True:
             try:
                 if self._must_read:
-                    lease = await self.held.read()
-                    self._must_read = False
-                    await self._heed(lease, start)
+                    await self._heed_lease(start)
                 await self.held.renew()
                 return
             except LeaseChanged:
                 self._must_read = True
 
+    async def _heed_lease(self, start: StartTask) -> None:
+        """Reads the lease and does as it says. What fails is to be done again from the reading on."""
+        self._must_read = False  # first: a poke that comes meanwhile asks for another reading
+        try:
+            await self._heed(await self.held.read(), start)
+        except UNAVAILABLE:
+            self._must_read = True
+            raise
+
     async def _heed(self, lease: Lease, start: StartTask) -> None:
+        self._taken = lease.command or self._taken
         if not lease.wanted:
             await self._hand_over(Status.DISCONNECTED, "paused")
-        if lease.command is None:
+        if self._taken is None:
             start(self.session.try_again())
             return
         await self.held.renew(clears_command=True)
-        start(self.session.carry_out(lease.command))
+        command, self._taken = self._taken, None
+        start(self.session.carry_out(command))
 
     async def _hand_over(self, status: Status | None, reason: str) -> None:
         """Drains, closes, tells, releases; in that order, so that the next owner finds nothing under way."""
-        # Cloud Run kills 10 s after SIGTERM: this leaves time for what follows.
-        limit_s = min(self.timing.lease_renew_s, self.term.seconds_left() / 2)
+        limit_s = min(self.timing.lease_renew_s * _DRAIN_PART, self.term.seconds_left() / 2)
+        deadline_s = time.monotonic() + limit_s
         await self.sends.drain(limit_s)
-        await self.session.drain(limit_s)
+        await self.session.drain(max(0.0, deadline_s - time.monotonic()))
         await self._close_engine()
         await self.session.leave(status, reason)
+        await self._release()
+        raise _HandedOver
+
+    async def _release(self) -> None:
+        """Tries for as long as the term lasts. A command that was taken and not begun stands there for the next owner."""
         backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=self.timing.lease_renew_s / 2)
+        must_read = False
         while True:
             try:
-                await self.held.release()
+                if must_read:
+                    self._taken = (await self.held.read()).command or self._taken
+                    must_read = False
+                await self.held.release(self._taken)
+                return
             except LeaseChanged:
-                await self.held.read()
+                must_read = True
             except UNAVAILABLE as error:
                 log.lease_not_renewed(self.term.account, error, self.term.seconds_left())
                 await asyncio.sleep(backoff.next_delay_s())
-            else:
-                raise _HandedOver
 
     async def _close_engine(self) -> None:
         try:

@@ -12,7 +12,7 @@ from connector.arrival import ArrivalOrders
 from connector.backoff import jittered
 from connector.engine import Engine
 from connector.flush import Flusher
-from connector.leases import AccountMissing, Claimed, Leases
+from connector.leases import Claimed, Leases, NotClaimable
 from connector.ownership import Ownership
 from connector.sending import Sends
 from connector.session import Session
@@ -33,8 +33,8 @@ class Supervisor:
     _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
     _tasks: dict[AccountId, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set, init=False)
-    _missing: set[AccountId] = field(default_factory=set, init=False)
-    """Leases without an account that have been logged: once is enough."""
+    _bad: set[AccountId] = field(default_factory=set, init=False)
+    """Accounts that could not be claimed for what their documents hold: tried again each time, logged once."""
     _stopping: bool = field(default=False, init=False)
     _orders: ArrivalOrders = field(init=False)
 
@@ -56,8 +56,8 @@ class Supervisor:
         """Looks for free accounts until it is cancelled."""
         while True:
             try:
-                for account in await self.leases.find_free():
-                    await self._claim(account)
+                for account in await self.leases.find_free(self._bad):
+                    await self._start(self._claim(account))  # a task that `stop` can wait for
             except UNAVAILABLE as error:
                 log.free_leases_unknown(error)
             await asyncio.sleep(jittered(self.timing.lease_claim_s))
@@ -67,25 +67,30 @@ class Supervisor:
         self._stopping = True
         for owned in self._owned.values():
             owned.stop()
-        tasks = [*self._tasks.values(), *self._background]
-        if tasks:
+        # A claim that was under way may still bring an account, which is then handed over, too.
+        while tasks := [task for task in (*self._tasks.values(), *self._background) if not task.done()]:
             await asyncio.wait(tasks)
 
     async def _claim(self, account: AccountId) -> None:
+        """One account's odd documents must not end the others' sessions: whatever fails is logged, and tried again."""
         if self._stopping or account in self._tasks:
             return
         try:
             claimed = await self.leases.claim(account)
-        except AccountMissing:
-            if account not in self._missing:
-                self._missing.add(account)
-                log.account_missing(account)
-            return
+            if claimed is not None:
+                self._take(account, claimed)
         except UNAVAILABLE as error:
             log.lease_not_claimed(account, error)
-            return
-        if claimed is not None:
-            self._take(account, claimed)
+        except NotClaimable as reason:
+            if account not in self._bad:
+                log.lease_not_claimable(account, str(reason))
+            self._bad.add(account)
+        except Exception as error:  # noqa: BLE001 - the account's own edge
+            if account not in self._bad:
+                log.crashed("claiming an account", error, account)
+            self._bad.add(account)
+        else:
+            self._bad.discard(account)
 
     def _take(self, account: AccountId, claimed: Claimed) -> None:
         log.lease_claimed(account, claimed.held.term.epoch)
@@ -124,7 +129,8 @@ class Supervisor:
         finally:
             del self._owned[account], self._tasks[account]
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
