@@ -52,7 +52,7 @@ def _measure(parts: Sequence[str]) -> Iterator[Figure]:
                 yield from figures.inbound_singles(product, floor)
                 yield from figures.inbound_burst(product, floor, chats=20)
                 yield from figures.inbound_burst(product, floor, chats=1)
-            if "memory" in parts:
+            if "memory" in parts and memory.IS_KNOWN:
                 least = memory.of_functions(of_floor)
                 for name, held in sorted(memory.of_functions(of_product).items()):
                     yield figure(f"memory of {name}", held, "MB", least.get(name))

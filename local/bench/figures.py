@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from local.bench.ground import CHATS, Side
 
@@ -12,6 +13,10 @@ _WARM_UP_S = 8.0
 _SINGLES = 50
 _PAUSE_S = 0.2
 """Between two that are measured one at a time: longer than either takes."""
+_CALM_LIMIT_S = 1.0
+_CALM_RUNNING = 2
+"""This process and one more."""
+_LOAD = Path("/proc/loadavg")
 _ROUNDS = 3
 """Of a burst, product and floor by turns; the median counts."""
 _BURST_OUT = 200
@@ -58,6 +63,7 @@ def outbound_singles(product: Side, floor: Side) -> list[Figure]:
     created: dict[str, list[tuple[str, float]]] = {product.name: [], floor.name: []}
     for number in range(_SINGLES):
         for side in (product, floor):
+            _await_calm_machine()
             created[side.name].append(side.create(number % CHATS))
             time.sleep(_PAUSE_S)
     taken: list[list[float]] = []
@@ -83,6 +89,7 @@ def inbound_singles(product: Side, floor: Side) -> list[Figure]:
     rows = {side.name: [side.rows([number % CHATS])[0] for number in range(_SINGLES)] for side in sides}
     for number in range(_SINGLES):
         for side in sides:
+            _await_calm_machine()
             side.commit([rows[side.name][number]])
             time.sleep(_PAUSE_S)
     taken = [[(done - logged) * 1000 for logged, done in side.taken_up(rows[side.name]).values()] for side in sides]
@@ -120,6 +127,15 @@ def _percentiles(what: str, values: Series, least: Series) -> list[Figure]:
         figure(f"{what}, {name}", _percentile(values, part), "ms", _percentile(least, part))
         for name, part in (("p50", 0.5), ("p95", 0.95))
     ]
+
+
+def _await_calm_machine() -> None:
+    """Where other programs keep the machine busy, one at a time begins in a moment in which they pause; for both sides alike."""
+    until = time.monotonic() + _CALM_LIMIT_S
+    while _LOAD.exists() and int(_LOAD.read_text().split()[3].partition("/")[0]) > _CALM_RUNNING:
+        if time.monotonic() > until:
+            return
+        time.sleep(0.002)
 
 
 def _percentile(values: Series, part: float) -> float:

@@ -65,6 +65,8 @@ class Side:
     sink: ControlClient | None
     """Where the floor's POSTs end; the product's messages end in the simulated network."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1), init=False)
+    _events: int = field(default=0, init=False)
+    """How many the emulator is to hand out for what was created: it may be some time behind."""
 
     @property
     def tasks(self) -> TaskServer:
@@ -83,6 +85,10 @@ class Side:
 
     def create(self, chat: int) -> tuple[str, float]:
         """Creates a request as a client does: what its arrival on the wire is known by, and when its creation began."""
+        self._events += 1
+        return self._create(chat)
+
+    def _create(self, chat: int) -> tuple[str, float]:
         request = self._request(chat)
         began = time.time()
         self.db.collection(schema.OUTBOX).document(request.request_id).create(outbox_document(request))
@@ -92,8 +98,9 @@ class Side:
         """Spread over the chats, in order within each. When the first one's creation began."""
 
         def fill(chat: int) -> list[tuple[str, float]]:
-            return [self.create(chat) for _ in range(count // CHATS)]
+            return [self._create(chat) for _ in range(count // CHATS)]
 
+        self._events += count // CHATS * CHATS
         with ThreadPoolExecutor(_WRITERS) as writers:
             created = [one for chat in writers.map(fill, range(CHATS)) for one in chat]
         return {name for name, _ in created}, min(at for _, at in created)
@@ -164,6 +171,7 @@ class Side:
 
     def commit(self, rows: Sequence[Row]) -> None:
         """As the connector commits to its log."""
+        self._events += len(rows)
         for first in range(0, len(rows), _WAL_COMMIT_ROWS):
             batch = self.db.batch()
             for row in rows[first : first + _WAL_COMMIT_ROWS]:
@@ -221,7 +229,7 @@ class Side:
         counters = self.world.cloud.counters()
         invoked = sum(count for name, count in counters.items() if name.startswith("invoked_"))
         answered = sum(count for name, count in counters.items() if name.startswith("answered_"))
-        return counters["under_way"] == 0 and invoked == answered
+        return counters.get("events", 0) >= self._events and counters["under_way"] == 0 and invoked == answered
 
 
 def start_product(processes: Processes) -> Side:

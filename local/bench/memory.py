@@ -7,6 +7,8 @@ from pathlib import Path
 from local.processes import Processes
 
 _PROC = Path("/proc")
+IS_KNOWN = (_PROC / "self/smaps_rollup").exists()
+"""Linux alone tells it."""
 
 
 @dataclass(frozen=True, kw_only=True)
