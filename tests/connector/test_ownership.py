@@ -4,7 +4,7 @@ import signal
 from datetime import UTC, datetime, timedelta
 
 from core import schema
-from core.account import claim_fields
+from core.account import NEVER, claim_fields, new_lease_document
 from core.ids import AccountId, WorkerId
 from local.processes import Child
 from tests.connector.stage import LEASE_TTL_S, Stage, new_phone
@@ -181,12 +181,47 @@ def test_a_callables_write_in_between_disturbs_no_owner(stage: Stage) -> None:
     assert connector.metric("connector_leases_lost_total") == 0
 
 
+def test_leases_that_cannot_be_claimed_disturb_no_other(stage: Stage) -> None:
+    """They stand at the front of the query for ever, more of them than it answers at once."""
+    odd = [stage.create_account() for _ in range(3)]
+    for account, epoch in zip(odd, (2**63 - 1, -1, "7"), strict=True):
+        stage.db.collection(schema.LEASES).document(account).update({"epoch": epoch})
+    batch = stage.db.batch()
+    for number in range(60):
+        document = stage.db.collection(schema.LEASES).document(f"lost-{number}")
+        batch.create(document, new_lease_document(datetime.now(UTC)))
+    batch.commit()
+    account = stage.create_account()
+    later = NEVER + timedelta(days=1)
+    stage.db.collection(schema.LEASES).document(account).update({"leaseUntil": later})
+
+    connector = stage.start_connector()
+    wait_until(lambda: stage.lease(account).owner == connector.worker, "the one behind them is claimed")
+    wait_until(lambda: connector.child.log_text().count('"lease_not_claimable"') == 63, "each is logged")
+    assert [stage.lease(account).owner for account in odd] == [None] * 3
+
+
+def test_an_account_that_is_claimed_while_stopping_is_given_back(stage: Stage, firestore_stops: Child) -> None:
+    connector = stage.start_connector()
+    connector.freeze()
+    account = stage.create_account()
+    firestore_stops.process.send_signal(signal.SIGSTOP)
+    connector.thaw()
+    connector.poke(account)  # the claim waits for Firestore
+    connector.child.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: '"event": "stopping"' in connector.child.log_text(), "it is asked to stop")
+    firestore_stops.process.send_signal(signal.SIGCONT)
+    assert connector.child.process.wait(20) == 0
+    lease = stage.lease(account)
+    assert (lease.owner, lease.epoch) == (None, 1)
+
+
 def test_a_lease_without_an_account_is_left_alone(stage: Stage) -> None:
     lost = stage.create_account()
     stage.db.collection(schema.ACCOUNTS).document(lost).delete()
     connector, account = stage.start_connector(), stage.create_account()
     wait_until(lambda: stage.lease(account).owner == connector.worker, "the other account is claimed")
-    wait_until(lambda: '"account_missing"' in connector.child.log_text(), "it is logged")
+    wait_until(lambda: '"lease_not_claimable"' in connector.child.log_text(), "it is logged")
     assert stage.lease(lost).owner is None
 
 

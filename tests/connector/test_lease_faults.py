@@ -1,0 +1,200 @@
+"""A lease whose reads and writes fail at the worst moment: commands are begun once, and an account is always given back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.api_core.exceptions import ServiceUnavailable
+from google.cloud.firestore import AsyncClient
+
+from connector.arrival import ArrivalOrder
+from connector.engine import Engine, connect_engine
+from connector.leases import HeldLease, Leases
+from connector.ownership import Ownership
+from connector.sending import Sends
+from connector.session import Session
+from connector.wal import Wal
+from core import schema
+from core.account import Command, CommandKind, Lease, Status, new_account_document, new_command, new_lease_document
+from core.account import parse_lease as parsed
+from core.ids import AccountId, WorkerId
+from core.timing import Timing
+
+PATIENCE_S = 30.0
+CALL_S = 20.0
+TIMING = replace(Timing(), lease_renew_s=0.2)
+_accounts = iter(range(1000))
+
+
+class Fault(StrEnum):
+    REFUSED = "refused"
+    ANSWER_LOST = "answer lost"
+    """Carried out all the same."""
+
+
+@dataclass(kw_only=True)
+class FaultyLease(HeldLease):
+    """Against the real Firestore; each fault befalls one call."""
+
+    on_read: list[Fault] = field(default_factory=list)
+    on_write: list[Fault] = field(default_factory=list)
+
+    async def read(self) -> Lease:
+        if self.on_read:
+            self.on_read.pop()
+            raise ServiceUnavailable("refused")
+        return await super().read()
+
+    async def _write(self, fields: dict[str, Any]) -> None:
+        fault = self.on_write.pop() if self.on_write else None
+        if fault is Fault.REFUSED:
+            raise ServiceUnavailable("refused")
+        known = self.update_time
+        await super()._write(fields)
+        if fault is Fault.ANSWER_LOST:
+            self.update_time = known
+            raise ServiceUnavailable("its answer was lost")
+
+
+@dataclass(kw_only=True)
+class IdleSession(Session):
+    """Does nothing but note what it is asked for."""
+
+    begun: list[Command] = field(default_factory=list)
+    drain_limits_s: list[float] = field(default_factory=list)
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def try_again(self) -> None:
+        pass
+
+    async def carry_out(self, command: Command) -> None:
+        self.begun.append(command)
+
+    async def drain(self, limit_s: float) -> None:
+        self.drain_limits_s.append(limit_s)
+
+    async def leave(self, status: Status | None, reason: str) -> None:
+        pass
+
+
+@dataclass(kw_only=True)
+class SlowSends(Sends):
+    """Its sends never end. Tells how long it was given for them."""
+
+    drain_limits_s: list[float] = field(default_factory=list)
+
+    async def drain(self, limit_s: float) -> None:
+        self.drain_limits_s.append(limit_s)
+        await asyncio.sleep(limit_s)
+
+
+@dataclass(kw_only=True)
+class Owner:
+    db: AsyncClient
+    account: AccountId
+    lease: FaultyLease
+    session: IdleSession
+    sends: SlowSends
+    ownership: Ownership
+
+    async def command(self) -> Command:
+        """A super-admin asks for something, and the owner is poked."""
+        command = new_command(CommandKind.LOGOUT)
+        await self.write({"command": command.document()})
+        self.ownership.poke()
+        return command
+
+    async def write(self, fields: dict[str, Any]) -> None:
+        await self.db.collection(schema.LEASES).document(self.account).update(fields)
+
+    async def standing(self) -> Lease:
+        return parsed((await self.db.collection(schema.LEASES).document(self.account).get()).to_dict() or {})
+
+    async def stopped(self, running: "asyncio.Task[None]") -> Lease:
+        self.ownership.stop()
+        await asyncio.wait_for(running, PATIENCE_S)
+        return await self.standing()
+
+
+@pytest.fixture
+async def owner(firestore_emulator: str) -> AsyncIterator[Owner]:
+    db = AsyncClient(project="demo-lease-faults")
+    engine = connect_engine(Path("no-such-engine.sock"), CALL_S)
+    yield await claimed(db, engine)
+    await engine.channel.close(None)
+
+
+async def claimed(db: AsyncClient, engine: Engine) -> Owner:
+    account, now = AccountId(f"shop-{next(_accounts)}"), datetime.now(UTC)
+    await db.collection(schema.ACCOUNTS).document(account).create(new_account_document(account, "Shop"))
+    await db.collection(schema.LEASES).document(account).create(new_lease_document(now))
+    leases = Leases(db=db, worker=WorkerId("w1"), endpoint="http://w1", ttl_s=120.0, call_s=CALL_S)
+    claim = await leases.claim(account)
+    assert claim is not None
+    held = claim.held
+    lease = FaultyLease(db=db, term=held.term, ttl_s=held.ttl_s, call_s=CALL_S, update_time=held.update_time)
+    session = IdleSession(
+        db=db,
+        engine=engine,
+        wal=Wal(db, CALL_S),
+        account=claim.account,
+        order=ArrivalOrder(last_received_at=now),
+        heartbeat_s=TIMING.heartbeat_s,
+        call_s=CALL_S,
+        on_connected=lambda _: None,
+    )
+    sends = SlowSends(session=session, engine=engine, engine_send_s=TIMING.engine_send_s)
+    ownership = Ownership(held=lease, session=session, sends=sends, engine=engine, timing=TIMING)
+    return Owner(db=db, account=account, lease=lease, session=session, sends=sends, ownership=ownership)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_command_is_begun_once_though_clearing_it_fails_at_first(owner: Owner, fault: Fault) -> None:
+    owner.lease.on_write.append(fault)
+    command = await owner.command()
+    running = asyncio.create_task(owner.ownership.run())
+    await until(lambda: bool(owner.session.begun))
+    owner.ownership.poke()
+    lease = await owner.stopped(running)
+    assert owner.session.begun == [command]
+    assert (lease.owner, lease.command) == (None, None)
+
+
+async def test_a_command_that_was_cleared_and_not_begun_is_left_to_the_next_owner(owner: Owner) -> None:
+    owner.lease.on_write.append(Fault.ANSWER_LOST)
+    command = await owner.command()
+    running = asyncio.create_task(owner.ownership.run())
+    await until(lambda: not owner.lease.on_write)
+    lease = await owner.stopped(running)
+    left = [] if lease.command is None else [lease.command]
+    assert [*owner.session.begun, *left] == [command]
+    assert lease.owner is None
+
+
+async def test_an_account_is_given_back_though_its_lease_cannot_be_read_at_first(owner: Owner) -> None:
+    await owner.write({"updatedAt": datetime.now(UTC)})  # a release under what is known of the lease is refused now
+    owner.lease.on_read += [Fault.REFUSED, Fault.REFUSED]
+    owner.ownership.stop()
+    lease = await owner.stopped(asyncio.create_task(owner.ownership.run()))
+    assert owner.lease.on_read == []
+    assert lease.owner is None
+
+
+async def test_what_a_hand_over_waits_for_shares_one_deadline(owner: Owner) -> None:
+    await owner.stopped(asyncio.create_task(owner.ownership.run()))
+    (for_sends,), (for_events,) = owner.sends.drain_limits_s, owner.session.drain_limits_s
+    assert for_sends == pytest.approx(TIMING.lease_renew_s * 5 / 8)
+    assert for_events < for_sends / 2
