@@ -1,6 +1,7 @@
 """One account's session for as long as this worker owns it: opens it, follows its events, and tells the account's document."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,8 +53,8 @@ class Session:
     _status: Status | None = field(default=None, init=False)
     _progress: Progress = field(default_factory=Progress, init=False)
     _last_sequence: int = field(default=0, init=False)
-    _refused_after: int | None = field(default=None, init=False)
-    """While another number is linked: its events are those that came after this sequence."""
+    _refused_after: float | None = field(default=None, init=False)
+    """From another number's link to the next pairing: the events that came after this sequence are that number's."""
     _code: pb.PairingCode | None = field(default=None, init=False)
     _code_shown: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _has_ended: bool = field(default=False, init=False)
@@ -150,8 +151,10 @@ class Session:
         if not opened.paired:
             await self._write(Status.NEEDS_QR, {}, private=NO_CODES)
         elif opened.phone_e164 and not is_same_number(self.account.phone_e164, opened.phone_e164):
-            await self._refuse_number(opened.phone_e164)
+            # What waits unacknowledged may be from before that link: it is kept, all of it, since nobody can tell.
+            await self._refuse_number(after=math.inf)
         else:
+            self._refused_after = None
             await self._write(Status.CONNECTING, {}, private=NO_CODES)
 
     async def _follow_stream(self) -> None:
@@ -232,7 +235,7 @@ class Session:
 
     async def _connected(self, phone: str) -> None:
         if phone and not is_same_number(self.account.phone_e164, phone):
-            await self._refuse_number(phone)
+            await self._refuse_number(after=self._last_sequence)
             return
         self._has_ended = False
         self._set_connected(True)
@@ -247,19 +250,26 @@ class Session:
         self._set_connected(False)
         fields = {"lastError": described(code, detail), "disconnectReason": reason or str(code)}
         await self._write(status, fields, private=NO_CODES)
-        await self._alert(code, detail, cause=self.term.account)
+        await self._alert(code, detail)
 
-    async def _refuse_number(self, phone: str) -> None:
-        """Another phone was linked: the link is removed, and none of its events is taken."""
-        self._refused_after = self._last_sequence
+    async def _refuse_number(self, *, after: float) -> None:
+        """Another phone was linked: the link is removed, and none of its events, which are those after `after`, is taken."""
+        if self._refused_after is None:
+            self._refused_after = after
         self._set_connected(False)
         self._code = None
+        self.term.check()
+        failure: EngineFailed | None = None
+        try:
+            await self.engine.logout(self.term)  # first: until then, that number's messages come in
+        except EngineFailed as error:
+            failure = error
         detail = "the account was paired with another number than its own; the link was removed"
         fields = {"lastError": described(ErrorCode.OTHER_NUMBER, detail)}
         await self._write(Status.ERROR, fields, private=NO_CODES)
-        await self._alert(ErrorCode.OTHER_NUMBER, detail, cause=f"{self.term.account}|{phone}")
-        self.term.check()
-        await self.engine.logout(self.term)
+        await self._alert(ErrorCode.OTHER_NUMBER, detail)
+        if failure is not None:
+            raise failure  # the session is opened again, which finds the link where it still stands
 
     def _is_of_refused_number(self, event: pb.Event) -> bool:
         return self._refused_after is not None and event.sequence > self._refused_after
@@ -291,7 +301,7 @@ class Session:
             case pb.PairingEnded.PAIRED if ended.phone_e164 and not is_same_number(
                 self.account.phone_e164, ended.phone_e164
             ):
-                await self._refuse_number(ended.phone_e164)
+                await self._refuse_number(after=self._last_sequence)
             case pb.PairingEnded.PAIRED:
                 await self._write(Status.CONNECTING, {"lastError": None}, private=NO_CODES)
             case pb.PairingEnded.EXPIRED:
@@ -364,8 +374,10 @@ class Session:
             self.term.account, status, str(fields.get("lastError") or fields.get("disconnectReason") or "")
         )
 
-    async def _alert(self, code: ErrorCode, detail: str, cause: str) -> None:
-        alert = Alert(code=code, cause=cause, message=described(code, detail), account_id=self.term.account)
+    async def _alert(self, code: ErrorCode, detail: str) -> None:
+        """The cause is the account alone: an alert's id is a hash without a key, from which a number could be guessed."""
+        account = self.term.account
+        alert = Alert(code=code, cause=account, message=described(code, detail), account_id=account)
         await raise_alert(self.db, self.term, alert, self.call_s)
 
     async def _engine_failed(self, call: str, error: EngineFailed) -> None:

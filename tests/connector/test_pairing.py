@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from core import schema
 from core.account import CommandKind
 from identity.tokens import TokenVerifier
 from local.identity_server import CONNECTOR_ACCOUNT
@@ -119,7 +120,9 @@ def test_another_number_is_refused_and_unlinked_with_one_alert(stage: Stage) -> 
         assert refused["lastError"].startswith("other_number: ")
         assert refused["phoneE164"] == ours
         wait_until(lambda: stage.network.accounts()[account].phone is None, "the link is removed")
-    assert [alert["type"] for alert in stage.alerts(account)] == ["other_number"]
+    wait_until(lambda: [alert["count"] for alert in stage.alerts(account)] == [2], "one alert, which counts")
+    (alert,) = stage.alerts(account)
+    assert alert["type"] == "other_number"
     assert stage.flush.flushed == []
 
     stage.pair(connector, account, ours)
@@ -141,6 +144,26 @@ def test_a_message_to_another_number_never_becomes_the_accounts(stage: Stage) ->
     stage.await_row(account, f"{whatsapp_id}-in")
     stage.await_acknowledged(account)
     assert list(stage.rows(account)) == [f"{whatsapp_id}-in"]
+
+
+def test_what_came_before_another_numbers_link_is_not_lost(stage: Stage) -> None:
+    """The link is found when the session is opened; the messages of before it are not acknowledged yet."""
+    ours, theirs = new_phone(), new_phone()
+    first = stage.start_connector()
+    account = stage.paired_account(first, ours)
+    stage.network.add_contact(theirs, "Ana")
+    stage.kill(first)
+    whatsapp_id = stage.network.write(theirs, ours, "before the other link")
+    assert stage.unacknowledged(account) == 1
+    # As if another phone had been linked since: the number that the account is known to have is not the link's.
+    stage.db.collection(schema.ACCOUNTS).document(account).update({"phoneE164": new_phone()})
+
+    stage.start_connector()
+    wait_until(lambda: stage.network.accounts()[account].phone is None, "the link is removed")
+    stage.await_row(account, f"{whatsapp_id}-in")
+    stage.await_acknowledged(account)
+    assert stage.account(account)["lastError"].startswith("other_number: ")
+    assert [(alert["type"], alert["count"]) for alert in stage.alerts(account)] == [("other_number", 1)]
 
 
 def test_an_account_that_is_linked_is_not_paired_again(stage: Stage) -> None:

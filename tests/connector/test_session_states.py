@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from google.cloud.firestore_v1.base_query import FieldFilter
 
+from core import schema
 from local.network.client import Network
 from tests.connector.stage import Stage, new_phone
 from tests.connector.waiting import wait_until
@@ -31,6 +33,23 @@ def test_a_device_removed_on_the_phone_needs_a_new_code_and_an_operator(stage: S
     wait_until(lambda: stage.alerts(account), "an alert")
     assert [alert["type"] for alert in stage.alerts(account)] == ["logged_out"]
     stage.pair(connector, account, ours)
+
+
+def test_an_alert_that_an_operator_closed_is_open_again_when_it_happens_again(stage: Stage) -> None:
+    ours, connector = new_phone(), stage.start_connector()
+    account = stage.paired_account(connector, ours)
+    stage.network.log_out(ours)
+    wait_until(lambda: stage.alerts(account), "an alert")
+    (first,) = stage.alerts(account)
+    (document,) = stage.db.collection(schema.ALERTS).where(filter=FieldFilter("accountId", "==", account)).stream()
+    document.reference.update({"resolvedAt": first["createdAt"]})
+    stage.await_status(account, "needs_qr")
+    stage.pair(connector, account, ours)
+    stage.network.log_out(ours)
+    wait_until(lambda: stage.alerts(account)[0]["count"] == 2, "it is counted")
+    (again,) = stage.alerts(account)
+    assert again["resolvedAt"] is None
+    assert again["createdAt"] > first["createdAt"]
 
 
 @pytest.mark.parametrize(
