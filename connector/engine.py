@@ -40,6 +40,10 @@ class SessionNotOpen(EngineRefused):
     """Proven not done: the engine does not hold the session."""
 
 
+class CallMalformed(EngineRefused):
+    """Proven not done: the engine takes no such request, however often it is made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     channel: grpc.aio.Channel
@@ -124,6 +128,8 @@ def _translated() -> Iterator[None]:
         status = error.code().name
         if error.code() is grpc.StatusCode.NOT_FOUND:
             raise SessionNotOpen(status) from error
-        if error.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT):
+        if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+            raise CallMalformed(status) from error
+        if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
             raise EngineRefused(status) from error
         raise EngineFailed(status) from error

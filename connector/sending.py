@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from connector import log, metrics
 from connector.contract import engine_pb2 as pb
-from connector.engine import Engine, EngineFailed, EngineRefused
+from connector.engine import CallMalformed, Engine, EngineFailed, EngineRefused
 from connector.session import Session
 from core.ids import AccountId, ChatId, WaMessageKey
 
@@ -109,6 +109,9 @@ class Sends:
                 not_after_unix_ms=int(not_after.timestamp() * 1000),
                 timeout_s=self.engine_send_s,
             )
+        except CallMalformed:
+            # Waiting would not help, so it burns an attempt: for ever at its queue's head, it would block the chat.
+            return SendAnswer(outcome=Outcome.NOT_SENT, reason="engine_invalid_argument")
         except EngineRefused:
             return SendAnswer(outcome=Outcome.NOT_CONNECTED, reason="engine_refused")
         except EngineFailed as error:
