@@ -15,7 +15,7 @@ from connector.sending import NOT_OWNER, OtherSendUnderWay
 from connector.supervisor import Supervisor
 from core.errors import ErrorCode
 from core.ids import AccountId, InvalidId, account_id, canonical_chat, chat_id
-from identity.tokens import CallerForbidden, TokenRefused, TokenVerifier
+from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused, TokenVerifier
 
 _MAX_BODY_BYTES = 64 * 1024
 """A text of 4,096 units takes at most 24 KiB of JSON."""
@@ -103,6 +103,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(401, ErrorCode.UNAUTHENTICATED, str(error))
     except CallerForbidden as error:
         return error_response(403, ErrorCode.FORBIDDEN, str(error))
+    except KeysUnavailable as error:
+        return error_response(503, ErrorCode.UNAUTHENTICATED, str(error))
     except web.HTTPRequestEntityTooLarge:
         return error_response(400, ErrorCode.INVALID_REQUEST, f"the body must not pass {_MAX_BODY_BYTES} bytes")
     except web.HTTPMethodNotAllowed as error:

@@ -109,6 +109,16 @@ def test_a_caller_without_a_good_token_is_refused(
     assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthenticated")
 
 
+def test_a_connector_without_a_key_set_says_that_it_cannot_tell_and_not_that_the_token_is_bad(
+    module_stage: Stage,
+) -> None:
+    connector = module_stage.start_connector(IDENTITY_CERTS_URL="http://127.0.0.1:9/certs")
+    good = Forger(key=connector.key, audience=connector.url).token()
+    response = connector.post("/v1/accounts/shop/poke", {}, headers={"Authorization": f"Bearer {good}"})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "unauthenticated")
+    module_stage.stop(connector)
+
+
 @pytest.mark.parametrize("path_and_body", ENDPOINTS, ids=[path for path, _ in ENDPOINTS])
 def test_another_service_account_is_forbidden(connector: Connector, path_and_body: tuple[str, object]) -> None:
     forger = Forger(key=connector.key, audience=connector.url)
