@@ -13,7 +13,8 @@ from core import schema
 from core.ids import ThreadId
 from core.thread import Thread
 from tests.backend.interrupted import InterruptedStores
-from tests.backend.world import World, key_of, wait_until
+from tests.backend.world import World, key_of
+from tests.waiting import wait_until
 
 
 def test_a_contacts_message_becomes_a_message_and_a_thread(world: World) -> None:

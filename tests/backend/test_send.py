@@ -26,7 +26,8 @@ from local.processes import Processes
 from local.project import PYTHONPATH
 from tests.backend.interrupted import InterruptedStores
 from tests.backend.scripted_connector import Answer
-from tests.backend.world import World, key_of, wait_until
+from tests.backend.world import World, key_of
+from tests.waiting import wait_until
 
 CLAIM_S = 3.0
 

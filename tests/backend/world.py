@@ -1,8 +1,6 @@
 """What the workflows' tests stand in: the real Firestore emulator and Cloud Tasks server, and a scripted connector."""
 
 import itertools
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,16 +21,9 @@ from core.ids import AccountId, ChatId, RequestId, ThreadId, WorkerId
 from core.thread import Thread, new_document
 from local.cloud_tasks.client import TaskServer
 from tests.backend.scripted_connector import ScriptedConnector
+from tests.waiting import wait_until
 
 Document = dict[str, Any]
-
-
-def wait_until(condition: Callable[[], object], what: str, limit_s: float = 20.0) -> None:
-    """Raises AssertionError when it does not come to be."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"never came to be: {what}"
-        time.sleep(0.02)
 
 
 @dataclass(kw_only=True)

@@ -25,7 +25,7 @@ from local.processes import Child, Processes, answers
 from local.project import ROOT
 from local.signing import SigningKey
 from tests.connector.flush_address import FlushAddress
-from tests.connector.waiting import wait_until
+from tests.waiting import wait_until
 
 TIME_SCALE = 0.25
 LEASE_TTL_S = 24 * TIME_SCALE

@@ -12,7 +12,7 @@ from core.account import CommandKind
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.signing import TOKEN_LIFETIME_S, SigningKey
 from tests.connector.stage import NUMBERS, Connector, Stage, new_phone, send_body
-from tests.connector.waiting import wait_until
+from tests.waiting import wait_until
 
 CHAT = "40712345678@s.whatsapp.net"
 KEY = "3EB0" + "A1" * 9

@@ -6,7 +6,7 @@ from connector.reduction import DOCUMENT_LIMIT_BYTES
 from local.network.faults import FaultKind
 from local.processes import Child
 from tests.connector.stage import LEASE_TTL_S, TIME_SCALE, Stage, new_phone
-from tests.connector.waiting import stays, wait_until
+from tests.waiting import stays, wait_until
 
 RENEWAL_S = 8 * TIME_SCALE
 

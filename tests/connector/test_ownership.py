@@ -8,7 +8,7 @@ from core.account import NEVER, claim_fields, new_lease_document
 from core.ids import AccountId, WorkerId
 from local.processes import Child
 from tests.connector.stage import LEASE_TTL_S, Stage, new_phone
-from tests.connector.waiting import stays, wait_until
+from tests.waiting import stays, wait_until
 
 
 def claim_as_another(stage: Stage, account: AccountId) -> None:

@@ -10,7 +10,7 @@ from core.account import CommandKind
 from identity.tokens import TokenVerifier
 from local.identity_server import CONNECTOR_ACCOUNT
 from tests.connector.stage import Stage, new_phone
-from tests.connector.waiting import stays, wait_until
+from tests.waiting import stays, wait_until
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from core.ids import AccountId
 from local.network.faults import FaultKind
 from local.processes import Child
 from tests.connector.stage import LEASE_TTL_S, Connector, Stage, new_phone, send_body
-from tests.connector.waiting import stays, wait_until
+from tests.waiting import stays, wait_until
 
 
 def new_key() -> str:

@@ -8,7 +8,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from core import schema
 from local.network.client import Network
 from tests.connector.stage import Stage, new_phone
-from tests.connector.waiting import wait_until
+from tests.waiting import wait_until
 
 
 def test_a_broken_connection_is_told_and_counted_until_it_stands_again(stage: Stage) -> None:

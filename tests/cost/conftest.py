@@ -14,8 +14,8 @@ from local.faults.stage import Stage
 from local.processes import Processes
 from local.production import world as production
 from local.production.world import World
-from tests.connector.waiting import wait_until
 from tests.cost.meter import Measured, Meter
+from tests.waiting import wait_until
 
 _NO_RECEIPTS_S = 3600.0
 """The contact's phone says nothing by itself: receipts are measured apart."""

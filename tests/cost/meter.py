@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core import schema
 from local.production.firestore_counter import Operation
 from local.production.world import CONNECTOR, World
-from tests.connector.waiting import wait_until
+from tests.waiting import wait_until
 
 _UPKEEP = frozenset({schema.ACCOUNTS, schema.LEASES})
 """What the connector reads and writes here goes on whether or not anybody writes: heartbeats and leases."""

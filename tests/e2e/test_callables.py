@@ -8,8 +8,8 @@ from google.cloud import firestore
 
 from core import schema
 from local.project import PROJECT_ID
-from tests.connector.waiting import wait_until
 from tests.e2e.outside import NOBODY, Outside, User, post
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(240)
 
