@@ -1,6 +1,7 @@
 """What the tests run against: real emulators and stand-ins, one of each a session, started when a test first asks for it."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from google.cloud import firestore
 from local import emulator, ports
 from local.processes import Processes
 from local.project import PROJECT_ID
+
+# A shell that starts a command in the background has it ignore SIGINT, and its children inherit that: tests that interrupt one
+# would wait in vain.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

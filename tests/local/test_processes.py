@@ -16,6 +16,7 @@ from local.processes import Processes, StartFailed, answers, printed
 from local.project import ROOT
 from local.run_marker import marked
 from tests.local import survivors
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -60,7 +61,8 @@ def test_leaving_the_block_ends_what_children_left_behind() -> None:
         script = "import subprocess, sys; subprocess.Popen(['sleep', '600'], start_new_session=True); print('up')"
         child = processes.start("leaves", [sys.executable, "-c", script], ready=printed("up"))
         child.process.wait(timeout=10)
-        assert marked(processes.run_id)
+        # A process shows its environment only a moment after it has begun to run its own program.
+        wait_until(lambda: marked(processes.run_id), "what the child left behind carries the run's mark")
     assert survivors.of_run(processes.run_id) == []
 
 
