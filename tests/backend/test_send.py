@@ -1,3 +1,5 @@
+"""One queue, one order, one send: whatever is doubled, lost, killed or unknown on the way."""
+
 import dataclasses
 import json
 import sys
@@ -8,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from google.auth.exceptions import TransportError
 from google.cloud.firestore import Client
 
 from backend.accept import Acceptance
@@ -20,7 +21,6 @@ from backend.stores import stored_as
 from core import schema
 from core.ids import ChatId, RequestId
 from core.outbox import MAX_ATTEMPTS
-from identity.tokens import IdentityTokens
 from local.cloud_tasks.trouble import TroubleKind
 from local.processes import Processes
 from local.project import PYTHONPATH
@@ -30,6 +30,11 @@ from tests.backend.world import World, key_of
 from tests.waiting import wait_until
 
 CLAIM_S = 3.0
+
+
+_CLIENT_FIELDS = {
+    "threadId", "accountId", "chatId", "to", "text", "clientMessageId", "createdByUid", "createdByEmail", "createdAt",
+}  # fmt: skip
 
 
 def test_a_request_becomes_a_sent_message_under_the_id_that_follows_from_it(world: World) -> None:
@@ -195,21 +200,6 @@ def test_a_number_that_is_not_on_whatsapp_is_named_as_such(world: World) -> None
     assert world.wait_for(request, "failed")["lastError"].startswith("not_on_whatsapp: ")
 
 
-def test_a_paused_accounts_queue_waits_untouched_until_its_flush(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    world.pause()
-    world.accept(request)
-    before = world.request(request)
-    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
-    assert world.request(request) == before
-
-    world.connect()
-    assert world.services.flush.account(world.account) == 1
-    world.wait_for(request, "sent")
-    assert world.request(request)["attempts"] == 1
-
-
 def test_a_lost_task_is_made_good_by_the_sweeper(world: World) -> None:
     chat = world.chat()
     request = world.write(chat)
@@ -338,225 +328,6 @@ def test_what_did_not_leave_is_queued_again(world: World) -> None:
     assert world.connector.keys(world.account) == [key_of(request)]
 
 
-def test_an_account_that_lost_its_connection_burns_no_attempt(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    world.connector.script(key_of(request), Answer(outcome="not_connected", reaches_wire=False))
-    world.accept(request)
-    world.db.collection(schema.ACCOUNTS).document(world.account).update({"status": "reconnecting"})
-    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
-    waiting = world.request(request)
-    assert (waiting["status"], waiting["attempts"], waiting["claimUntil"]) == ("queued", 0, None)
-    assert waiting["lastError"].startswith("not_connected: ")
-
-
-def test_a_session_that_opened_between_the_answer_and_its_commit_is_not_missed(world: World) -> None:
-    """The flush of that moment found the head still held; so the account is read again before the job leaves."""
-    chat = world.chat()
-    request = world.write(chat)
-    world.connector.script(key_of(request), Answer(outcome="not_connected", reaches_wire=False))
-    world.accept(request)
-    world.send_job(chat)
-    assert world.request(request)["status"] == "sent"
-
-
-def test_a_connector_that_keeps_denying_is_asked_again_later_and_not_in_a_circle(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    denial = Answer(outcome="not_owner", reaches_wire=False)
-    world.connector.script(key_of(request), denial, denial, denial)
-    world.accept(request)
-    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
-    assert len(world.connector.posts_of(world.account)) == 2
-    assert world.wait_for(request, "sent")["attempts"] == 1
-
-
-def test_no_text_and_no_token_goes_to_an_endpoint_outside_the_allow_list(world: World) -> None:
-    chat = world.chat()
-    first, second = world.write(chat), world.write(chat)
-    world.connect(endpoint=world.endpoint.replace("127.0.0.1", "localhost"))
-    for request in (first, second):
-        world.accept(request)
-        assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
-    assert world.connector.posts_of(world.account) == []
-    assert world.request(first)["lastError"].startswith("endpoint_not_allowed: ")
-    assert (world.request(first)["status"], world.request(first).get("attempts", 0)) == ("queued", 0)
-    assert [alert["type"] for alert in world.alerts()] == ["endpoint_not_allowed"]
-
-
-def test_a_connector_that_refuses_our_token_burns_no_attempt_and_alerts_once(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    world.connector.script(key_of(request), Answer(status=401, reaches_wire=False))
-    world.accept(request)
-    world.send_job(chat)
-    waiting = world.request(request)
-    assert (waiting["status"], waiting["attempts"]) == ("queued", 0)
-    assert waiting["lastError"].startswith("connector_refused: ")
-    assert [alert["type"] for alert in world.alerts()] == ["connector_refused"]
-
-
-def test_a_request_for_an_account_that_does_not_exist_fails_with_one_alert(world: World) -> None:
-    chat = world.chat()
-    requests = [world.write(chat), world.write(chat)]
-    world.db.collection(schema.LEASES).document(world.account).delete()
-    for request in requests:
-        world.accept(request)
-    world.send_job(chat)
-    for request in requests:
-        assert world.request(request)["lastError"].startswith("account_unknown: ")
-        assert world.request(request)["status"] == "failed"
-        assert world.message(chat, key_of(request))["delivery"] == "failed"
-    assert [alert["type"] for alert in world.alerts()] == ["account_unknown"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"clientMessageId": "another"}, "wrong_request_id: "),
-        ({"text": "x" * 5000}, "invalid_request: text"),
-        ({"text": ["a"]}, "invalid_request: text"),
-        ({"text": None}, "invalid_request: text"),
-        ({"to": "40799999999@s.whatsapp.net"}, "wrong_request_id: "),
-        ({"accountId": "someone-else"}, "wrong_request_id: "),
-        ({"threadId": "a/b_c"}, "invalid_request: "),
-        ({"threadId": 7}, "invalid_request: "),
-        ({"clientMessageId": "no spaces"}, "invalid_request: clientMessageId"),
-        ({"clientMessageId": None}, "invalid_request: clientMessageId"),
-        ({"createdByUid": None}, "invalid_request: createdByUid"),
-        ({"createdAt": None}, "invalid_request: createdAt"),
-        ({"createdAt": "2026-01-01"}, "invalid_request: createdAt"),
-        ({"status": None}, "invalid_request: a new request's status"),
-        ({"status": "sending"}, "invalid_request: a new request's status"),
-        ({"attempts": "many", "status": "waiting"}, "invalid_request: a new request's status"),
-    ],
-)
-def test_a_document_that_bypassed_the_rules_fails_with_what_is_wrong_and_disturbs_nothing(
-    world: World, changes: dict[str, Any], error: str
-) -> None:
-    chat = world.chat()
-    bad = world.write(chat, **changes)
-    good = world.write(chat, "good")
-    for _ in range(2):
-        assert world.trigger_outbox(bad) is Acceptance.ENDED
-    world.trigger_outbox(good)
-    world.wait_for(good, "sent")
-
-    document = world.request(bad)
-    assert document["status"] == "failed"
-    assert document["lastError"].startswith(error)
-    alert = world.alert_of(error.split(":")[0], bad)
-    assert alert is not None
-    assert alert["count"] == 1
-    assert world.connector.keys(world.account) == [key_of(good)]
-
-
-def test_a_bad_head_that_a_job_meets_before_its_trigger_is_refused_by_the_job(world: World) -> None:
-    chat = world.chat()
-    bad, good = world.write(chat, text="x" * 5000), world.write(chat, "good")
-    world.send_job(chat)
-    assert world.request(bad)["lastError"].startswith("invalid_request: text")
-    assert world.request(good)["status"] == "sent"
-
-
-def test_a_request_for_a_thread_that_does_not_exist_is_refused(world: World) -> None:
-    request = world.write(world.chat(thread=False))
-    assert world.trigger_outbox(request) is Acceptance.ENDED
-    assert world.request(request)["lastError"].startswith("thread_unknown: ")
-
-
-def test_a_request_refused_for_want_of_a_thread_stays_refused_when_its_event_comes_again(world: World) -> None:
-    """The thread has been created in between; without the failed message the second delivery would accept it."""
-    chat = world.chat(thread=False)
-    request = world.write(chat)
-    born = stored_as(world.db.collection(schema.OUTBOX).document(request).get(), dict)
-    assert world.services.accept.new_request(born) is Acceptance.ENDED
-    world.trigger_ingest(world.receive(chat, "hello"))
-    before = world.thread(chat)
-    world.services.accept.new_request(born)
-    world.send_job(chat)
-    assert world.thread(chat) == before
-    assert world.message(chat, key_of(request))["delivery"] == "failed"
-    assert world.request(request)["status"] == "failed"
-    assert world.connector.keys(world.account) == []
-
-
-def test_a_trigger_that_comes_after_its_request_failed_changes_nothing(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    born = stored_as(world.db.collection(schema.OUTBOX).document(request).get(), dict)
-    world.db.collection(schema.LEASES).document(world.account).delete()
-    world.send_job(chat)
-    before = world.request(request), world.message(chat, key_of(request)), world.thread(chat)
-    world.services.accept.new_request(born)
-    assert (world.request(request), world.message(chat, key_of(request)), world.thread(chat)) == before
-    assert before[1]["delivery"] == "failed"
-
-
-def test_an_alert_whose_cause_comes_again_counts_and_is_open_again(world: World) -> None:
-    chat = world.chat()
-    requests = [world.write(chat), world.write(chat)]
-    world.db.collection(schema.LEASES).document(world.account).delete()
-    for request in requests:
-        world.accept(request)
-    world.send_job(chat)
-    (alert,) = world.alerts()
-    assert (alert["type"], alert["count"], alert["resolvedAt"]) == ("account_unknown", 2, None)
-
-
-@pytest.mark.parametrize(
-    "changes", [{"createdByUid": "u" * 200}, {"createdByEmail": "e" * 400}, {"media": "m" * 100_000}]
-)
-def test_fields_that_leave_the_server_no_room_are_refused(world: World, changes: dict[str, Any]) -> None:
-    chat = world.chat()
-    request = world.write(chat, **changes)
-    assert world.trigger_outbox(request) is Acceptance.ENDED
-    assert world.request(request)["lastError"].startswith("invalid_request: ")
-
-
-def test_a_document_as_large_as_firestore_takes_is_refused_and_frees_its_chat(world: World) -> None:
-    chat = world.chat()
-    huge, good = world.write(chat, media="m" * 1_047_300), world.write(chat, "good")
-    world.send_job(chat)
-    document = world.request(huge)
-    assert document["lastError"].startswith("invalid_request: the document is too large")
-    assert document["status"] == "failed"
-    assert world.request(good)["status"] == "sent"
-
-
-@pytest.mark.parametrize("status", [408, 429])
-def test_a_platforms_answer_in_the_connectors_place_means_not_sent_and_no_alert(world: World, status: int) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    world.connector.script(key_of(request), Answer(status=status, reaches_wire=False))
-    world.trigger_outbox(request)
-    assert world.wait_for(request, "sent")["attempts"] == 2
-    assert world.alerts() == []
-
-
-def test_a_metadata_server_that_gives_no_token_burns_no_attempt(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    world.accept(request)
-    tokens = world.services.send.connector.tokens
-    object.__setattr__(world.services.send.connector, "tokens", NoTokens())
-    try:
-        world.send_job(chat)
-    finally:
-        object.__setattr__(world.services.send.connector, "tokens", tokens)
-    assert (world.request(request)["status"], world.request(request)["attempts"]) == ("queued", 0)
-    world.wait_for(request, "sent")
-
-
-def test_a_claim_that_lies_too_far_ahead_is_nobodys(world: World) -> None:
-    chat = world.chat()
-    request = world.write(chat)
-    world.accept(request)
-    world.hold_until(request, 10 * 24 * 3600)
-    world.send_job(chat)
-    assert world.request(request)["status"] == "sent"
-
-
 def test_a_replay_after_its_request_has_expired_sends_nothing_twice(world: World, db: Client) -> None:
     chat = world.chat()
     request = world.write(chat, "once")
@@ -577,18 +348,6 @@ def test_a_backlog_leaves_in_order_within_one_job(world: World) -> None:
     assert world.send_job(chat) is JobEnd.QUEUE_EMPTY
     assert world.connector.keys(world.account) == [key_of(request) for request in requests]
     wait_until(lambda: all(world.request(r)["status"] == "sent" for r in requests), "all are sent")
-
-
-class NoTokens(IdentityTokens):
-    """The metadata server is away."""
-
-    def header(self, audience: str) -> str:
-        raise TransportError(f"the metadata server does not answer for {audience}")
-
-
-_CLIENT_FIELDS = {
-    "threadId", "accountId", "chatId", "to", "text", "clientMessageId", "createdByUid", "createdByEmail", "createdAt",
-}  # fmt: skip
 
 
 def _job(world: World, chat: ChatId) -> Job:

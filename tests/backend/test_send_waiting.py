@@ -1,0 +1,114 @@
+"""What is no message's fault: an account, a connector or a token that is not there just now. Nothing is burnt, nobody is missed."""
+
+import pytest
+from google.auth.exceptions import TransportError
+
+from backend.send import JobEnd
+from core import schema
+from identity.tokens import IdentityTokens
+from tests.backend.scripted_connector import Answer
+from tests.backend.world import World, key_of
+
+
+class NoTokens(IdentityTokens):
+    """The metadata server is away."""
+
+    def header(self, audience: str) -> str:
+        raise TransportError(f"the metadata server does not answer for {audience}")
+
+
+def test_a_paused_accounts_queue_waits_untouched_until_its_flush(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.pause()
+    world.accept(request)
+    before = world.request(request)
+    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    assert world.request(request) == before
+
+    world.connect()
+    assert world.services.flush.account(world.account) == 1
+    world.wait_for(request, "sent")
+    assert world.request(request)["attempts"] == 1
+
+
+def test_an_account_that_lost_its_connection_burns_no_attempt(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(outcome="not_connected", reaches_wire=False))
+    world.accept(request)
+    world.db.collection(schema.ACCOUNTS).document(world.account).update({"status": "reconnecting"})
+    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    waiting = world.request(request)
+    assert (waiting["status"], waiting["attempts"], waiting["claimUntil"]) == ("queued", 0, None)
+    assert waiting["lastError"].startswith("not_connected: ")
+
+
+def test_a_session_that_opened_between_the_answer_and_its_commit_is_not_missed(world: World) -> None:
+    """The flush of that moment found the head still held; so the account is read again before the job leaves."""
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(outcome="not_connected", reaches_wire=False))
+    world.accept(request)
+    world.send_job(chat)
+    assert world.request(request)["status"] == "sent"
+
+
+def test_a_connector_that_keeps_denying_is_asked_again_later_and_not_in_a_circle(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    denial = Answer(outcome="not_owner", reaches_wire=False)
+    world.connector.script(key_of(request), denial, denial, denial)
+    world.accept(request)
+    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    assert len(world.connector.posts_of(world.account)) == 2
+    assert world.wait_for(request, "sent")["attempts"] == 1
+
+
+def test_no_text_and_no_token_goes_to_an_endpoint_outside_the_allow_list(world: World) -> None:
+    chat = world.chat()
+    first, second = world.write(chat), world.write(chat)
+    world.connect(endpoint=world.endpoint.replace("127.0.0.1", "localhost"))
+    for request in (first, second):
+        world.accept(request)
+        assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    assert world.connector.posts_of(world.account) == []
+    assert world.request(first)["lastError"].startswith("endpoint_not_allowed: ")
+    assert (world.request(first)["status"], world.request(first).get("attempts", 0)) == ("queued", 0)
+    assert [alert["type"] for alert in world.alerts()] == ["endpoint_not_allowed"]
+
+
+def test_a_connector_that_refuses_our_token_burns_no_attempt_and_alerts_once(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(status=401, reaches_wire=False))
+    world.accept(request)
+    world.send_job(chat)
+    waiting = world.request(request)
+    assert (waiting["status"], waiting["attempts"]) == ("queued", 0)
+    assert waiting["lastError"].startswith("connector_refused: ")
+    assert [alert["type"] for alert in world.alerts()] == ["connector_refused"]
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_a_platforms_answer_in_the_connectors_place_means_not_sent_and_no_alert(world: World, status: int) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(status=status, reaches_wire=False))
+    world.trigger_outbox(request)
+    assert world.wait_for(request, "sent")["attempts"] == 2
+    assert world.alerts() == []
+
+
+def test_a_metadata_server_that_gives_no_token_burns_no_attempt(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    tokens = world.services.send.connector.tokens
+    object.__setattr__(world.services.send.connector, "tokens", NoTokens())
+    try:
+        world.send_job(chat)
+    finally:
+        object.__setattr__(world.services.send.connector, "tokens", tokens)
+    assert (world.request(request)["status"], world.request(request)["attempts"]) == ("queued", 0)
+    world.wait_for(request, "sent")
