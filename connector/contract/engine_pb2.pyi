@@ -332,7 +332,7 @@ class MessageReceived(_message.Message):
     """WhatsApp's time: whole seconds since 1970."""
     text: _builtins.str
     unsupported: _builtins.str
-    """A kind this contract does not carry yet: its name in the protocol."""
+    """A kind this contract does not carry yet: its name in the protocol, such as "imageMessage", or "call" for a call that came in."""
     def __init__(
         self,
         *,
@@ -676,3 +676,47 @@ class IsOnWhatsAppResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IsOnWhatsAppResponse: _TypeAlias = IsOnWhatsAppResponse  # noqa: Y015
+
+@_typing.final
+class MarkReadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    CHAT_JID_FIELD_NUMBER: _builtins.int
+    WHATSAPP_IDS_FIELD_NUMBER: _builtins.int
+    chat_jid: _builtins.str
+    @_builtins.property
+    def session(self) -> Global___Session: ...
+    @_builtins.property
+    def whatsapp_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The contact's messages, as MessageReceived named them: at least one."""
+
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+        chat_jid: _builtins.str = ...,
+        whatsapp_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "session", b"session", "whatsapp_ids", b"whatsapp_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkReadRequest: _TypeAlias = MarkReadRequest  # noqa: Y015
+
+@_typing.final
+class MarkReadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkReadResponse: _TypeAlias = MarkReadResponse  # noqa: Y015

@@ -74,6 +74,11 @@ class EngineStub:
                 request_serializer=connector_dot_contract_dot_engine__pb2.IsOnWhatsAppRequest.SerializeToString,
                 response_deserializer=connector_dot_contract_dot_engine__pb2.IsOnWhatsAppResponse.FromString,
                 _registered_method=True)
+        self.MarkRead = channel.unary_unary(
+                '/threadline.engine.v1.Engine/MarkRead',
+                request_serializer=connector_dot_contract_dot_engine__pb2.MarkReadRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.MarkReadResponse.FromString,
+                _registered_method=True)
 
 
 class EngineServicer:
@@ -139,6 +144,13 @@ class EngineServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MarkRead(self, request, context):
+        """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EngineServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +193,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.IsOnWhatsApp,
                     request_deserializer=connector_dot_contract_dot_engine__pb2.IsOnWhatsAppRequest.FromString,
                     response_serializer=connector_dot_contract_dot_engine__pb2.IsOnWhatsAppResponse.SerializeToString,
+            ),
+            'MarkRead': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkRead,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.MarkReadRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.MarkReadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -399,6 +416,33 @@ class Engine:
             '/threadline.engine.v1.Engine/IsOnWhatsApp',
             connector_dot_contract_dot_engine__pb2.IsOnWhatsAppRequest.SerializeToString,
             connector_dot_contract_dot_engine__pb2.IsOnWhatsAppResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkRead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/MarkRead',
+            connector_dot_contract_dot_engine__pb2.MarkReadRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.MarkReadResponse.FromString,
             options,
             channel_credentials,
             insecure,
