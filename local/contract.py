@@ -11,7 +11,7 @@ from local.project import ROOT
 
 FOLDER = Path("connector/contract")
 _BIN = ROOT / ".venv/bin"
-_OUTPUTS = ("python", "grpc_python", "mypy")
+_OUTPUTS = ("python", "grpc_python", "mypy", "mypy_grpc")
 
 
 def generate(into: Path) -> None:

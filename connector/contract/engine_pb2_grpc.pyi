@@ -59,6 +59,8 @@ class EngineStub:
     """
     IsOnWhatsApp: _grpc.UnaryUnaryMultiCallable[_engine_pb2.IsOnWhatsAppRequest, _engine_pb2.IsOnWhatsAppResponse]
     """Asks WhatsApp whether a number has an account. FAILED_PRECONDITION when not connected."""
+    MarkRead: _grpc.UnaryUnaryMultiCallable[_engine_pb2.MarkReadRequest, _engine_pb2.MarkReadResponse]
+    """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected."""
 
 @_typing.type_check_only
 class EngineAsyncStub(EngineStub):
@@ -86,6 +88,8 @@ class EngineAsyncStub(EngineStub):
     """
     IsOnWhatsApp: _aio.UnaryUnaryMultiCallable[_engine_pb2.IsOnWhatsAppRequest, _engine_pb2.IsOnWhatsAppResponse]  # type: ignore[assignment]
     """Asks WhatsApp whether a number has an account. FAILED_PRECONDITION when not connected."""
+    MarkRead: _aio.UnaryUnaryMultiCallable[_engine_pb2.MarkReadRequest, _engine_pb2.MarkReadResponse]  # type: ignore[assignment]
+    """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected."""
 
 class EngineServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -158,5 +162,13 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.IsOnWhatsAppResponse, _abc.Awaitable[_engine_pb2.IsOnWhatsAppResponse]]:
         """Asks WhatsApp whether a number has an account. FAILED_PRECONDITION when not connected."""
+
+    @_abc_1.abstractmethod
+    def MarkRead(
+        self,
+        request: _engine_pb2.MarkReadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.MarkReadResponse, _abc.Awaitable[_engine_pb2.MarkReadResponse]]:
+        """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected."""
 
 def add_EngineServicer_to_server(servicer: EngineServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
