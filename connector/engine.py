@@ -1,7 +1,7 @@
 """The engine as the connector calls it: each call with its session's epoch and a deadline, gRPC's errors told apart."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,12 @@ class Engine:
         request = pb.IsOnWhatsAppRequest(session=_session(term), phone_e164=phone_e164)
         with _translated():
             return await self.stub.IsOnWhatsApp(request, timeout=self.call_s)
+
+    async def mark_read(self, term: Term, *, chat: str, whatsapp_ids: Sequence[str]) -> None:
+        """Tells a contact that these messages of theirs were read. Nothing in the product does so yet."""
+        request = pb.MarkReadRequest(session=_session(term), chat_jid=chat, whatsapp_ids=whatsapp_ids)
+        with _translated():
+            await self.stub.MarkRead(request, timeout=self.call_s)
 
     async def is_reachable(self) -> bool:
         """Whether the channel stands; it is made to, where nobody has used it for a while."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from local.control_client import ControlClient
 from local.network.contacts import Addressing, InboxMessage
 from local.network.faults import Fault, FaultKind
-from local.network.world import Frame, Written
+from local.network.world import Frame, MarkedRead, Written
 
 Change = Literal["break", "restore", "logged_out", "replaced", "banned", "outdated"]
 Receipt = Literal["sent", "delivered", "read"]
@@ -141,6 +141,10 @@ class Network:
         """Everything that contacts wrote, or that was typed on a phone, in order."""
         rows = self._control.get("/written", account=account, contact=contact, whatsapp_id=whatsapp_id)
         return [Written(**row) for row in rows]
+
+    def marked(self, *, account: str | None = None, contact: str | None = None) -> list[MarkedRead]:
+        """What accounts told contacts that they had read, in order."""
+        return [MarkedRead(**row) for row in self._control.get("/marked", account=account, contact=contact)]
 
     def accounts(self) -> dict[str, AccountState]:
         return {row["account_id"]: AccountState(**row) for row in self._control.get("/accounts")}

@@ -44,6 +44,7 @@ class Control:
             ("GET", "/inbox", self.inbox, "contact"),
             ("GET", "/frames", self.frames, "account contact whatsapp_id"),
             ("GET", "/written", self.written, "account contact whatsapp_id"),
+            ("GET", "/marked", self.marked, "account contact"),
             ("GET", "/faults", self.faults, ""),
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
@@ -81,6 +82,10 @@ class Control:
     def written(self, fields: Fields) -> Json:
         wanted = _filter(fields, "account", "contact", "whatsapp_id")
         return [row for row in map(asdict, self._world.written) if wanted.items() <= row.items()]
+
+    def marked(self, fields: Fields) -> Json:
+        wanted = _filter(fields, "account", "contact")
+        return [row for row in map(asdict, self._world.marked) if wanted.items() <= row.items()]
 
     def faults(self, _fields: Fields) -> Json:
         return [asdict(fault) for fault in self._world.faults.all()]

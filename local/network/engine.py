@@ -23,6 +23,7 @@ from local.refusals import Malformed, NotPossible, Refused, Unknown
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _DIRECT_CHAT = re.compile(r"[0-9]{5,32}@(s\.whatsapp\.net|lid)")
+_NO_PERSON = "chat_jid must be a person's number or LID"
 
 _STATUS: dict[type[Refused], grpc.StatusCode] = {
     Malformed: grpc.StatusCode.INVALID_ARGUMENT,
@@ -87,7 +88,7 @@ class SimulatedEngine(EngineServicer):
         async with _refusals_told(context):
             account = self._open_session(request.session)
             if not _DIRECT_CHAT.fullmatch(request.chat_jid):
-                raise Malformed("chat_jid must be a person's number or LID")
+                raise Malformed(_NO_PERSON)
             if not request.whatsapp_id or not request.text or request.not_after_unix_ms <= 0:
                 raise Malformed("whatsapp_id, text and not_after_unix_ms must be given")
             send = Send(
@@ -110,6 +111,17 @@ class SimulatedEngine(EngineServicer):
             if phone not in self._world.contacts:
                 return pb.IsOnWhatsAppResponse(registered=False)
             return pb.IsOnWhatsAppResponse(registered=True, jid=number_jid(phone))
+
+    async def MarkRead(self, request: pb.MarkReadRequest, context: Context) -> pb.MarkReadResponse:
+        async with _refusals_told(context):
+            account = self._open_session(request.session)
+            whatsapp_ids = list(request.whatsapp_ids)
+            if not _DIRECT_CHAT.fullmatch(request.chat_jid):
+                raise Malformed(_NO_PERSON)
+            if not whatsapp_ids or not all(whatsapp_ids):
+                raise Malformed("whatsapp_ids must name at least one message")
+            self._world.mark_read(account, request.chat_jid, whatsapp_ids)
+            return pb.MarkReadResponse()
 
     def _named(self, session: pb.Session) -> tuple[Account, int]:
         if not session.account_id or session.epoch < 1:

@@ -42,6 +42,15 @@ class Written:
     from_me: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class MarkedRead:
+    """An account has told a contact that these messages were read."""
+
+    account: str
+    contact: str
+    whatsapp_ids: list[str]
+
+
 class World:
     """Has no tasks and no timers of its own: everything happens when it is told. Numbers are +E.164 throughout."""
 
@@ -62,6 +71,7 @@ class World:
         self.faults = FaultBook()
         self.frames: list[Frame] = []
         self.written: list[Written] = []
+        self.marked: list[MarkedRead] = []
 
     # People and accounts
 
@@ -213,6 +223,14 @@ class World:
             if device is not account:
                 self._echo_to(device, frame)
         return frame
+
+    def mark_read(self, account: Account, chat_jid: str, whatsapp_ids: list[str]) -> None:
+        """Any ids, as WhatsApp takes them; a chat with nobody hears of nothing."""
+        if account.phone is None or not account.is_connected:
+            raise NotPossible("the session is not connected")
+        contact = self.contact_of_chat(chat_jid)
+        if contact is not None:
+            self.marked.append(MarkedRead(account=account.phone, contact=contact.phone, whatsapp_ids=whatsapp_ids))
 
     def acknowledge_late(self, account: Account, frame: Frame, chat_jid: str) -> None:
         """WhatsApp's ack of a frame comes after its send has ended; only the connection that sent it would get it."""

@@ -24,6 +24,9 @@ CALLS: dict[str, Call] = {
     "IsOnWhatsApp": lambda driver, session: driver.engine.IsOnWhatsApp(
         pb.IsOnWhatsAppRequest(session=session, phone_e164=ANA)
     ),
+    "MarkRead": lambda driver, session: driver.engine.MarkRead(
+        pb.MarkReadRequest(session=session, chat_jid=ANA_JID, whatsapp_ids=["3A0A"])
+    ),
 }
 IDEMPOTENT_WHEN_CLOSED = {"Open", "Close"}
 
@@ -208,6 +211,32 @@ async def test_numbers_are_looked_up(driver: Driver, network: Network) -> None:
     await events.next_state()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await look_up(ANA)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_what_was_read_is_told_to_the_contact(driver: Driver, network: Network) -> None:
+    events = await driver.connected()
+
+    async def mark(*whatsapp_ids: str, chat_jid: str = ANA_JID) -> None:
+        request = pb.MarkReadRequest(session=driver.session(), chat_jid=chat_jid, whatsapp_ids=whatsapp_ids)
+        await driver.engine.MarkRead(request)
+
+    await mark("3A0A", "3A0B")
+    await mark("3A0C", chat_jid=network.contacts()[ANA].lid)
+    await mark("3A0D", chat_jid="40799999999@s.whatsapp.net")  # nobody is there to be told
+    assert network.marked(account=SHOP, contact=ANA) == network.marked()
+    assert [(told.account, told.contact, told.whatsapp_ids) for told in network.marked()] == [
+        (SHOP, ANA, ["3A0A", "3A0B"]),
+        (SHOP, ANA, ["3A0C"]),
+    ]
+    for malformed in (mark(), mark(""), mark("3A0A", chat_jid="status@broadcast")):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await malformed
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    network.disconnect(SHOP)
+    await events.next_state()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await mark("3A0A")
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
