@@ -6,6 +6,7 @@ PORT_OFFSET ?= 0
 seeds ?= 20
 n ?= 300
 seed ?= 1
+network ?= simulated
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
@@ -14,14 +15,14 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
-	@printf '%-24s %s\n' '  make demo once=1' 'leaves after the first conversation' '  make ... PORT_OFFSET=100' 'shifts every port of the demo'
+	@printf '%-24s %s\n' '  make demo once=1' 'leaves after the first conversation' '  make demo real=1' 'over the real engine and a local WhatsApp server' '  make ... PORT_OFFSET=100' 'shifts every port of the demo'
 
 setup: ## everything that the other commands need
 	@$(call set_up,demo)
 
 demo: ## one conversation live, then stays up; Ctrl-C ends it
-	@$(call set_up,demo)
-	@exec $(VENV)/python -m local.demo --port-offset "$(PORT_OFFSET)" $(if $(filter-out 0 no,$(once)),--once)
+	@$(call set_up,$(if $(filter-out 0 no,$(real)),test,demo))
+	@exec $(VENV)/python -m local.demo --port-offset "$(PORT_OFFSET)" $(if $(filter-out 0 no,$(once)),--once) $(if $(filter-out 0 no,$(real)),--real)
 
 test: ## all tests (args="-k name" is passed to pytest)
 	@$(call set_up,test)
@@ -31,9 +32,9 @@ cost: ## what a message costs: documents read and written, functions invoked
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.cost
 
-faults: ## the promises under faults (seeds=20 n=300 seed=1; kinds=late,killed: only these)
+faults: ## the promises under faults (seeds=20 n=300 seed=1 network=simulated|real; kinds=late,killed: only these)
 	@$(call set_up,test)
-	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" $(if $(kinds),--kinds "$(kinds)")
+	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
 
 bench: ## how fast it is, beside the floor of the same minute; writes out/bench.json
 	@$(call set_up,test)

@@ -1,5 +1,5 @@
 """Everything that the product runs on, on this machine: the Emulator Suite with our functions, Cloud Tasks, the scheduler,
-identities, the simulated network and the connector, wired by the settings of docs/architecture.md."""
+identities, what stands in for WhatsApp and the connector, wired by the settings of docs/architecture.md."""
 
 import json
 import os
@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.triggers.sending import send
-from local import firestore_jar
+from local import firestore_jar, whatsapp
 from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.ports import HOST
 from local.processes import Child, Processes, StartFailed, answers, printed
 from local.project import PROJECT_ID, PYTHONPATH, REGION, ROOT
 from local.suite_ports import FIREBASE_JSON, SuitePorts
+from local.whatsapp import NetworkKind
 
 _FIREBASE = ROOT / "local/firebase_tools/node_modules/firebase-tools/lib/bin/firebase.js"
 _EMULATOR_OPTIONS = (
@@ -56,12 +57,16 @@ class Suite:
         return _server_environment(self.ports)
 
 
-def start(processes: Processes, suite_ports: SuitePorts, report: Report, *, time_scale: float = 1.0) -> Suite:
+def start(
+    processes: Processes,
+    suite_ports: SuitePorts,
+    report: Report,
+    *,
+    network: NetworkKind = NetworkKind.SIMULATED,
+    time_scale: float = 1.0,
+) -> Suite:
     """Starts everything and returns when all of it serves. Raises StartFailed, or firestore_jar.NotFound."""
     scale = {"TIME_SCALE": str(time_scale)}
-    socket = (
-        processes.folder.relative_to(ROOT) / "engine.sock"
-    )  # relative: a socket's path may have 100 characters at most
 
     report("Emulator Suite: Auth, Firestore, Functions")
     firebase = _spawn_emulators(processes, suite_ports, scale)
@@ -76,16 +81,7 @@ def start(processes: Processes, suite_ports: SuitePorts, report: Report, *, time
         "--certs-port",
         suite_ports.identity_certs,
     )
-    network = _spawn_python(
-        processes,
-        "network",
-        "local.network",
-        "--socket",
-        socket,
-        "--control-port",
-        suite_ports.network_control,
-        environment=scale,
-    )
+    stand_in = whatsapp.spawn(processes, network, control_port=suite_ports.network_control, scale=scale)
     tasks = _spawn_python(
         processes,
         "cloud-tasks",
@@ -98,12 +94,11 @@ def start(processes: Processes, suite_ports: SuitePorts, report: Report, *, time
         send_queue().argument(),
         environment=scale,
     )
-    for helper in (identity, network, tasks):
+    for helper in (identity, stand_in.child, tasks):
         processes.await_ready(helper, printed("ready "), time_limit_s=_LIMIT_S)
     processes.await_ready(firebase, answers(suite_ports.firestore), time_limit_s=_SUITE_LIMIT_S)
-    connector = _spawn_python(
-        processes, "connector", "connector", environment=_connector_environment(suite_ports, socket) | scale
-    )
+    settings = {**stand_in.connector_environment(processes), **_connector_environment(suite_ports), **scale}
+    connector = _spawn_python(processes, "connector", "connector", environment=settings)
     processes.await_ready(firebase, _emulators_ready, time_limit_s=_SUITE_LIMIT_S)
 
     report("Connector")
@@ -206,11 +201,10 @@ def _functions_environment(suite_ports: SuitePorts) -> dict[str, str]:
     }
 
 
-def _connector_environment(suite_ports: SuitePorts, socket: Path) -> dict[str, str]:
+def _connector_environment(suite_ports: SuitePorts) -> dict[str, str]:
     return {
         **_server_environment(suite_ports),
         "PUBLIC_ENDPOINT": _url(suite_ports.connector),
-        "ENGINE_SOCKET": str(socket),
         "HOST": HOST,
         "PORT": str(suite_ports.connector),
         "GCE_METADATA_HOST": _address(suite_ports.identity_connector),

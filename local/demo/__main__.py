@@ -1,8 +1,8 @@
 """The demo's launcher: starts the suite, lets the clients tell their story, then takes lines typed as messages of the contact.
 
-    python -m local.demo [--once] [--port-offset N]
+    python -m local.demo [--once] [--real] [--port-offset N]
 
-With --once it leaves after the first conversation, with status 0 only when what was shown stands in Firestore.
+With --real the real engine speaks WhatsApp's protocol with a local server of it, instead of the simulated network. With --once it leaves after the first conversation, with status 0 only when what was shown stands in Firestore.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from local.ports import HOST
 from local.processes import Child, Processes, StartFailed
 from local.project import PROJECT_ID, REGION
 from local.suite_ports import PortsTaken, SuitePorts
+from local.whatsapp import NetworkKind
 
 _STORY_LIMIT_S = 300.0
 _RECORD_LIMIT_S = 10.0
@@ -38,6 +39,7 @@ class DemoFailed(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="local.demo")
     parser.add_argument("--once", action="store_true", help="leave after the first conversation")
+    parser.add_argument("--real", action="store_true", help="over the real engine and the wire-level server")
     parser.add_argument("--port-offset", type=int, default=0, metavar="N", help="added to every port")
     options = parser.parse_args()
     began = time.monotonic()
@@ -46,7 +48,7 @@ def main() -> int:
         ports.require_free(options.port_offset)
         with Processes(purpose="demo") as processes:
             print("Threadline: the demo starts", flush=True)
-            demo = _start(processes, ports)
+            demo = _start(processes, ports, NetworkKind.REAL if options.real else NetworkKind.SIMULATED)
             client, result = _tell_story(demo, began, once=options.once)
             if options.once:
                 _hold_against_record(demo, result)
@@ -61,11 +63,11 @@ def main() -> int:
     return 0
 
 
-def _start(processes: Processes, ports: SuitePorts) -> suite.Suite:
+def _start(processes: Processes, ports: SuitePorts, network: NetworkKind) -> suite.Suite:
     def report(what: str) -> None:
         print(f"  starting: {what}", flush=True)
 
-    started = suite.start(processes, ports, report)
+    started = suite.start(processes, ports, report, network=network)
     report("two people who may sign in")
     for user in (people.SUPER_ADMIN, people.EMPLOYEE):
         people.create(started, user)
@@ -153,7 +155,7 @@ def _write_as_contact(network: Network, text: str) -> None:
     try:
         network.write(people.CONTACT.phone, people.ACCOUNT.phone, text)
     except (ControlRefused, urllib.error.URLError) as refused:
-        print(f"The simulated network did not take this: {refused}", flush=True)
+        print(f"The network did not take this: {refused}", flush=True)
 
 
 def _addresses(demo: suite.Suite) -> str:
@@ -163,7 +165,7 @@ def _addresses(demo: suite.Suite) -> str:
         "Functions": demo.function_url(""),
         "Connector": demo.connector_url,
         "Cloud Tasks": f"{HOST}:{demo.ports.cloud_tasks} (control {demo.ports.cloud_tasks_control})",
-        "Simulated network": f"http://{HOST}:{demo.ports.network_control} (local/network/README.md)",
+        "WhatsApp's stand-in": f"http://{HOST}:{demo.ports.network_control} (local/network/README.md)",
         "Project": PROJECT_ID,
         "Super-admin": f"{people.SUPER_ADMIN.email}  password {people.PASSWORD}",
         "Employee": f"{people.EMPLOYEE.email}  password {people.PASSWORD}",

@@ -1,4 +1,4 @@
-// The people on the other side: the phone that an account is linked to, and the contact, through the simulated network.
+// The people on the other side: the phone that an account is linked to, and the contact, through the network's control API.
 
 export class Network {
   constructor(address) {
@@ -40,7 +40,7 @@ export class Network {
       body: JSON.stringify(body),
     });
     const content = await answer.json();
-    if (!answer.ok) throw new Error(`the simulated network refused ${path}: ${content.error}`);
+    if (!answer.ok) throw new Error(`the network refused ${path}: ${content.error}`);
     return content;
   }
 }

@@ -1,4 +1,4 @@
-"""python -m local.faults [--seeds 20] [--n 300] [--seed 1] [--kinds late,killed]: `make faults`.
+"""python -m local.faults [--seeds 20] [--n 300] [--seed 1] [--kinds late,killed] [--network real]: `make faults`.
 
 Each seed has a world of its own. Status 0 only when nothing was lost, duplicated, out of order, stuck or miscounted.
 """
@@ -17,6 +17,7 @@ from local.faults.stage import StageFailed
 from local.processes import Processes, StartFailed
 from local.production import world as production
 from local.production.faults import FaultKind
+from local.whatsapp import NetworkKind
 
 _SWEEP_INTERVAL_S = 60.0
 _SHOWN_FINDINGS = 12
@@ -28,12 +29,13 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=300, help="requests a seed, and as many inbound messages")
     parser.add_argument("--seed", type=int, default=1, help="the first")
     parser.add_argument("--kinds", type=_kinds, help=f"only these, together: {','.join(FaultKind)}")
+    parser.add_argument("--network", type=NetworkKind, default=NetworkKind.SIMULATED, help="simulated or real")
     options = parser.parse_args()
     results: list[Result] = []
     try:
         for seed in range(options.seed, options.seed + options.seeds):
             planned = rounds.rounds_of(seed, options.n, options.kinds)
-            results += _play_seed(planned, _command(seed, options))
+            results += _play_seed(planned, options.network, _command(seed, options))
     except (StartFailed, StageFailed, firestore_jar.NotFound) as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -44,11 +46,15 @@ def main() -> int:
     return 1 if broken.total() else 0
 
 
-def _play_seed(planned: Sequence[Round], again: str) -> list[Result]:
+def _play_seed(planned: Sequence[Round], network: NetworkKind, again: str) -> list[Result]:
     began = time.monotonic()
     with Processes(purpose="faults") as processes:
         world = production.start(
-            processes, time_scale=rounds.TIME_SCALE, instances=rounds.INSTANCES, late_s=rounds.LATE_S
+            processes,
+            time_scale=rounds.TIME_SCALE,
+            instances=rounds.INSTANCES,
+            late_s=rounds.LATE_S,
+            network=network,
         )
         production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=rounds.TIME_SCALE)
         up_s = time.monotonic() - began
@@ -79,7 +85,8 @@ def _tell(this: Round, result: Result, up_s: float) -> None:
 
 def _command(seed: int, options: argparse.Namespace) -> str:
     kinds = f" kinds={','.join(options.kinds)}" if options.kinds else ""
-    return f"make faults seeds=1 seed={seed} n={options.n}{kinds}"
+    network = f" network={options.network}" if options.network is not NetworkKind.SIMULATED else ""
+    return f"make faults seeds=1 seed={seed} n={options.n}{kinds}{network}"
 
 
 def _kinds(text: str) -> tuple[FaultKind, ...]:

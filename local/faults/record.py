@@ -1,4 +1,4 @@
-"""What stands at the end of a round: the simulated network's own record, and the product's documents."""
+"""What stands at the end of a round: the network's own record, and the product's documents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,8 +66,8 @@ def take_record(world: World, db: Client, cast: Cast) -> Record:
 
 def unacknowledged(network: Network, cast: Cast) -> int:
     """Events that the connector has not taken over yet."""
-    states = network.accounts()
-    of_cast = [states[account.account_id] for account in cast.accounts]
+    phones = {account.phone for account in cast.accounts}
+    of_cast = [state for state in network.accounts().values() if state.phone in phones]
     return sum(state.unacknowledged + state.offline for state in of_cast)
 
 

@@ -120,15 +120,19 @@ def _struck(world: World) -> int:
 
 
 def _unsettled(world: World, db: Client, cast: Cast) -> int:
-    """How much waits: requests, rows, events, and receipts that contacts still owe."""
+    """How much waits: requests, rows, events, and messages and receipts of contacts that do not stand in the log yet."""
     unfinished = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
     unprocessed = db.collection(schema.INGEST).where(filter=FieldFilter("processed", "==", False))
-    receipts = db.collection(schema.INGEST).where(filter=FieldFilter("eventType", "==", "receipt"))
-    owed = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
-    came = sum(
-        _count(receipts.where(filter=FieldFilter("accountId", "==", account.account_id))) for account in cast.accounts
+    receipts = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
+    owed = max(0, receipts - _rows(db, cast, "receipt")) + max(0, len(cast.all_inbound()) - _rows(db, cast, "message"))
+    return _count(unfinished) + _count(unprocessed) + unacknowledged(world.network, cast) + owed
+
+
+def _rows(db: Client, cast: Cast, event_type: str) -> int:
+    of_type = db.collection(schema.INGEST).where(filter=FieldFilter("eventType", "==", event_type))
+    return sum(
+        _count(of_type.where(filter=FieldFilter("accountId", "==", account.account_id))) for account in cast.accounts
     )
-    return _count(unfinished) + _count(unprocessed) + unacknowledged(world.network, cast) + max(0, owed - came)
 
 
 def _count(query: Query) -> int:

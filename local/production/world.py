@@ -8,7 +8,7 @@ from pathlib import Path
 
 from google.cloud.firestore import Client
 
-from local import emulator, ports
+from local import emulator, ports, whatsapp
 from local.cloud_tasks.client import TaskServer
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.network.client import Network
@@ -17,7 +17,8 @@ from local.processes import Child, Processes, answers, printed
 from local.production.clients import Cloud, FirestoreCounter, Gate
 from local.production.cloud import CloudSettings
 from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_environment, discover
-from local.project import PROJECT_ID, PYTHONPATH, ROOT
+from local.project import PROJECT_ID, PYTHONPATH
+from local.whatsapp import NetworkKind, StandIn
 
 MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
 """The functions that messages need; the callables are left out, since each function costs a second of start."""
@@ -93,18 +94,22 @@ def start(
     gates: bool = True,
     counted: bool = False,
     connector: bool = True,
+    network: NetworkKind = NetworkKind.SIMULATED,
+    engine_store: str | None = None,
     late_s: float = 4.0,
     environment: Mapping[str, str] | None = None,
 ) -> World:
     """Starts everything, as far as possible at the same time, and returns when all of it serves. Raises StartFailed.
 
     `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given.
-    `counted`: a counter takes the place of the gate before Firestore.
+    `counted`: a counter takes the place of the gate before Firestore. `engine_store` is the real network's alone.
     """
     used = Ports()
     scale = {"TIME_SCALE": str(time_scale)}
-    socket = processes.folder.relative_to(ROOT) / "engine.sock"  # relative: its path may have 100 characters at most
-    waiting = [_spawn_identity(processes, used), _spawn_network(processes, used, socket, scale)]
+    stand_in = whatsapp.spawn(
+        processes, network, control_port=used.network_control, scale=scale, seed=1, engine_store=engine_store
+    )
+    waiting = [_spawn_identity(processes, used), stand_in.child]
     functions = _wanted(discover(processes, source), names)
     if counted:
         used = replace(used, counted={client: ports.free_port() for client in (CLIENT, CONNECTOR, *functions)})
@@ -137,7 +142,7 @@ def start(
         waiting += _spawn_gates(processes, used, late_s)
     if counted:
         waiting.append(_spawn_counter(processes, used))
-    started = _spawn_connector(processes, used, socket, scale, gates=gates) if connector else None
+    started = _spawn_connector(processes, used, stand_in, scale, gates=gates) if connector else None
     for child in [*waiting, cloud]:
         processes.await_ready(child, printed("ready "), time_limit_s=_LIMIT_S)
     if started is not None:
@@ -188,11 +193,6 @@ def _spawn_identity(processes: Processes, used: Ports) -> Child:
     return _spawn(processes, "identity", "local.identity_server", *arguments, "--certs-port", used.identity_certs)
 
 
-def _spawn_network(processes: Processes, used: Ports, socket: Path, scale: dict[str, str]) -> Child:
-    arguments = ("--socket", socket, "--control-port", used.network_control, "--seed", 1)
-    return _spawn(processes, "network", "local.network", *arguments, environment=scale)
-
-
 def _spawn_tasks(processes: Processes, used: Ports, queues: list[str], scale: dict[str, str]) -> Child:
     arguments: list[object] = ["--port", used.tasks, "--control-port", used.tasks_control]
     for queue in queues:
@@ -234,13 +234,15 @@ def _counted_environment(used: Ports, client: str) -> dict[str, str]:
     return {_EMULATOR_VARIABLE: _address(used.counted[client])} if client in used.counted else {}
 
 
-def _spawn_connector(processes: Processes, used: Ports, socket: Path, scale: dict[str, str], *, gates: bool) -> Child:
+def _spawn_connector(
+    processes: Processes, used: Ports, stand_in: StandIn, scale: dict[str, str], *, gates: bool
+) -> Child:
     environment = {
+        **stand_in.connector_environment(processes),
         **_common_environment(used, gates=gates),
         **_counted_environment(used, CONNECTOR),
         **scale,
         "PUBLIC_ENDPOINT": _connector_url(used, gates=gates),
-        "ENGINE_SOCKET": str(socket),
         "HOST": HOST,
         "PORT": str(used.connector),
         "GCE_METADATA_HOST": _address(used.identity_connector),
