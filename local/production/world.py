@@ -18,7 +18,7 @@ from local.production.clients import Cloud, FirestoreCounter, Gate
 from local.production.cloud import CloudSettings
 from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_environment, discover
 from local.project import PROJECT_ID, PYTHONPATH
-from local.whatsapp import NetworkKind, StandIn
+from local.whatsapp import NetworkKind
 
 MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
 """The functions that messages need; the callables are left out, since each function costs a second of start."""
@@ -66,6 +66,8 @@ class World:
     connector_gate: Gate | None
     counter: FirestoreCounter | None
     connector: Child | None
+    connector_environment: Mapping[str, str]
+    """For whoever starts the connector again; empty in a world without one."""
 
     @property
     def firestore(self) -> str:
@@ -98,10 +100,12 @@ def start(
     engine_store: str | None = None,
     late_s: float = 4.0,
     environment: Mapping[str, str] | None = None,
+    connector_environment: Mapping[str, str] | None = None,
 ) -> World:
     """Starts everything, as far as possible at the same time, and returns when all of it serves. Raises StartFailed.
 
-    `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given.
+    `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given,
+    `connector_environment` to what the connector is.
     `counted`: a counter takes the place of the gate before Firestore. `engine_store` is the real network's alone.
     """
     used = Ports()
@@ -116,7 +120,7 @@ def start(
     queues = [function.queue.argument() for function in functions.values() if function.queue is not None]
     if queues:
         waiting.append(_spawn_tasks(processes, used, queues, scale))
-    settings = processes.folder / "cloud.json"
+    cloud_settings = processes.folder / "cloud.json"
     CloudSettings(
         source=str(source),
         logs=str(processes.folder),
@@ -135,14 +139,20 @@ def start(
         control_port=used.cloud_control,
         time_scale=time_scale,
         late_s=late_s,
-    ).write(settings)
-    cloud = _spawn(processes, "cloud", "local.production.cloud", settings)
+    ).write(cloud_settings)
+    cloud = _spawn(processes, "cloud", "local.production.cloud", cloud_settings)
     emulator.start_firestore(processes, used.firestore, functions_port=used.events)
     if gates:
         waiting += _spawn_gates(processes, used, late_s)
     if counted:
         waiting.append(_spawn_counter(processes, used))
-    started = _spawn_connector(processes, used, stand_in, scale, gates=gates) if connector else None
+    connector_settings = {
+        **stand_in.connector_environment(processes),
+        **_connector_environment(used, gates=gates),
+        **scale,
+        **(connector_environment or {}),
+    }
+    started = spawn_connector(processes, connector_settings) if connector else None
     for child in [*waiting, cloud]:
         processes.await_ready(child, printed("ready "), time_limit_s=_LIMIT_S)
     if started is not None:
@@ -158,6 +168,7 @@ def start(
         connector_gate=Gate(used.connector_gate_control) if gates else None,
         counter=FirestoreCounter(used.counter_control) if counted else None,
         connector=started,
+        connector_environment=connector_settings if connector else {},
     )
 
 
@@ -234,20 +245,20 @@ def _counted_environment(used: Ports, client: str) -> dict[str, str]:
     return {_EMULATOR_VARIABLE: _address(used.counted[client])} if client in used.counted else {}
 
 
-def _spawn_connector(
-    processes: Processes, used: Ports, stand_in: StandIn, scale: dict[str, str], *, gates: bool
-) -> Child:
-    environment = {
-        **stand_in.connector_environment(processes),
+def spawn_connector(processes: Processes, environment: Mapping[str, str]) -> Child:
+    """Does not wait for it. `environment` is a world's connector_environment."""
+    return _spawn(processes, "connector", "connector", environment=environment)
+
+
+def _connector_environment(used: Ports, *, gates: bool) -> dict[str, str]:
+    return {
         **_common_environment(used, gates=gates),
         **_counted_environment(used, CONNECTOR),
-        **scale,
         "PUBLIC_ENDPOINT": _connector_url(used, gates=gates),
         "HOST": HOST,
         "PORT": str(used.connector),
         "GCE_METADATA_HOST": _address(used.identity_connector),
     }
-    return _spawn(processes, "connector", "connector", environment=environment)
 
 
 def _spawn(
