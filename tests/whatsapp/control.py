@@ -1,0 +1,303 @@
+"""The control API of the simulated network (local/network/README.md) over the wire-level server: the same calls, the same answers.
+
+What the protocol itself cannot do on request is refused with 409.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from local.control_api import Fields, Handler, Json, control_application
+from local.network.contacts import Addressing
+from local.network.faults import FaultKind
+from local.network.world import Frame, Written
+from local.refusals import Malformed, NotPossible, Unknown
+from tests.whatsapp.contact import Contact, ReceiptKind
+from tests.whatsapp.device import Device
+from tests.whatsapp.faults import Fault
+from tests.whatsapp.pairing import PairingRefused
+from tests.whatsapp.phone import Phone
+from tests.whatsapp.protobufs import e2e
+from tests.whatsapp.record import Frame as WireFrame
+from tests.whatsapp.record import Written as WireWritten
+from tests.whatsapp.server import WhatsAppServer
+
+_RECEIPTS: Mapping[str, ReceiptKind] = {"delivered": "delivered", "read": "read"}
+_LOGIN_FAILURES = {"break": 503, "banned": 402, "outdated": 405}
+
+
+class Control:
+    def __init__(self, server: WhatsAppServer) -> None:
+        self._server = server
+        self._contacts: dict[str, Contact] = {}
+        self._phones: dict[str, Phone] = {}
+        self._faults: dict[int, Fault] = {}
+        self._login_failures: dict[str, Fault] = {}
+
+    def application(self) -> web.Application:
+        return control_application(self._calls())
+
+    def _calls(self) -> list[tuple[str, str, Handler, str]]:
+        """Method, path, what serves it and the names of its fields."""
+        return [
+            ("GET", "/accounts", self.accounts, ""),
+            ("GET", "/contacts", self.contacts, ""),
+            ("GET", "/inbox", self.inbox, "contact"),
+            ("GET", "/frames", self.frames, "account contact whatsapp_id"),
+            ("GET", "/written", self.written, "account contact whatsapp_id"),
+            ("GET", "/marked", self.marked, ""),
+            ("POST", "/contact", self.put_contact, "phone name reads addressing"),
+            ("POST", "/scan", self.scan, "account qr"),
+            ("POST", "/enter-code", self.enter_code, "account code"),
+            ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
+            ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
+            ("POST", "/receipt", self.receipt, "contact account whatsapp_ids type addressing"),
+            ("POST", "/read", self.read, "contact account whatsapp_ids"),
+            ("POST", "/connection", self.connection, "account change reason"),
+            ("POST", "/fault", self.add_fault, "kind account contact times seconds code"),
+            ("POST", "/clear-faults", self.clear_faults, "fault_id"),
+            ("POST", "/settings", self.change_settings, "receipt_delay_s"),
+            ("GET", "/problems", self.problems, ""),
+        ]
+
+    # What there is
+
+    def accounts(self, _fields: Fields) -> Json:
+        """A linked device a row. The server knows no accountId: the phone's number stands in its place."""
+        return [
+            {
+                "account_id": phone.number,
+                "phone": phone.number,
+                "epoch": device.logins,
+                "is_open": device.is_connected,
+                "is_connected": device.is_ready,
+                "unacknowledged": len(device.waiting) if device.is_connected else 0,
+                "offline": 0 if device.is_connected else len(device.waiting),
+            }
+            for phone in self._phones.values()
+            for device in phone.devices
+        ]
+
+    def contacts(self, _fields: Fields) -> Json:
+        return [_contact_row(contact) for contact in self._contacts.values()]
+
+    def inbox(self, fields: Fields) -> Json:
+        contact = self._contact(fields.phone("contact"))
+        return [
+            {
+                "sender": shown.sender,
+                "whatsapp_id": shown.id,
+                "text": shown.text or "",
+                "timestamp_s": int(shown.shown_at),
+            }
+            for shown in contact.inbox
+        ]
+
+    def frames(self, fields: Fields) -> Json:
+        wanted = _filter(fields, "account", "contact", "whatsapp_id")
+        rows = [{**asdict(_frame(frame)), "timestamp_s": frame.timestamp_s} for frame in self._server.frames()]
+        return [row for row in rows if wanted.items() <= row.items()]
+
+    def written(self, fields: Fields) -> Json:
+        wanted = _filter(fields, "account", "contact", "whatsapp_id")
+        rows = (asdict(_written(written)) for written in self._server.written)
+        return [row for row in rows if wanted.items() <= row.items()]
+
+    def marked(self, _fields: Fields) -> Json:
+        return [
+            {"account": seen.account, "contact": seen.contact, "whatsapp_ids": list(seen.ids)}
+            for seen in self._server.receipts
+            if seen.kind == "read"
+        ]
+
+    def problems(self, _fields: Fields) -> Json:
+        """What a correct client does not do, or this server does not know."""
+        return [{"kind": problem.kind, "detail": problem.detail} for problem in self._server.problems]
+
+    # People
+
+    def put_contact(self, fields: Fields) -> Json:
+        number, name = fields.phone("phone"), fields.text("name")
+        reads = fields.flag("reads", default=False)
+        addressing = fields.optional_choice("addressing", Addressing) or Addressing.NUMBER
+        contact = self._contacts.get(number)
+        if contact is None:
+            contact = self._contacts[number] = self._server.add_contact(
+                number, name, addressing=addressing.value, reads=reads
+            )
+        else:
+            contact.name, contact.addressing, contact.reads = name, addressing.value, reads
+        return _contact_row(contact)
+
+    async def scan(self, fields: Fields) -> Json:
+        phone, qr = self._phone_of(fields.phone("account")), fields.text("qr")
+        return await _linked_by(phone.scan(qr))
+
+    async def enter_code(self, fields: Fields) -> Json:
+        phone, code = self._phone_of(fields.phone("account")), fields.text("code")
+        return await _linked_by(phone.enter_code(code))
+
+    async def write(self, fields: Fields) -> Json:
+        text, unsupported = fields.optional_text("text"), fields.optional_text("unsupported")
+        if (text is None) == (unsupported is None):
+            raise Malformed("exactly one of text and unsupported must be given")
+        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
+        addressing = fields.optional_choice("addressing", Addressing)
+        options: dict[str, Any] = {
+            "id": fields.optional_text("whatsapp_id"),
+            "addressing": None if addressing is None else addressing.value,
+        }
+        if text is not None:
+            return asdict(_written(await contact.send(phone, text, **options)))
+        message = e2e.Message()
+        getattr(message, str(unsupported)).SetInParent()
+        return asdict(_written(await contact.send_message(phone, message, **options)))
+
+    async def type_on_phone(self, fields: Fields) -> Json:
+        phone, contact = self._linked(fields.phone("account")), self._contact(fields.phone("contact"))
+        written = await phone.write(contact, fields.text("text"), id=fields.optional_text("whatsapp_id"))
+        return asdict(_written(written))
+
+    def receipt(self, fields: Fields) -> Json:
+        name = fields.text("type")
+        if name not in _RECEIPTS:
+            raise NotPossible(f"a contact sends {' and '.join(_RECEIPTS)}")
+        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("account"))
+        addressing = fields.optional_choice("addressing", Addressing)
+        ids = fields.texts("whatsapp_ids")
+        contact.receipt(phone, ids, _RECEIPTS[name], None if addressing is None else addressing.value)
+        return {}
+
+    async def read(self, fields: Fields) -> Json:
+        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("account"))
+        return {"whatsapp_ids": await contact.read(phone, fields.optional_texts("whatsapp_ids"))}
+
+    # Trouble
+
+    async def connection(self, fields: Fields) -> Json:
+        phone, change = self._linked(fields.phone("account")), fields.text("change")
+        faults = self._server.faults
+        if change == "logged_out":
+            for device in phone.devices:
+                await phone.unlink(device)
+        elif change == "replaced":
+            for device in phone.devices:
+                faults.replace(device)
+        elif change == "restore":
+            if standing := self._login_failures.pop(phone.number, None):
+                standing.end()
+        elif change in _LOGIN_FAILURES:
+            self._login_failures[phone.number] = faults.login_failure(phone, _LOGIN_FAILURES[change])
+            for device in phone.devices:
+                if device.is_connected:
+                    faults.stream_error(device, 503)
+        else:
+            raise Malformed(f"change must be one of restore, logged_out, replaced, {', '.join(_LOGIN_FAILURES)}")
+        return {}
+
+    def add_fault(self, fields: Fields) -> Json:
+        kind, times = fields.choice("kind", FaultKind), fields.optional_count("times")
+        account, contact = fields.optional_phone("account"), fields.optional_phone("contact")
+        whom: dict[str, Any] = {
+            "phone": None if account is None else self._phone_of(account),
+            "contact": None if contact is None else self._contact(contact),
+        }
+        fault_id = len(self._faults) + 1
+        self._faults[fault_id] = self._asked(
+            kind, whom, times, fields.seconds("seconds") or 0.0, fields.optional_text("code") or "463"
+        )
+        return {"fault_id": fault_id}
+
+    def _asked(self, kind: FaultKind, whom: dict[str, Any], times: int | None, seconds: float, code: str) -> Fault:
+        faults = self._server.faults
+        asked: dict[FaultKind, Callable[[], Fault]] = {
+            FaultKind.DELAY_AFTER: lambda: faults.late_acks(seconds, times=times, **whom),
+            FaultKind.LATE_ACK: lambda: faults.late_acks(seconds, times=times, **whom),
+            FaultKind.DROP: lambda: faults.lose_frames(times=times, **whom),
+            FaultKind.SILENT: lambda: faults.hold_acks(times=times, **whom),
+            FaultKind.UNKNOWN: lambda: faults.drop_at_frame(times=times, **whom),
+            FaultKind.REFUSE: lambda: faults.refuse(int(code), times=times, **whom),
+            FaultKind.REPEAT: lambda: faults.duplicate_delivery(times=times, **whom),
+            FaultKind.HOLD_RECEIPTS: lambda: faults.hold_receipts(whom["contact"]),
+        }
+        if kind not in asked:
+            raise NotPossible(f"{kind} is the simulation's alone; over the wire there are {', '.join(asked)}")
+        return asked[kind]()
+
+    def clear_faults(self, fields: Fields) -> Json:
+        wanted = fields.optional_count("fault_id")
+        for fault_id in [known for known in self._faults if wanted in (None, known)]:
+            self._faults.pop(fault_id).end()
+        return {}
+
+    def change_settings(self, fields: Fields) -> Json:
+        delay_s = fields.seconds("receipt_delay_s")
+        if delay_s is not None:
+            self._server.receipt_delay_s = delay_s
+        return {"receipt_delay_s": self._server.receipt_delay_s}
+
+    # Who is named
+
+    def _contact(self, number: str) -> Contact:
+        if number not in self._contacts:
+            raise Unknown("there is no contact of this number")
+        return self._contacts[number]
+
+    def _phone_of(self, number: str) -> Phone:
+        if number not in self._phones:
+            self._phones[number] = self._server.add_phone(number)
+        return self._phones[number]
+
+    def _linked(self, number: str) -> Phone:
+        phone = self._phones.get(number)
+        if phone is None or not phone.devices:
+            raise Unknown("no account is linked to this number")
+        return phone
+
+
+async def _linked_by(pairing: Awaitable[Device]) -> Json:
+    try:
+        device = await pairing
+    except PairingRefused as refused:
+        raise NotPossible(str(refused)) from refused
+    return {"account_id": device.phone.number}
+
+
+def _contact_row(contact: Contact) -> dict[str, object]:
+    return {
+        "phone": contact.number,
+        "name": contact.name,
+        "reads": contact.reads,
+        "addressing": contact.addressing,
+        "number_jid": str(contact.number_jid),
+        "lid": str(contact.lid),
+    }
+
+
+def _frame(frame: WireFrame) -> Frame:
+    return Frame(
+        account=frame.account,
+        contact=frame.contact,
+        whatsapp_id=frame.id,
+        text=frame.text or "",
+        attempt=frame.attempt,
+        recorded_at=frame.recorded_at,
+    )
+
+
+def _written(written: WireWritten) -> Written:
+    return Written(
+        account=written.account,
+        contact=written.contact,
+        whatsapp_id=written.id,
+        text=written.text or "",
+        timestamp_s=written.timestamp_s,
+        from_me=written.from_me,
+    )
+
+
+def _filter(fields: Fields, *names: str) -> dict[str, object]:
+    found = {name: fields.optional_text(name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}

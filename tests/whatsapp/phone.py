@@ -1,0 +1,197 @@
+"""The account holder's phone: links devices, writes itself, and serves what linked devices ask of it."""
+
+import time
+import zlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tests.whatsapp import pairing, pairing_code
+from tests.whatsapp.node import Attribute, Node
+from tests.whatsapp.outbound import deliver_message
+from tests.whatsapp.person import Person, new_message_id, text_message
+from tests.whatsapp.protobufs import e2e, history, web
+from tests.whatsapp.record import Written
+
+if TYPE_CHECKING:
+    from tests.whatsapp.contact import Contact
+    from tests.whatsapp.device import Device
+    from tests.whatsapp.world import World
+
+
+class Phone(Person):
+    def __init__(self, world: "World", number: str, name: str) -> None:
+        super().__init__(world, number, name)
+        self.answers_requests = True
+        """Whether it is on, and hands over messages that linked devices could not read."""
+        self.requests: list[Any] = []
+        """The peer requests that its linked devices made: e2e.PeerDataOperationRequestMessage."""
+        self.copies: list[str] = []
+        """The ids of the messages that linked devices sent, as they reached the phone."""
+        self._devices: dict[int, Device] = {}
+        self._next_device = 1
+        self._received: dict[str, tuple[Contact, Written, dict[str, Attribute]]] = {}
+
+    # Linked devices
+
+    @property
+    def devices(self) -> "list[Device]":
+        return list(self._devices.values())
+
+    def device(self, number: int) -> "Device | None":
+        return self._devices.get(number)
+
+    async def scan(self, qr: str) -> "Device":
+        """Scans a QR code that a client shows. Raises pairing.PairingRefused."""
+        return await pairing.scan(self, qr)
+
+    async def enter_code(self, code: str) -> "Device":
+        """Types the code that a client shows for this phone's number. Raises pairing.PairingRefused."""
+        return await pairing_code.enter(self, code)
+
+    def next_device_number(self) -> int:
+        number, self._next_device = self._next_device, self._next_device + 1
+        return number
+
+    def link(self, device: "Device") -> None:
+        self._devices[device.number] = device
+
+    def forget(self, device: "Device") -> None:
+        """The server's part of unlinking, whoever asked for it."""
+        self._devices.pop(device.number, None)
+        device.is_linked = False
+
+    async def unlink(self, device: "Device") -> None:
+        """The owner removes the device; if it is connected it is told, else when it comes back."""
+        self.forget(device)
+        if device.connection is not None:
+            conflict = Node("conflict", {"type": "device_removed"})
+            await device.connection.end_and_wait(Node("stream:error", {"code": 401}, [conflict]))
+
+    # Messages
+
+    async def write(
+        self,
+        contact: "Contact",
+        text: str,
+        id: str | None = None,  # noqa: A002 - the word that tests use
+    ) -> Written:
+        """The owner writes on the phone itself: the contact gets it, linked devices get a copy."""
+        message_id, now = id or new_message_id(), time.time()
+        message = text_message(text)
+        written = Written(
+            account=self.number,
+            contact=contact.number,
+            id=message_id,
+            text=text,
+            message=message,
+            from_me=True,
+            written_at=now,
+        )
+        self.world.record.written.append(written)
+        contact.show(self.number, message_id, message)
+        copy = e2e.Message()
+        copy.deviceSentMessage.destinationJID = str(contact.lid)
+        copy.deviceSentMessage.message.CopyFrom(message)
+        by_number = contact.addressing in ("number", "number_only")
+        attributes: dict[str, Attribute] = {
+            "from": self.lid,
+            "recipient": contact.number_jid if by_number else contact.lid,
+            "id": message_id,
+            "type": "text",
+            "t": int(now),
+        }
+        if contact.addressing == "number":
+            attributes["peer_recipient_lid"] = contact.lid
+        elif contact.addressing == "lid":
+            attributes["peer_recipient_pn"] = contact.number_jid
+        deliver_message(self, self, copy, attributes)
+        for device in self.devices:
+            contact.message_arrived(device, message_id)
+        self.world.notify()
+        return written
+
+    def remember(self, contact: "Contact", written: Written, attributes: dict[str, Attribute]) -> None:
+        """A contact's message has reached the phone too."""
+        self._received[written.id] = (contact, written, attributes)
+
+    def lose(self, message_id: str) -> None:
+        """The phone cannot hand this message over."""
+        self._received.pop(message_id, None)
+
+    # What the phone says to its linked devices
+
+    async def send_history(
+        self,
+        device: "Device",
+        *,
+        mappings: "Iterable[Contact]" = (),
+        conversations: "Iterable[tuple[Contact, Iterable[Written]]]" = (),
+        sync_type: str = "RECENT",
+    ) -> str:
+        """A history sync: who has which LID, and past conversations. Answers the peer message's id."""
+        data = history.HistorySync(syncType=history.HistorySync.HistorySyncType.Value(sync_type))
+        for contact in mappings:
+            data.phoneNumberToLidMappings.add(pnJID=str(contact.number_jid), lidJID=str(contact.lid))
+        for contact, messages in conversations:
+            conversation = data.conversations.add(ID=str(contact.lid))
+            for written in messages:
+                conversation.messages.add().message.CopyFrom(_web_message(contact, written, str(contact.lid)))
+        message = e2e.Message()
+        protocol = message.protocolMessage
+        protocol.type = e2e.ProtocolMessage.HISTORY_SYNC_NOTIFICATION
+        protocol.historySyncNotification.syncType = data.syncType
+        protocol.historySyncNotification.initialHistBootstrapInlinePayload = zlib.compress(data.SerializeToString())
+        return self.send_peer_message(device, message)
+
+    def greet(self, device: "Device") -> None:
+        """A phone speaks first to a device that it has just linked, so that both have a session with each other."""
+        message = e2e.Message()
+        message.protocolMessage.type = e2e.ProtocolMessage.INITIAL_SECURITY_NOTIFICATION_SETTING_SYNC
+        message.protocolMessage.initialSecurityNotificationSettingSync.securityNotificationEnabled = False
+        self.send_peer_message(device, message)
+
+    def send_peer_message(self, device: "Device", message: Any) -> str:
+        message_id = new_message_id()
+        attributes: dict[str, Attribute] = {
+            "from": self.lid,
+            "id": message_id,
+            "type": "text",
+            "category": "peer",
+            "t": int(time.time()),
+        }
+        device.deliver(Node("message", attributes, [self.seal(device, message.SerializeToString())]))
+        return message_id
+
+    def request_arrived(self, device: "Device", request_id: str, message: Any) -> None:
+        """A linked device asks the phone: for a message that it could not read, say."""
+        request = message.protocolMessage.peerDataOperationRequestMessage
+        self.requests.append(request)
+        if self.answers_requests and request.peerDataOperationRequestType == e2e.PLACEHOLDER_MESSAGE_RESEND:
+            for wanted in request.placeholderMessageResendRequest:
+                self._hand_over(device, request_id, wanted.messageKey.ID)
+
+    def _hand_over(self, device: "Device", request_id: str, message_id: str) -> None:
+        if message_id not in self._received:
+            return
+        contact, written, attributes = self._received[message_id]
+        answer = e2e.Message()
+        answer.protocolMessage.type = e2e.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE
+        response = answer.protocolMessage.peerDataOperationRequestResponseMessage
+        response.peerDataOperationRequestType = e2e.PLACEHOLDER_MESSAGE_RESEND
+        response.stanzaID = request_id
+        result = response.peerDataOperationResult.add()
+        found = _web_message(contact, written, str(attributes["from"]))
+        result.placeholderMessageResendResponse.webMessageInfoBytes = found.SerializeToString()
+        self.send_peer_message(device, answer)
+
+
+def _web_message(contact: "Contact", written: Written, chat: str) -> Any:
+    """A past message, as phones hand it over."""
+    found = web.WebMessageInfo(messageTimestamp=written.timestamp_s)
+    found.key.remoteJID = chat
+    found.key.fromMe = written.from_me
+    found.key.ID = written.id
+    found.message.CopyFrom(written.message)
+    if not written.from_me:
+        found.pushName = contact.name
+    return found
