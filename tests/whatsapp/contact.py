@@ -1,5 +1,6 @@
 """A contact: a person with a phone and nothing else, who writes to accounts, receives, reads and calls."""
 
+import asyncio
 import os
 import time
 from collections.abc import Sequence
@@ -75,8 +76,8 @@ class Contact(Person):
         self.world.notify()
         return written
 
-    async def read(self, phone: "Phone", ids: Sequence[str] | None = None) -> None:
-        """Opens the chat: one receipt for all that was unread, or for these."""
+    async def read(self, phone: "Phone", ids: Sequence[str] | None = None) -> list[str]:
+        """Opens the chat: one receipt for all that was unread, or for these. Answers their ids."""
         unread = [
             shown.id
             for shown in self.inbox
@@ -86,6 +87,7 @@ class Contact(Person):
         if chosen:
             self._read.update((phone.number, message_id) for message_id in chosen)
             self.receipt(phone, chosen, "read")
+        return chosen
 
     def receipt(
         self, phone: "Phone", ids: Sequence[str], kind: ReceiptKind, addressing: Addressing | None = None
@@ -119,10 +121,12 @@ class Contact(Person):
                 self._read.add((device.phone.number, message_id))
                 self.send_receipt(device, [message_id], "read", addressing)
 
-        if held is None:
-            answer()
-        else:
+        if held is not None:
             held.when_over(answer)
+        elif self.world.receipt_delay_s:
+            asyncio.get_running_loop().call_later(self.world.receipt_delay_s, answer)
+        else:
+            answer()
 
     def call(self, phone: "Phone") -> str:
         """Rings at all linked devices; answers the call's id."""

@@ -36,6 +36,8 @@ class WebSocket(asyncio.Protocol):
         self._frames: FrameReader | None = None
         self._receiver: Receiver | None = None
         self._is_silent = False
+        self._is_starting_tls = False
+        self._came_early = b""
 
     # What the server's connections use
 
@@ -82,6 +84,9 @@ class WebSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_silent:
+            return
+        if self._is_starting_tls:  # the client was faster than the task that waits for the handshake
+            self._came_early += data
             return
         if self._frames is None:
             self._head += data
@@ -130,6 +135,7 @@ class WebSocket(asyncio.Protocol):
             self._refuse("403 Forbidden")
             return
         if self._transport is not None:
+            self._is_starting_tls = True
             self._transport.pause_reading()  # the next bytes are TLS's
             self._write(b"HTTP/1.1 200 Connection established" + _HEAD_END)
             self._listener.run(self._start_tls(self._transport, context))
@@ -138,6 +144,10 @@ class WebSocket(asyncio.Protocol):
         with contextlib.suppress(OSError):  # a client that does not trust the authority, or is gone
             loop = asyncio.get_running_loop()
             self._transport = await loop.start_tls(transport, self, context, server_side=True)
+            self._is_starting_tls = False
+            early, self._came_early = self._came_early, b""
+            if early:
+                self.data_received(early)
 
     def _refuse(self, status: str) -> None:
         self._write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close".encode() + _HEAD_END)

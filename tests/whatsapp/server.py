@@ -123,6 +123,15 @@ class WhatsAppServer:
     def devices(self) -> list[Device]:
         return [device for phone in self.phones for device in phone.devices]
 
+    @property
+    def receipt_delay_s(self) -> float:
+        """How long contacts take to say that a message was delivered, or read."""
+        return self._world.receipt_delay_s
+
+    @receipt_delay_s.setter
+    def receipt_delay_s(self, seconds: float) -> None:
+        self._world.receipt_delay_s = seconds
+
     # What passed
 
     def frames(

@@ -26,6 +26,8 @@ class World:
     def __init__(self) -> None:
         self.faults = FaultBook()
         self.record = Record()
+        self.receipt_delay_s = 0.0
+        """How long contacts take to say that a message was delivered, or read."""
         self.connections: set[Connection] = set()
         self.code_pairings: dict[str, CodePairing] = {}
         """By the reference that the client was given."""
