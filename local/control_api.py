@@ -1,5 +1,6 @@
 """What the control APIs of the stand-ins share: JSON in and out, fields checked one by one, refusals that name the field."""
 
+import inspect
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -116,7 +117,7 @@ class Fields:
 
 
 Json = dict[str, object] | list[dict[str, object]]
-Handler = Callable[[Fields], Json]
+Handler = Callable[[Fields], Json | Awaitable[Json]]
 
 
 def control_application(calls: list[tuple[str, str, Handler, str]]) -> web.Application:
@@ -131,6 +132,8 @@ def _served(handler: Handler, allowed: frozenset[str]) -> Callable[[web.Request]
     async def serve(request: web.Request) -> web.Response:
         try:
             answer = handler(Fields(await _values_of(request), allowed))
+            if inspect.isawaitable(answer):
+                answer = await answer
         except Refused as refusal:
             return web.json_response({"error": str(refusal)}, status=_STATUS[type(refusal)])
         return web.json_response(answer)

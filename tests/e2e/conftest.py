@@ -1,4 +1,4 @@
-"""The Emulator Suite with everything that belongs to it, once for the tests that only look at it from outside."""
+"""The Emulator Suite with everything that belongs to it, once over each network, for the tests that look at it from outside."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,14 @@ from local.network.client import Network
 from local.processes import Processes
 from local.suite import Suite
 from local.suite_ports import SuitePorts
+from local.whatsapp import NetworkKind
 from tests.e2e.outside import Outside, User
 
 
-@pytest.fixture(scope="session")
-def running_suite() -> Iterator[Suite]:
+@pytest.fixture(scope="session", params=list(NetworkKind))
+def running_suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
     with Processes(purpose="suite", ends_with_parent="MAKELEVEL" in os.environ) as processes:
-        yield suite.start(processes, SuitePorts.free(), lambda _: None)
+        yield suite.start(processes, SuitePorts.free(), lambda _: None, network=request.param)
 
 
 @pytest.fixture(scope="session")
