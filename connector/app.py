@@ -8,7 +8,7 @@ from aiohttp import web
 from google.cloud.firestore import AsyncClient
 
 from connector import log
-from connector.engine import connect_engine
+from connector.engine_process import engine_of
 from connector.flush import Flusher
 from connector.health import Health
 from connector.http_api import HttpApi
@@ -27,9 +27,8 @@ async def serve(settings: Settings) -> None:
     # One call takes at most as long as a renewal may: then there is time for a second before the deadline.
     call_s = timing.lease_renew_s
     db = AsyncClient(project=settings.project)
-    engine = connect_engine(settings.engine_socket, call_s)
     wal = Wal(db, call_s)
-    async with aiohttp.ClientSession() as http:
+    async with engine_of(settings.engine, call_s) as engine, aiohttp.ClientSession() as http:
         flusher = Flusher(http=http, tokens=IdentityTokens(), url=settings.flush_url, timing=timing)
         leases = Leases(
             db=db,
@@ -62,7 +61,6 @@ async def serve(settings: Settings) -> None:
         finally:
             await flusher.stop()
             await runner.cleanup()
-    await engine.channel.close(None)
     log.stopped()
 
 

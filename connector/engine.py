@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # an event that is too long would come again for ever
+    # It is on this machine: a look costs nothing, and sessions wait for it.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 200),
 ]
 _REACH_S = 1.0
 
@@ -49,6 +50,8 @@ class Engine:
     channel: grpc.aio.Channel
     stub: "EngineAsyncStub"
     call_s: float
+    serving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Clear while the engine is known to be down: whoever runs it says so."""
 
     async def open(self, term: Term) -> pb.OpenResponse:
         with _translated():
@@ -106,6 +109,9 @@ class Engine:
         with _translated():
             await self.stub.MarkRead(request, timeout=self.call_s)
 
+    async def is_ready(self) -> bool:
+        return self.serving.is_set() and await self.is_reachable()
+
     async def is_reachable(self) -> bool:
         """Whether the channel stands; it is made to, where nobody has used it for a while."""
         try:
@@ -116,10 +122,18 @@ class Engine:
             return False
         return True
 
+    async def wait_until_lost(self) -> None:
+        """Returns when the channel stands to nobody."""
+        while (state := self.channel.get_state()) is grpc.ChannelConnectivity.READY:
+            await self.channel.wait_for_state_change(state)
+
 
 def connect_engine(socket: Path, call_s: float) -> Engine:
+    """Taken to be serving until somebody knows better."""
     channel = grpc.aio.insecure_channel(f"unix:{socket}", options=_CHANNEL_OPTIONS)
-    return Engine(channel=channel, stub=EngineStub(channel), call_s=call_s)
+    engine = Engine(channel=channel, stub=EngineStub(channel), call_s=call_s)
+    engine.serving.set()
+    return engine
 
 
 def _session(term: Term) -> pb.Session:

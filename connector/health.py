@@ -27,7 +27,7 @@ class Health:
         """What must be true to be ready."""
         async with self._turn:
             if time.monotonic() - self._checked_at_s > _FRESH_S:
-                firestore, engine = await asyncio.gather(self._reaches_firestore(), self.engine.is_reachable())
+                firestore, engine = await asyncio.gather(self._reaches_firestore(), self.engine.is_ready())
                 self._parts = {"firestore": firestore, "engine": engine}
                 self._checked_at_s = time.monotonic()
         return self._parts | {"takesWork": not self.is_stopping}

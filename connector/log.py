@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from core.ids import AccountId, WaMessageKey, WorkerId
 from core.log_hash import log_hash
 
 _SEVERITIES = {"INFO", "WARNING", "ERROR"}
+_GO_PLACE = re.compile(rb"^\s+(\S+\.go:[0-9]+)")
+"""A line of a Go stack trace that names a file; the others hold arguments."""
 _CALLERS_FAULT = (HttpProcessingError, RequestPayloadError)
 
 
@@ -33,6 +36,42 @@ def stopping() -> None:
 
 def stopped() -> None:
     _write("INFO", "stopped", "the connector has stopped")
+
+
+def engine_started() -> None:
+    _write("INFO", "engine_started", "the engine's process was started")
+
+
+def engine_serves() -> None:
+    _write("INFO", "engine_serves", "the engine serves")
+
+
+def engine_not_started(error: Exception) -> None:
+    _failure("ERROR", "engine_not_started", "the engine's program could not be run", error)
+
+
+def engine_ended(status: int | None, seconds_until_restart: float) -> None:
+    """A status below 0 is the signal that ended it."""
+    message = "the engine's process has ended by itself; it is started again"
+    _write("ERROR", "engine_ended", message, status=status, restartsInSeconds=round(seconds_until_restart, 2))
+
+
+def engine_killed() -> None:
+    _write("WARNING", "engine_killed", "the engine did not end in time when it was asked to")
+
+
+def engine_said(line: bytes) -> None:
+    """The engine's own log lines hold nothing secret; a crash's words may, so of what is no log line only places get through."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        said = None
+    if isinstance(said, dict):
+        severity, message = str(said.pop("severity", "INFO")), str(said.pop("message", ""))
+        fields = {name: value for name, value in said.items() if name not in ("time", "event")}
+        _write(severity if severity in _SEVERITIES else "ERROR", "engine", message, **fields)
+    elif place := _GO_PLACE.search(line):
+        _write("ERROR", "engine", "the engine crashed", at=place[1].decode())
 
 
 def settings_refused(complaints: str) -> None:

@@ -9,6 +9,9 @@ _REGISTRY = CollectorRegistry()
 SESSIONS = Gauge("connector_sessions", "Accounts that this worker owns", registry=_REGISTRY)
 CONNECTED = Gauge("connector_sessions_connected", "Sessions that are connected to WhatsApp", registry=_REGISTRY)
 LEASES_LOST = Counter("connector_leases_lost", "Terms that ended without this worker's doing", registry=_REGISTRY)
+ENGINE_RESTARTS = Counter(
+    "connector_engine_restarts", "Times that the engine had ended by itself and was started again", registry=_REGISTRY
+)
 EVENTS = Counter("connector_events", "Events from the engine", ["kind"], registry=_REGISTRY)
 WAL_ROWS = Counter("connector_wal_rows", "Rows of the ingest log, by result", ["result"], registry=_REGISTRY)
 WAL_COMMIT_SECONDS = Histogram("connector_wal_commit_seconds", "Group commits that succeeded", registry=_REGISTRY)

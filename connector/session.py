@@ -144,6 +144,7 @@ class Session:
             else:
                 await self._lost_the_engine(failure)
                 await asyncio.sleep(backoff.next_delay_s())
+                await self.engine.serving.wait()  # no delay grows while it is down: all open again as soon as it serves
 
     async def _open(self) -> None:
         self.term.check()

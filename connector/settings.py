@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,9 +12,27 @@ from core.ids import WorkerId
 from core.timing import Timing
 from identity.tokens import GOOGLE_CERTS_URL
 
+_STORES = ("sqlite:/", "postgres://", "postgresql://")
+
 
 class InvalidSettings(ValueError):
     """One line for each setting that is missing or malformed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedEngine:
+    """Somebody else runs the engine."""
+
+    socket: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineProgram:
+    """The connector runs the engine."""
+
+    binary: Path
+    store: str = field(repr=False)
+    """Where the engine keeps its sessions: `sqlite:/PATH`, or a `postgres://` address, which holds a password."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +43,7 @@ class Settings:
     functions_service_account: str
     identity_certs_url: str
     flush_url: str
-    engine_socket: Path
+    engine: ServedEngine | EngineProgram
     host: str
     port: int
     worker_id: WorkerId
@@ -41,7 +59,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         functions_service_account=reader.text("FUNCTIONS_SERVICE_ACCOUNT"),
         identity_certs_url=reader.url("IDENTITY_CERTS_URL", GOOGLE_CERTS_URL),
         flush_url=reader.url("FLUSH_URL"),
-        engine_socket=Path(reader.text("ENGINE_SOCKET")),
+        engine=reader.engine(),
         host=reader.text("HOST", "0.0.0.0"),  # noqa: S104 - Cloud Run routes to the container's own address
         port=reader.port("PORT"),
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
@@ -53,7 +71,11 @@ def read_settings(env: Mapping[str, str]) -> Settings:
 
 
 def settings_from_environment() -> Settings:
-    return read_settings(os.environ)
+    """Also looks whether the machine has what they name. Raises InvalidSettings."""
+    settings = read_settings(os.environ)
+    if isinstance(settings.engine, EngineProgram) and not os.access(settings.engine.binary, os.X_OK):
+        raise InvalidSettings(f"ENGINE_BINARY names {settings.engine.binary}, which is no program that may be run here")
+    return settings
 
 
 class _Reader:
@@ -69,6 +91,19 @@ class _Reader:
             self.complaints.append(f"{name} is not set; docs/architecture.md says what it means")
             return ""
         return value
+
+    def engine(self) -> ServedEngine | EngineProgram:
+        """Never quotes ENGINE_STORE."""
+        socket, binary, store = (self._env.get(f"ENGINE_{name}", "").strip() for name in ("SOCKET", "BINARY", "STORE"))
+        if socket and not binary and not store:
+            return ServedEngine(socket=Path(socket))
+        if socket or not binary or not store:
+            self.complaints.append(
+                "ENGINE_SOCKET must be set alone, or else ENGINE_BINARY and ENGINE_STORE; docs/architecture.md says what they mean"
+            )
+        elif not store.startswith(_STORES):
+            self.complaints.append(f"ENGINE_STORE must begin with one of {', '.join(_STORES)}")
+        return EngineProgram(binary=Path(binary), store=store)
 
     def url(self, name: str, default: str | None = None) -> str:
         value = self.text(name, default)

@@ -55,6 +55,7 @@ class Supervisor:
     async def run(self) -> None:
         """Looks for free accounts until it is cancelled."""
         while True:
+            await self.engine.serving.wait()
             try:
                 for account in await self.leases.find_free(self._bad):
                     await self._start(self._claim(account))  # a task that `stop` can wait for
@@ -73,8 +74,8 @@ class Supervisor:
 
     async def _claim(self, account: AccountId) -> None:
         """One account's odd documents must not end the others' sessions: whatever fails is logged, and tried again."""
-        if self._stopping or account in self._tasks:
-            return
+        if self._stopping or account in self._tasks or not self.engine.serving.is_set():
+            return  # without an engine, another worker would do better
         try:
             claimed = await self.leases.claim(account)
             if claimed is not None:

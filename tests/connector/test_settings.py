@@ -1,8 +1,10 @@
 """Settings are right, or refused with every complaint at once."""
 
+from pathlib import Path
+
 import pytest
 
-from connector.settings import InvalidSettings, read_settings
+from connector.settings import EngineProgram, InvalidSettings, ServedEngine, read_settings, settings_from_environment
 from core.timing import Timing
 from identity.tokens import GOOGLE_CERTS_URL
 
@@ -59,3 +61,51 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 def test_a_malformed_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"^{name} must"):
         read_settings(GOOD | {name: value})
+
+
+PASSWORD = "passw0rd"
+OWN_ENGINE = {"ENGINE_BINARY": "/app/wa-engine", "ENGINE_STORE": f"postgres://engine:{PASSWORD}@host/engine"}
+WITHOUT_ENGINE = {name: value for name, value in GOOD.items() if name != "ENGINE_SOCKET"}
+
+
+def test_the_engine_is_somebody_elses_or_the_connectors_own() -> None:
+    assert read_settings(GOOD).engine == ServedEngine(socket=Path("/run/engine.sock"))
+    own = read_settings(WITHOUT_ENGINE | OWN_ENGINE)
+    assert own.engine == EngineProgram(binary=Path("/app/wa-engine"), store=OWN_ENGINE["ENGINE_STORE"])
+    assert PASSWORD not in repr(own)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {},
+        OWN_ENGINE | {"ENGINE_SOCKET": "/run/engine.sock"},
+        {"ENGINE_BINARY": "/app/wa-engine"},
+        {"ENGINE_STORE": OWN_ENGINE["ENGINE_STORE"]},
+        {"ENGINE_SOCKET": "/run/engine.sock", "ENGINE_STORE": OWN_ENGINE["ENGINE_STORE"]},
+    ],
+)
+def test_one_engine_must_be_named_and_no_more(engine: dict[str, str]) -> None:
+    with pytest.raises(
+        InvalidSettings, match=r"^ENGINE_SOCKET must be set alone, or else ENGINE_BINARY and"
+    ) as refusal:
+        read_settings(WITHOUT_ENGINE | engine)
+    assert PASSWORD not in str(refusal.value)
+
+
+def test_a_store_of_another_kind_is_named_and_not_quoted() -> None:
+    with pytest.raises(InvalidSettings, match=r"^ENGINE_STORE must begin with one of sqlite:/, postgres://") as refusal:
+        read_settings(WITHOUT_ENGINE | OWN_ENGINE | {"ENGINE_STORE": f"mysql://engine:{PASSWORD}@host/engine"})
+    assert PASSWORD not in str(refusal.value)
+
+
+def test_an_engine_that_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    no_program = tmp_path / "wa-engine"
+    no_program.touch()
+    monkeypatch.delenv("ENGINE_SOCKET", raising=False)
+    for name, value in (WITHOUT_ENGINE | OWN_ENGINE | {"ENGINE_BINARY": str(no_program)}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettings, match=r"^ENGINE_BINARY names \S+/wa-engine, which is no program"):
+        settings_from_environment()
+    no_program.chmod(0o755)
+    settings_from_environment()
