@@ -38,14 +38,18 @@ class WebSocket(asyncio.Protocol):
         self._is_silent = False
         self._is_starting_tls = False
         self._came_early = b""
+        self._unwritten: list[bytes] = []
 
     # What the server's connections use
 
     def send(self, message: bytes) -> None:
-        """Without effect once the connection is gone, or has fallen silent."""
-        self._write(frame(message))
+        """Without effect once the connection is gone, or has fallen silent. What is sent in one turn of the loop leaves together."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write_all)
+        self._unwritten.append(frame(message))
 
     def close(self) -> None:
+        self._write_all()
         self._write(CLOSE_FRAME)
         if self._transport is not None:
             self._transport.close()
@@ -166,6 +170,12 @@ class WebSocket(asyncio.Protocol):
         self._frames.pongs.clear()
         if self._frames.is_closed:
             self.close()
+
+    def _write_all(self) -> None:
+        if self._unwritten:
+            data = b"".join(self._unwritten)
+            self._unwritten.clear()
+            self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing() and not self._is_silent:
