@@ -1,0 +1,128 @@
+// Package database opens the one database of an engine: whatsmeow's tables for the devices, and the engine's own beside them.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"go.mau.fi/whatsmeow/store/sqlstore"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"threadline/engine/internal/settings"
+)
+
+// What Postgres is asked for while the tables are made: engines that start together take turns.
+const upgradeLock = 0x7468726561646c69
+
+const postgresConnections = 16
+
+// Database is shared by all accounts of the engine.
+type Database struct {
+	SQL     *sql.DB
+	Kind    settings.Kind
+	Devices *sqlstore.Container
+}
+
+// Open connects, and makes the tables that are missing.
+func Open(ctx context.Context, store settings.Store) (*Database, error) {
+	connection, err := connect(store)
+	if err != nil {
+		return nil, err
+	}
+	database := &Database{SQL: connection, Kind: store.Kind}
+	if err := database.upgrade(ctx); err != nil {
+		return nil, errors.Join(err, connection.Close())
+	}
+	return database, nil
+}
+
+func (d *Database) Close() error { return d.SQL.Close() }
+
+// Choose gives the statement that this kind of database understands.
+func (d *Database) Choose(sqlite, postgres string) string {
+	if d.Kind == settings.Postgres {
+		return postgres
+	}
+	return sqlite
+}
+
+func connect(store settings.Store) (*sql.DB, error) {
+	if store.Kind == settings.Postgres {
+		connection, err := sql.Open("pgx", store.Address)
+		if err == nil {
+			connection.SetMaxOpenConns(postgresConnections)
+			connection.SetMaxIdleConns(postgresConnections)
+		}
+		return connection, err
+	}
+	connection, err := sql.Open("sqlite", sqliteAddress(store.Address))
+	if err == nil {
+		connection.SetMaxOpenConns(1) // one writer: nobody in this process ever meets a lock of another
+		connection.SetMaxIdleConns(1)
+	}
+	return connection, err
+}
+
+// sqliteAddress asks for what a commit must mean here: on the disk (FULL), whoever else reads (WAL), and waiting for a lock rather
+// than failing, since whatsmeow takes a failure while it decrypts for a message that cannot be decrypted.
+func sqliteAddress(path string) string {
+	pragmas := url.Values{
+		"_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_txlock": {"immediate"},
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String()
+}
+
+func (d *Database) upgrade(ctx context.Context) error {
+	dialect := d.Choose("sqlite", "postgres")
+	d.Devices = sqlstore.NewWithDB(d.SQL, dialect, nil)
+	unlock, err := d.lockUpgrade(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.Devices.Upgrade(ctx); err != nil {
+		return fmt.Errorf("whatsmeow's tables: %w", err)
+	}
+	for _, statement := range d.ownTables() {
+		if _, err := d.SQL.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("the engine's tables: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d *Database) lockUpgrade(ctx context.Context) (func(), error) {
+	if d.Kind != settings.Postgres {
+		return func() {}, nil
+	}
+	connection, err := d.SQL.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := connection.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(upgradeLock)); err != nil {
+		return nil, errors.Join(err, connection.Close())
+	}
+	return func() {
+		_, _ = connection.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(upgradeLock))
+		_ = connection.Close()
+	}, nil
+}
+
+func (d *Database) ownTables() []string {
+	blob := d.Choose("BLOB", "BYTEA")
+	return []string{
+		`CREATE TABLE IF NOT EXISTS engine_accounts (
+			account_id TEXT PRIMARY KEY, epoch BIGINT NOT NULL, device_jid TEXT NOT NULL DEFAULT '')`,
+		`CREATE TABLE IF NOT EXISTS engine_inbox (
+			account_id TEXT NOT NULL, sequence BIGINT NOT NULL, event ` + blob + ` NOT NULL, PRIMARY KEY (account_id, sequence))`,
+		`CREATE TABLE IF NOT EXISTS engine_acknowledged (
+			account_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS engine_history (
+			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
+	}
+}

@@ -1,0 +1,45 @@
+//go:build wiretest
+
+package failpoint
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const soon = 500 * time.Microsecond
+
+var (
+	chosen Point
+	left   atomic.Int64
+)
+
+// WIRE_DIE_AT=point:n kills the process, as SIGKILL does, the n-th time it passes the point.
+func init() {
+	point, times, _ := strings.Cut(os.Getenv("WIRE_DIE_AT"), ":")
+	n, err := strconv.Atoi(times)
+	if err != nil {
+		n = 1
+	}
+	chosen = Point(point)
+	left.Store(int64(n))
+}
+
+// Pass says that the moment has come.
+func Pass(point Point) {
+	if point == chosen && left.Add(-1) == 0 {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+// PassSoon says that the moment comes when this thread has gone on a little.
+func PassSoon(point Point) {
+	if point == chosen {
+		time.AfterFunc(soon, func() { Pass(point) })
+	}
+}

@@ -1,0 +1,133 @@
+// Package inbox keeps an account's events in the session's own database, from the moment they are received until the connector has
+// them: WhatsApp is told only of what stands here.
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"threadline/engine/contract"
+	"threadline/engine/internal/accounts"
+	"threadline/engine/internal/database"
+)
+
+// Inbox is one account's, under one epoch. Sequences grow by one, over restarts too; none is used again.
+type Inbox struct {
+	db      *database.Database
+	account string
+	epoch   int64
+	onMore  func()
+
+	mu   sync.Mutex
+	last uint64
+	sure bool // whether `last` is known to be what the database says
+}
+
+// Open reads how far the account's sequence has come. `onMore` is called after each event that was appended; it must not wait.
+func Open(ctx context.Context, db *database.Database, account string, epoch int64, onMore func()) (*Inbox, error) {
+	box := &Inbox{db: db, account: account, epoch: epoch, onMore: onMore}
+	return box, box.readLast(ctx)
+}
+
+// Append makes an event durable under the account's next sequence. Raises accounts.ErrStale when the account is another's by now. An
+// error of the database may leave the event saved all the same: appending it again is safe, since its reader knows it by its id.
+func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
+	encoded, err := proto.Marshal(event)
+	if err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.sure {
+		if err := b.readLast(ctx); err != nil {
+			return err
+		}
+	}
+	b.sure = false
+	// The epoch is part of the statement: an owner that was frozen and wakes up writes nothing.
+	insert := b.db.Choose(
+		`INSERT INTO engine_inbox (account_id, sequence, event)
+			SELECT account_id, $1, $2 FROM engine_accounts WHERE account_id = $3 AND epoch = $4`,
+		`INSERT INTO engine_inbox (account_id, sequence, event)
+			SELECT account_id, $1::bigint, $2::bytea FROM engine_accounts WHERE account_id = $3 AND epoch = $4 FOR SHARE`)
+	result, err := b.db.SQL.ExecContext(ctx, insert, int64(b.last+1), encoded, b.account, b.epoch)
+	if err != nil {
+		return err
+	}
+	if rows, err := result.RowsAffected(); err != nil {
+		return err
+	} else if rows == 0 {
+		return accounts.ErrStale
+	}
+	b.last++
+	b.sure = true
+	b.onMore()
+	return nil
+}
+
+// Last is the sequence of the newest event, 0 where there was none.
+func (b *Inbox) Last() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
+}
+
+// After gives the oldest events that come after a sequence.
+func (b *Inbox) After(ctx context.Context, sequence uint64, limit int) ([]*contract.Event, error) {
+	const query = `SELECT sequence, event FROM engine_inbox WHERE account_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`
+	rows, err := b.db.SQL.QueryContext(ctx, query, b.account, int64(sequence), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var events []*contract.Event
+	for rows.Next() {
+		var number int64
+		var encoded []byte
+		if err := rows.Scan(&number, &encoded); err != nil {
+			return nil, err
+		}
+		event := &contract.Event{}
+		if err := proto.Unmarshal(encoded, event); err != nil {
+			return nil, fmt.Errorf("event %d cannot be read: %w", number, err)
+		}
+		event.Sequence = uint64(number)
+		events = append(events, event)
+	}
+	return events, rows.Err()
+}
+
+// Acknowledge removes all events up to and including a sequence; what it has removed is durable.
+func (b *Inbox) Acknowledge(ctx context.Context, sequence uint64) error {
+	transaction, err := b.db.SQL.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer transaction.Rollback()
+	// The highest sequence must outlive its event, or it would be used again.
+	const note = `INSERT INTO engine_acknowledged (account_id, sequence) VALUES ($1, $2)
+		ON CONFLICT (account_id) DO UPDATE SET sequence = excluded.sequence WHERE engine_acknowledged.sequence < excluded.sequence`
+	if _, err := transaction.ExecContext(ctx, note, b.account, int64(sequence)); err != nil {
+		return err
+	}
+	const remove = `DELETE FROM engine_inbox WHERE account_id = $1 AND sequence <= $2`
+	if _, err := transaction.ExecContext(ctx, remove, b.account, int64(sequence)); err != nil {
+		return err
+	}
+	return transaction.Commit()
+}
+
+func (b *Inbox) readLast(ctx context.Context) error {
+	const query = `SELECT COALESCE(MAX(sequence), 0) FROM (
+		SELECT sequence FROM engine_inbox WHERE account_id = $1 UNION ALL
+		SELECT sequence FROM engine_acknowledged WHERE account_id = $2) AS known`
+	var last int64
+	if err := b.db.SQL.QueryRowContext(ctx, query, b.account, b.account).Scan(&last); err != nil {
+		return err
+	}
+	b.last, b.sure = uint64(last), true
+	return nil
+}

@@ -1,0 +1,37 @@
+package service
+
+import (
+	"regexp"
+
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"threadline/engine/contract"
+)
+
+var (
+	directChat = regexp.MustCompile(`^[0-9]{5,32}@(s\.whatsapp\.net|lid)$`)
+	phoneE164  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+)
+
+var (
+	errStale = status.Error(codes.FailedPrecondition, "the epoch is stale")
+	errPhone = status.Error(codes.InvalidArgument, "a phone number must be '+' and 7 to 15 digits, such as +40712345678")
+)
+
+func named(of *contract.Session) (string, int64, error) {
+	if of.GetAccountId() == "" || of.GetEpoch() < 1 {
+		return "", 0, status.Error(codes.InvalidArgument, "session must name an account and an epoch from 1")
+	}
+	return of.GetAccountId(), of.GetEpoch(), nil
+}
+
+func person(chat string) (types.JID, error) {
+	if !directChat.MatchString(chat) {
+		return types.JID{}, status.Error(codes.InvalidArgument, "chat_jid must be a person's number or LID")
+	}
+	return types.ParseJID(chat)
+}
+
+func isPhone(value string) bool { return phoneE164.MatchString(value) }

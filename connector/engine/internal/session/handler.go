@@ -1,0 +1,132 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+
+	"threadline/engine/contract"
+	"threadline/engine/internal/accounts"
+	"threadline/engine/internal/failpoint"
+	"threadline/engine/internal/incoming"
+)
+
+// patience is how long the saving of an event is tried.
+type patience time.Duration
+
+const (
+	// patient is for what WhatsApp hands over again when it is not acknowledged.
+	patient = patience(8 * time.Second)
+	// stubborn is for what never comes again: it is tried until the session is closed.
+	stubborn = patience(0)
+)
+
+const (
+	saveAgainFirst = 50 * time.Millisecond
+	saveAgainMost  = 2 * time.Second
+)
+
+// handle is called by whatsmeow with everything that happens. Its answer decides whether WhatsApp is told that an event was taken.
+func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
+	defer func() {
+		if recovered := recover(); recovered != nil { // whatsmeow would take a panic for success
+			s.log.HandlerPanicked(event, recovered)
+			s.giveBack()
+			taken = false
+		}
+	}()
+	switch event := event.(type) {
+	case *events.Message:
+		return s.messageCame(client, event)
+	case *events.Receipt:
+		wire := s.wires.Take("receipt", event.MessageIDs[0])
+		return s.keep(incoming.Receipt(s.ctx, client.Store.LIDs, event, wire), patient)
+	case *events.CallOffer:
+		return s.callCame(client, event.BasicCallMeta)
+	case *events.CallOfferNotice:
+		return s.callCame(client, event.BasicCallMeta)
+	case *events.UndecryptableMessage:
+		// No event for the connector: under this id the message itself comes, when its sender or the phone has sent it again.
+		s.log.Undecryptable(event.IsUnavailable, s.undecryptables.Add(1))
+	default:
+		s.keeper.heard(client, event)
+	}
+	return true
+}
+
+func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) bool {
+	if notification := message.Message.GetProtocolMessage().GetHistorySyncNotification(); notification != nil && message.Info.IsFromMe {
+		failpoint.Pass(failpoint.InboxEntry)
+		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) })
+	}
+	how := patient
+	if incoming.IsPeer(message) {
+		how = stubborn
+	}
+	return s.keep(incoming.Message(s.ctx, client.Store.LIDs, message), how)
+}
+
+// callCame saves a call, stubbornly: whatsmeow acknowledges it whatever its handler says.
+func (s *Session) callCame(client *whatsmeow.Client, call types.BasicCallMeta) bool {
+	wire := s.wires.Take("call", call.CallID)
+	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, call, wire), stubborn)
+}
+
+// keep makes an event durable, and says whether it is. There is nothing to keep of nil.
+func (s *Session) keep(event *contract.Event, how patience) bool {
+	if event == nil {
+		return true
+	}
+	failpoint.Pass(failpoint.InboxEntry)
+	kind := "receipt"
+	if event.GetMessage() != nil {
+		kind = "message"
+	}
+	saved := s.persist(kind, how, func() error { return s.box.Append(s.ctx, event) })
+	if saved {
+		failpoint.Pass(failpoint.InboxSaved)
+	}
+	return saved
+}
+
+// persist tries to save something until it is saved, the patience is used up, or the session ends.
+func (s *Session) persist(kind string, how patience, save func() error) bool {
+	if s.broken.Load() && how != stubborn {
+		return false // one before it was given back: it would overtake
+	}
+	began := time.Now()
+	for wait := saveAgainFirst; ; wait = min(2*wait, saveAgainMost) {
+		err := save()
+		switch {
+		case err == nil:
+			return true
+		case s.ctx.Err() != nil:
+			return false
+		case errors.Is(err, accounts.ErrStale):
+			s.keeper.do(s.keeper.takenOver)
+			return false
+		}
+		s.log.EventNotSaved(kind, err)
+		if how != stubborn && time.Since(began)+wait > time.Duration(how) {
+			s.log.EventGivenBack(kind)
+			s.giveBack()
+			return false
+		}
+		select {
+		case <-time.After(wait):
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+}
+
+// giveBack has WhatsApp hand over again what it was not told to be saved: it does so on the next connection.
+func (s *Session) giveBack() {
+	if !s.broken.Swap(true) {
+		client := s.current()
+		s.keeper.do(func() { s.keeper.fail(client, "store_failed") })
+	}
+}

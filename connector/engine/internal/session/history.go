@@ -1,0 +1,142 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	historyWithin = 2 * time.Minute
+	historyTries  = 5
+	historyPause  = 30 * time.Second
+)
+
+// One part of a history can hold many megabytes: the engine takes one at a time, over all accounts.
+var historyTurn = make(chan struct{}, 1)
+
+// saveHistory makes a part of the history durable that is still to be taken.
+func (s *Session) saveHistory(ctx context.Context, notification *waE2E.HistorySyncNotification) error {
+	encoded, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(notification)
+	if err != nil {
+		return nil // it came decoded from the wire: it cannot be told better the next time
+	}
+	digest := sha256.Sum256(encoded)
+	const insert = `INSERT INTO engine_history (account_id, digest, notification) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	if _, err := s.shared.DB.SQL.ExecContext(ctx, insert, s.Account, hex.EncodeToString(digest[:]), encoded); err != nil {
+		return err
+	}
+	s.takeHistory()
+	return nil
+}
+
+// takeHistory starts to take what is saved, unless that is under way.
+func (s *Session) takeHistory() {
+	select {
+	case s.history <- struct{}{}:
+		go s.takeAllHistory()
+	default:
+	}
+}
+
+// takeAllHistory learns from the saved parts which numbers and LIDs belong together.
+func (s *Session) takeAllHistory() {
+	defer func() { <-s.history }()
+	for tries := 0; tries < historyTries; tries++ {
+		left, err := s.takeSavedHistory()
+		if err == nil && left == 0 {
+			return
+		}
+		if err != nil {
+			s.log.HistoryNotTaken(err)
+		}
+		select {
+		case <-time.After(historyPause):
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// takeSavedHistory gives how many parts are left, having been tried.
+func (s *Session) takeSavedHistory() (left int, err error) {
+	parts, err := s.savedHistory()
+	if err != nil {
+		return 0, err
+	}
+	for digest, part := range parts {
+		if err := s.takeHistoryPart(part); err != nil && !isGone(err) {
+			s.log.HistoryNotTaken(err)
+			left++
+			continue
+		}
+		const remove = `DELETE FROM engine_history WHERE account_id = $1 AND digest = $2`
+		if _, err := s.shared.DB.SQL.ExecContext(s.ctx, remove, s.Account, digest); err != nil {
+			return left, err
+		}
+	}
+	return left, nil
+}
+
+func (s *Session) savedHistory() (map[string]*waE2E.HistorySyncNotification, error) {
+	const query = `SELECT digest, notification FROM engine_history WHERE account_id = $1`
+	rows, err := s.shared.DB.SQL.QueryContext(s.ctx, query, s.Account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	parts := map[string]*waE2E.HistorySyncNotification{}
+	for rows.Next() {
+		var digest string
+		var encoded []byte
+		if err := rows.Scan(&digest, &encoded); err != nil {
+			return nil, err
+		}
+		part := &waE2E.HistorySyncNotification{}
+		if err := proto.Unmarshal(encoded, part); err != nil {
+			return nil, err
+		}
+		parts[digest] = part
+	}
+	return parts, rows.Err()
+}
+
+func (s *Session) takeHistoryPart(part *waE2E.HistorySyncNotification) error {
+	client := s.connectedClient()
+	if client == nil {
+		return ErrNotConnected
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, historyWithin)
+	defer cancel()
+	select {
+	case historyTurn <- struct{}{}:
+		defer func() { <-historyTurn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	history, err := client.DownloadHistorySync(ctx, part, true) // which stores the mappings that are listed as such
+	if err != nil {
+		return err
+	}
+	for _, conversation := range history.GetConversations() {
+		number, numberError := types.ParseJID(conversation.GetPnJID())
+		lid, lidError := types.ParseJID(conversation.GetLidJID())
+		if numberError == nil && lidError == nil {
+			client.StoreLIDPNMapping(ctx, lid, number)
+		}
+	}
+	return nil
+}
+
+// isGone says that a part cannot be had any more.
+func isGone(err error) bool {
+	return errors.Is(err, whatsmeow.ErrMediaDownloadFailedWith403) || errors.Is(err, whatsmeow.ErrMediaDownloadFailedWith404) ||
+		errors.Is(err, whatsmeow.ErrMediaDownloadFailedWith410)
+}

@@ -1,0 +1,119 @@
+package session
+
+import (
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+
+	"threadline/engine/internal/identity"
+	"threadline/engine/internal/incoming"
+	"threadline/engine/internal/nodes"
+)
+
+// observer looks at the nodes of one client: at what whatsmeow itself says nothing of, and at what leaves.
+type observer struct {
+	session *Session
+	client  *whatsmeow.Client
+}
+
+// Received runs on the socket's reader, before the node is queued.
+func (o *observer) Received(node *waBinary.Node) {
+	s := o.session
+	attributes := node.AttrGetter()
+	switch node.Tag {
+	case "success":
+		s.authenticated.Store(true)
+	case "stream:error":
+		conflict := node.GetChildByTag("conflict")
+		o.streamError(attributes.OptionalString("code"), conflict.AttrGetter().OptionalString("type"))
+	case "failure":
+		o.failure(attributes.OptionalString("reason"))
+	case "ack":
+		if attributes.OptionalString("class") == "message" {
+			o.acknowledged(node)
+		}
+	case "receipt":
+		s.wires.Keep("receipt", attributes.OptionalString("id"), node)
+		s.gate.Admit("receipt", attributes.OptionalString("id"))
+	case "call":
+		if children := node.GetChildren(); len(children) == 1 && (children[0].Tag == "offer" || children[0].Tag == "offer_notice") {
+			s.wires.Keep("call", children[0].AttrGetter().OptionalString("call-id"), node)
+		}
+		s.gate.Admit("call", attributes.OptionalString("id"))
+	case "message", "notification":
+		s.gate.Admit(node.Tag, attributes.OptionalString("id"))
+	}
+}
+
+// Sending runs on the thread that sends, just before the node goes to the socket.
+func (o *observer) Sending(node *waBinary.Node) {
+	attributes := node.AttrGetter()
+	id := attributes.OptionalString("id")
+	switch node.Tag {
+	case "receipt":
+		o.session.gate.Answer("message", id)
+	case "ack":
+		o.session.gate.Answer(attributes.OptionalString("class"), id)
+	case "message":
+		if participants, ok := node.GetOptionalChildByTag("participants"); ok {
+			o.session.sends.Sending(id, recipients(node, participants))
+		}
+	}
+}
+
+// streamError tells what WhatsApp says before it closes a connection. Those that end the session come as whatsmeow's events.
+func (o *observer) streamError(code, conflict string) {
+	if code == "515" || code == "401" || conflict != "" {
+		return
+	}
+	o.session.keeper.do(func() { o.session.keeper.fail(o.client, word("stream_error", code)) })
+}
+
+// failure tells why WhatsApp did not let the connection in, where whatsmeow has no event for it.
+func (o *observer) failure(reason string) {
+	if reason == "500" || reason == "503" {
+		o.session.keeper.do(func() { o.session.keeper.fail(o.client, word("connect_failure", reason)) })
+	}
+}
+
+func (o *observer) acknowledged(node *waBinary.Node) {
+	attributes := node.AttrGetter()
+	id := attributes.OptionalString("id")
+	at := attributes.OptionalUnixTime("t")
+	code := attributes.OptionalString("error")
+	if code == "0" {
+		code = ""
+	}
+	chat, isLate := o.session.sends.Acknowledged(id, code, at)
+	if !isLate {
+		return
+	}
+	go func() { // saving takes its time, and the reader must not wait for it
+		names := identity.Of(o.session.ctx, o.client.Store.LIDs, chat, types.EmptyJID)
+		o.session.keep(incoming.Acknowledged(names, id, at, nodes.Encode(node)), stubborn)
+	}()
+}
+
+// recipients counts the devices of the recipient that a message is encrypted for; the account's own come beside them.
+func recipients(message *waBinary.Node, participants waBinary.Node) int {
+	attributes := message.AttrGetter()
+	to := attributes.OptionalJIDOrEmpty("to")
+	number := attributes.OptionalJIDOrEmpty("peer_recipient_pn")
+	count := 0
+	for _, participant := range participants.GetChildrenByTag("to") {
+		device := participant.AttrGetter().OptionalJIDOrEmpty("jid")
+		isRecipient := device.User == to.User || (!number.IsEmpty() && device.User == number.User)
+		if _, encrypted := participant.GetOptionalChildByTag("enc"); isRecipient && encrypted {
+			count++
+		}
+	}
+	return count
+}
+
+// word joins a reason and a code to one short word.
+func word(reason, code string) string {
+	if code == "" {
+		return reason
+	}
+	return reason + "_" + code
+}

@@ -1,0 +1,295 @@
+// Package session keeps one account's session with WhatsApp, for as long as one owner's term has it open.
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+
+	"threadline/engine/contract"
+	"threadline/engine/internal/accounts"
+	"threadline/engine/internal/database"
+	"threadline/engine/internal/identity"
+	"threadline/engine/internal/inbox"
+	"threadline/engine/internal/journal"
+	"threadline/engine/internal/nodes"
+	"threadline/engine/internal/outbound"
+)
+
+var (
+	// ErrPaired says that a device is linked already.
+	ErrPaired = errors.New("the account is paired already")
+	// ErrNotConnected says that the session is not connected.
+	ErrNotConnected = errors.New("the session is not connected")
+	// ErrClosed says that the session was closed.
+	ErrClosed = errors.New("the session is closed")
+	// ErrNotHanded says that no event of this sequence was handed over.
+	ErrNotHanded = errors.New("no event of this sequence was handed over")
+)
+
+const disconnectWithin = 3 * time.Second
+
+// Shared is what all sessions of an engine have in common.
+type Shared struct {
+	DB       *database.Database
+	Accounts *accounts.Registry
+	HTTP     *http.Client
+}
+
+// Session is an account's, under one epoch.
+type Session struct {
+	Account string
+	Epoch   int64
+
+	shared Shared
+	log    journal.Account
+	box    *inbox.Inbox
+	feed   *feed
+	sends  *outbound.Queue
+	keeper *keeper
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	closed chan struct{} // the keeper has ended
+
+	mu        sync.Mutex
+	client    *whatsmeow.Client
+	connected bool
+	changed   chan struct{} // closed, and made anew, when `connected` changes
+
+	gate           *nodes.Gate
+	wires          *nodes.Wires
+	authenticated  atomic.Bool // WhatsApp has let this connection in
+	broken         atomic.Bool // an event could not be saved: nothing more is taken on this connection
+	undecryptables atomic.Uint64
+	history        chan struct{} // a value: there may be history to take
+}
+
+// Open claims the account for the epoch, and starts to connect where a device is linked.
+func Open(ctx context.Context, shared Shared, account string, epoch int64) (*Session, error) {
+	linked, err := shared.Accounts.Claim(ctx, account, epoch)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		Account: account, Epoch: epoch, shared: shared, log: journal.For(account),
+		closed: make(chan struct{}), changed: make(chan struct{}), history: make(chan struct{}, 1),
+		gate: nodes.NewGate(), wires: nodes.NewWires(),
+	}
+	s.feed = &feed{log: s.log}
+	s.box, err = inbox.Open(ctx, shared.DB, account, epoch, s.feed.more)
+	if err != nil {
+		return nil, err
+	}
+	s.feed.box = s.box
+	device, err := s.device(ctx, linked)
+	if err != nil {
+		return nil, err
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.sends = outbound.NewQueue(s.sender)
+	s.client = s.newClient(device)
+	if device.ID != nil {
+		if err := s.recoverPeerMessages(ctx); err != nil {
+			s.cancel()
+			return nil, err
+		}
+	}
+	s.keeper = newKeeper(s)
+	go s.keeper.run()
+	return s, nil
+}
+
+// Linked gives the number of the linked device, and whether there is one.
+func (s *Session) Linked() (string, bool) {
+	device := s.current().Store
+	if jid := device.GetJID(); !jid.IsEmpty() && !device.Deleted {
+		return identity.PhoneE164(jid), true
+	}
+	return "", false
+}
+
+// TryAgain connects a session that WhatsApp had ended, if the device is still linked.
+func (s *Session) TryAgain() { s.keeper.do(s.keeper.tryAgain) }
+
+// Attach begins a stream of the session's events, which ends the one before.
+func (s *Session) Attach() *Stream { return s.feed.attach() }
+
+// Acknowledge removes the events up to and including a sequence.
+func (s *Session) Acknowledge(ctx context.Context, sequence uint64) error {
+	if sequence > s.box.Last() {
+		return ErrNotHanded
+	}
+	return s.box.Acknowledge(ctx, sequence)
+}
+
+// Pair starts pairing: by QR, or, with a number, by a code for that number.
+func (s *Session) Pair(ctx context.Context, phoneE164 string) error {
+	return s.ask(ctx, func() error { return s.keeper.pair(phoneE164) })
+}
+
+// Send sends a text. See outbound.Queue.
+func (s *Session) Send(ctx context.Context, request outbound.Request) (outbound.Result, error) {
+	result, err := s.sends.Send(ctx, request)
+	if err == nil {
+		s.log.SendEnded(result.Outcome.String(), result.Reason)
+	}
+	return result, err
+}
+
+// IsOnWhatsApp gives the JID of a number that is on WhatsApp.
+func (s *Session) IsOnWhatsApp(ctx context.Context, phoneE164 string) (types.JID, bool, error) {
+	client := s.connectedClient()
+	if client == nil {
+		return types.JID{}, false, ErrNotConnected
+	}
+	answers, err := client.IsOnWhatsApp(ctx, []string{phoneE164})
+	if err != nil {
+		return types.JID{}, false, err
+	}
+	if len(answers) == 0 || !answers[0].IsIn {
+		return types.JID{}, false, nil
+	}
+	names := identity.Of(ctx, client.Store.LIDs, answers[0].JID, types.EmptyJID)
+	if names.Chat.Server == types.HiddenUserServer && !names.Other.IsEmpty() {
+		return names.Other, true, nil
+	}
+	return names.Chat, true, nil
+}
+
+// MarkRead tells a contact that their messages were read. WhatsApp addresses persons by LID, so the receipt goes there where it is known.
+func (s *Session) MarkRead(ctx context.Context, chat types.JID, ids []string) error {
+	client := s.connectedClient()
+	if client == nil {
+		return ErrNotConnected
+	}
+	names := identity.Of(ctx, client.Store.LIDs, chat, types.EmptyJID)
+	to := names.Chat
+	if names.Other.Server == types.HiddenUserServer {
+		to = names.Other
+	}
+	return client.MarkRead(ctx, ids, time.Now(), to, to)
+}
+
+// Logout unlinks the device and forgets the session; its events stay.
+func (s *Session) Logout(ctx context.Context) error {
+	if _, linked := s.Linked(); linked {
+		s.awaitConnected(ctx, unlinkWithin)
+	}
+	return s.ask(ctx, func() error { return s.keeper.logOut() })
+}
+
+// Close ends the session and keeps its store. What `told` says, if anything, is the last that its stream hands over.
+func (s *Session) Close(told *contract.SessionChanged) {
+	s.sends.Close()
+	s.cancel()
+	s.setConnected(false)
+	if told != nil {
+		s.feed.tell(&contract.Event{Kind: &contract.Event_Session{Session: told}})
+	}
+	s.feed.end()
+	select {
+	case <-s.closed:
+	case <-time.After(disconnectWithin):
+	}
+}
+
+func (s *Session) device(ctx context.Context, linked string) (*store.Device, error) {
+	if linked == "" {
+		return s.shared.DB.Devices.NewDevice(), nil
+	}
+	jid, err := types.ParseJID(linked)
+	if err != nil {
+		return nil, err
+	}
+	device, err := s.shared.DB.Devices.GetDevice(ctx, jid)
+	if err != nil {
+		return nil, err
+	}
+	if device == nil { // cut off while it was paired, or logged out while nobody could write that down
+		return s.shared.DB.Devices.NewDevice(), nil
+	}
+	s.guard(device)
+	return device, nil
+}
+
+// ask has the keeper do something, and waits for its answer.
+func (s *Session) ask(ctx context.Context, task func() error) error {
+	answer := make(chan error, 1)
+	s.keeper.do(func() { answer <- task() })
+	select {
+	case err := <-answer:
+		return err
+	case <-s.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Session) current() *whatsmeow.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client
+}
+
+func (s *Session) connectedClient() *whatsmeow.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.connected {
+		return nil
+	}
+	return s.client
+}
+
+// sender is the client for sends; a nil pointer must not become an interface that is not nil.
+func (s *Session) sender() outbound.Client {
+	if client := s.connectedClient(); client != nil {
+		return client
+	}
+	return nil
+}
+
+func (s *Session) replaceClient(client *whatsmeow.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = client
+}
+
+func (s *Session) setConnected(connected bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.connected != connected {
+		s.connected = connected
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+}
+
+func (s *Session) awaitConnected(ctx context.Context, limit time.Duration) {
+	over := time.After(limit)
+	for {
+		s.mu.Lock()
+		connected, changed := s.connected, s.changed
+		s.mu.Unlock()
+		if connected {
+			return
+		}
+		select {
+		case <-changed:
+		case <-over:
+			return
+		case <-s.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,56 @@
+//go:build wiretest
+
+package wanet
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+
+	"go.mau.fi/whatsmeow"
+)
+
+// Client connects to the wire server of the tests alone, WIRE_SERVER, and trusts its root key, WIRE_ROOT: plain WebSocket, or, with
+// WIRE_CA, TLS through the server's CONNECT.
+func Client() (*http.Client, error) {
+	key, err := hex.DecodeString(os.Getenv("WIRE_ROOT"))
+	if err != nil || len(key) != len(whatsmeow.WACertPubKey) {
+		return nil, errors.New("WIRE_ROOT must be 32 bytes in hexadecimal")
+	}
+	server := os.Getenv("WIRE_SERVER")
+	if host, _, err := net.SplitHostPort(server); err != nil || !net.ParseIP(host).IsLoopback() {
+		return nil, errors.New("WIRE_SERVER must be 127.0.0.1:PORT")
+	}
+	copy(whatsmeow.WACertPubKey[:], key)
+	transport := sharedTransport()
+	if file := os.Getenv("WIRE_CA"); file != "" {
+		return throughConnect(transport, server, file)
+	}
+	transport.Proxy = nil
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: answerWithin}).DialContext(ctx, "tcp", server)
+	}
+	transport.DialContext, transport.DialTLSContext = dial, dial
+	return &http.Client{Transport: transport}, nil
+}
+
+func throughConnect(transport *http.Transport, server, caFile string) (*http.Client, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("WIRE_CA cannot be read: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("WIRE_CA holds no certificate")
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: server})
+	return &http.Client{Transport: transport}, nil
+}

@@ -1,0 +1,125 @@
+// Command wa-engine keeps WhatsApp sessions for the connector, over whatsmeow: it serves engine.proto on a unix socket.
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	signallog "go.mau.fi/libsignal/logger"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"threadline/engine/contract"
+	"threadline/engine/internal/accounts"
+	"threadline/engine/internal/database"
+	"threadline/engine/internal/journal"
+	"threadline/engine/internal/parent"
+	"threadline/engine/internal/service"
+	"threadline/engine/internal/session"
+	"threadline/engine/internal/settings"
+	"threadline/engine/internal/wanet"
+)
+
+const (
+	statusFailed   = 1
+	statusSettings = 2
+	stopWithin     = 8 * time.Second
+)
+
+func init() {
+	runtime.LockOSThread() // the kernel tells the main thread that the parent has died
+	journal.Start(os.Stderr)
+	var quiet signallog.Loggable = silent{}
+	signallog.Setup(&quiet) // libsignal writes on stdout unless it is given a logger; what it says quotes addresses
+}
+
+func main() {
+	orphaned := parent.Watch()
+	read, err := settings.Read(os.Args[1:], os.Getenv)
+	if err != nil {
+		journal.SettingsRefused(err)
+		os.Exit(statusSettings)
+	}
+	os.Exit(run(read, orphaned))
+}
+
+func run(read settings.Settings, orphaned <-chan struct{}) int {
+	client, err := wanet.Client()
+	if err != nil {
+		journal.SettingsRefused(err)
+		return statusSettings
+	}
+	db, err := database.Open(context.Background(), read.Store)
+	if err != nil {
+		journal.StartFailed("the store cannot be opened", err)
+		return statusFailed
+	}
+	listener, err := listen(read.Socket)
+	if err != nil {
+		journal.StartFailed("the socket cannot be opened", err)
+		return statusFailed
+	}
+	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), HTTP: client})
+	server := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}))
+	contract.RegisterEngineServer(server, engine)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	journal.Started(string(read.Store.Kind))
+
+	asked := make(chan os.Signal, 2)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+	select {
+	case err := <-served:
+		journal.ServingFailed(err)
+		return statusFailed
+	case <-orphaned:
+		journal.Stopping("its parent has died")
+		return 0 // what is saved is saved; nobody is left to tell
+	case why := <-asked:
+		journal.Stopping(why.String())
+	}
+	stop(server, engine)
+	if err := db.Close(); err != nil {
+		journal.StartFailed("the store cannot be closed", err)
+	}
+	return 0
+}
+
+// listen takes the place of a socket that an engine before this one left behind.
+func listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return net.Listen("unix", path)
+}
+
+func stop(server *grpc.Server, engine *service.Service) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		engine.Stop() // ends the streams, too
+		server.GracefulStop()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(stopWithin):
+		journal.SessionsNotClosed()
+		server.Stop()
+	}
+}
+
+// silent is a logger for libsignal that says nothing.
+type silent struct{}
+
+func (silent) Debug(string, string)   {}
+func (silent) Info(string, string)    {}
+func (silent) Warning(string, string) {}
+func (silent) Error(string, string)   {}
+func (silent) Configure(string)       {}
