@@ -5,7 +5,6 @@ processes may do it at once. Needs Go, and whatsmeow in its module cache or a wa
 """
 
 import fcntl
-import os
 import re
 import shutil
 import subprocess
@@ -17,11 +16,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from local import go
 from local.project import CACHE, ROOT
 
 _ENGINE: Final = ROOT / "connector/engine"
 _MODULE: Final = "go.mau.fi/whatsmeow"
-_FOLDER: Final = CACHE / "whatsapp"
 _WANTED: Final = (
     "waAdv/WAAdv.proto",
     "waCert/WACert.proto",
@@ -36,11 +35,11 @@ class BuildFailed(Exception):
     """A tool failed; the message has its words."""
 
 
-def ready_folder() -> Path:
+def ready_folder(parent: Path = CACHE / "whatsapp") -> Path:
     """The folder with `tokens.json` and the generated packages of the pinned version, made now if it must be."""
-    folder = _FOLDER / pinned_version()
+    folder = parent / pinned_version()
     if not folder.is_dir():
-        with _lock():
+        with _lock(parent):
             if not folder.is_dir():
                 _build(folder)
     return folder
@@ -58,16 +57,16 @@ def _requirements() -> str:
 
 
 @contextmanager
-def _lock() -> Iterator[None]:
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    with (_FOLDER / "lock").open("w") as lock:
+def _lock(parent: Path) -> Iterator[None]:
+    parent.mkdir(parents=True, exist_ok=True)
+    with (parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _build(folder: Path) -> None:
     """Builds beside `folder` and renames: whoever sees the folder sees all of it."""
-    made = Path(tempfile.mkdtemp(prefix="build-", dir=_FOLDER))
+    made = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
     try:
         module = made / "module"
         _make_module(module)
@@ -108,15 +107,15 @@ def _with_imports(protos: Path) -> list[str]:
 
 
 def _go(module: Path, *arguments: str) -> str:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
-    return _run("go", "-C", str(module), *arguments, environment=environment)
+    try:
+        program, environment = str(go.go()), {**go.environment(), "GOFLAGS": "-mod=mod"}
+    except go.NotFound as error:
+        raise BuildFailed(str(error)) from error
+    return _run(program, "-C", str(module), *arguments, environment=environment)
 
 
 def _run(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    try:
-        run = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise BuildFailed(f"{arguments[0]} is not on PATH") from error
+    run = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise BuildFailed(f"{' '.join(arguments[:4])} failed:\n{run.stderr}")
     return run.stdout
