@@ -267,6 +267,10 @@ def _install_emulator(step: Step, runner: Runner) -> None:
         raise StepFailed(str(error)) from error
 
 
+def _install_wire_server(_step: Step, runner: Runner) -> None:
+    runner.run([DEVELOPMENT.folder / "bin/python", "-m", "tests.whatsapp.build"])
+
+
 def _install_engine(_step: Step, runner: Runner) -> None:
     runner.run([sys.executable, "-m", "local.engine_build"])
 
@@ -333,10 +337,16 @@ GO = _GoStep(
     fresh_after_interruption=True,
 )
 ENGINE = _EngineStep(name="Engine", folder=engine_build.FOLDER, inputs=(), install=_install_engine)
+WIRE_SERVER = Step(
+    name="What the WhatsApp server of the tests needs of whatsmeow",
+    folder=CACHE / "whatsapp",
+    inputs=(ROOT / "connector/engine/go.mod", ROOT / "tests/whatsapp/build.py", ROOT / "tests/whatsapp/dump_tokens.go"),
+    install=_install_wire_server,
+)
 
 _EVERYTHING = (DEVELOPMENT, FUNCTIONS, NODE, FIREBASE_TOOLS, EMULATOR)
 COMMANDS: dict[str, tuple[Step, ...]] = {
     "check": (DEVELOPMENT, NODE, GO),
-    "test": (*_EVERYTHING, GO, ENGINE),
+    "test": (*_EVERYTHING, GO, ENGINE, WIRE_SERVER),
     "demo": _EVERYTHING,
 }

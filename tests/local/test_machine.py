@@ -183,7 +183,7 @@ def test_a_node_that_does_not_do_is_named(version: str | None, has_npm: bool, sa
 
 
 def test_the_demo_needs_no_go() -> None:
-    assert not {machine.GO, machine.ENGINE} & set(machine.COMMANDS["demo"])
+    assert not {machine.GO, machine.ENGINE, machine.WIRE_SERVER} & set(machine.COMMANDS["demo"])
 
 
 @pytest.mark.parametrize("version", ["v20.0.0", "v24.1.0"])
