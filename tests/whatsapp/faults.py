@@ -30,6 +30,7 @@ class Fault:
     hits: int = 0
     """How often it has struck."""
     is_over: bool = False
+    """It has been ended; what it held is released."""
     _on_end: list[Callable[[], None]] = field(default_factory=list)
 
     def end(self) -> None:
@@ -42,10 +43,9 @@ class Fault:
     def when_over(self, release: Callable[[], None]) -> None:
         self._on_end.append(release)
 
-    def _strike(self) -> None:
-        self.hits += 1
-        if self.times is not None and self.hits >= self.times:
-            self.is_over = True
+    @property
+    def can_strike(self) -> bool:
+        return not self.is_over and (self.times is None or self.hits < self.times)
 
 
 class FaultBook:
@@ -64,8 +64,8 @@ class FaultBook:
             return None
         self._standing[kind] = [fault for fault in self._standing[kind] if not fault.is_over]
         for fault in self._standing[kind]:
-            if fault.phone in (None, phone) and fault.contact in (None, contact):
-                fault._strike()
+            if fault.can_strike and fault.phone in (None, phone) and fault.contact in (None, contact):
+                fault.hits += 1
                 return fault
         return None
 

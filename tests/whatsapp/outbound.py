@@ -26,9 +26,7 @@ def resend(device: Device, message_id: str, sender_address: str, bundle: "Bundle
     if sent is None:
         return False
     if sent.answers_retry:
-        sent.sender.party.forget_sessions(device.lid)
-        if bundle is not None:
-            sent.sender.party.start_session(device.lid, bundle)
+        sent.sender.party.start_session(device.lid, bundle or device.take_bundle())
         device.deliver(Node("message", dict(sent.attributes), [sent.sender.seal(device, sent.message, count=1)]))
     return True
 

@@ -72,7 +72,10 @@ class Party:
         self._sessions.pop(peer, None)
 
     def start_session(self, peer: Jid, bundle: Bundle) -> None:
-        """X3DH as the initiator. Raises DecryptFailed if the bundle is not signed by its identity."""
+        """X3DH as the initiator. Older sessions stay, to read what is under way in them.
+
+        Raises DecryptFailed if the bundle is not signed by its identity.
+        """
         if not is_signed(bundle.identity, typed(bundle.signed_public), bundle.signed_signature):
             raise DecryptFailed("the signed prekey is not its identity's")
         base = RatchetKey()
