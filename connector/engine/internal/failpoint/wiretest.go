@@ -18,9 +18,17 @@ var (
 	left   atomic.Int64
 )
 
-// WIRE_DIE_AT=point:n kills the process, as SIGKILL does, the n-th time it passes the point.
+// WIRE_DIE_AT=point:n kills the process, as SIGKILL does, the n-th time it passes the point. Where WIRE_DIE_FILE names a file
+// that holds the same, that counts, and once: the engine that is started after this one finds what is written there by then.
 func init() {
-	point, times, _ := strings.Cut(os.Getenv("WIRE_DIE_AT"), ":")
+	plan := os.Getenv("WIRE_DIE_AT")
+	if file := os.Getenv("WIRE_DIE_FILE"); file != "" {
+		if written, err := os.ReadFile(file); err == nil {
+			plan = strings.TrimSpace(string(written))
+			_ = os.Remove(file)
+		}
+	}
+	point, times, _ := strings.Cut(plan, ":")
 	n, err := strconv.Atoi(times)
 	if err != nil {
 		n = 1
