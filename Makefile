@@ -7,11 +7,13 @@ seeds ?= 20
 n ?= 300
 seed ?= 1
 network ?= simulated
+faults ?= 300
+store ?= sqlite
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cost bench faults check format proto lock clean
+.PHONY: help setup demo test cost bench faults chaos check format proto lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -35,6 +37,10 @@ cost: ## what a message costs: documents read and written, functions invoked
 faults: ## the promises under faults (seeds=20 n=300 seed=1 network=simulated|real; kinds=late,killed: only these)
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
+
+chaos: ## engine and connector killed while people converse (faults=300 seed=7 store=sqlite|postgres)
+	@$(call set_up,test)
+	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(if $(filter command line,$(origin seed)),$(seed),7)" --store "$(store)"
 
 bench: ## how fast it is, beside the floor of the same minute; writes out/bench.json
 	@$(call set_up,test)
