@@ -76,8 +76,14 @@ def test_every_function_stands_in_one_region_with_memory_concurrency_and_a_limit
 
 
 def test_threads_equal_the_concurrency_because_nothing_derives_them(manifest: dict[str, Any]) -> None:
-    settings = dict(line.split("=", 1) for line in _env_lines())
-    assert settings == {"THREADS": str(endpoint(manifest, "send")["concurrency"])}
+    assert _deployed_environment()["THREADS"] == str(endpoint(manifest, "send")["concurrency"])
+
+
+def test_what_is_deployed_with_every_function_is_known() -> None:
+    """gRPC's switch makes it start no thread for each read of Firestore."""
+    settings = _deployed_environment()
+    assert settings.keys() == {"THREADS", "GRPC_SINGLE_THREADED_UNARY_STREAM"}
+    assert settings["GRPC_SINGLE_THREADED_UNARY_STREAM"] == "1"
 
 
 def test_the_path_of_a_message_keeps_an_instance_warm(manifest: dict[str, Any]) -> None:
@@ -118,6 +124,10 @@ def test_loading_the_functions_opens_no_connection() -> None:
         [PYTHON, "-c", program], cwd=FUNCTIONS, env=environment, capture_output=True, text=True, check=False
     )
     assert loaded.stdout == "loaded\n", loaded.stderr
+
+
+def _deployed_environment() -> dict[str, str]:
+    return dict(line.split("=", 1) for line in _env_lines())
 
 
 def _env_lines() -> list[str]:
