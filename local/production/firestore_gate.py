@@ -19,7 +19,8 @@ from local.serving import HOST, serve_until_terminated, start_http
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Watcher = Callable[[str, bytes, list[bytes]], None]
-"""Called after each call with its method's name, the request and the answers' messages."""
+"""Called after each call that was carried out, with its method's name, the request and the answers' messages: none where it
+found no document, which is an answer too."""
 
 _UNARY = frozenset(
     {"Commit", "BatchWrite", "BeginTransaction", "Rollback", "GetDocument", "ListCollectionIds", "ListDocuments"}
@@ -107,6 +108,8 @@ class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic
         try:
             answers: list[bytes] = await call()
         except grpc.aio.AioRpcError as error:
+            if self._watcher is not None and name == "GetDocument" and error.code() is grpc.StatusCode.NOT_FOUND:
+                self._watcher(name, request, [])
             await context.abort(error.code(), error.details() or "")
         if self._watcher is not None:
             self._watcher(name, request, answers)

@@ -10,6 +10,9 @@ import pytest
 from google.cloud.firestore import Client
 from google.cloud.firestore_v1.base_query import FieldFilter
 
+from backend.stores import Stores
+from core import schema
+from core.ids import ThreadId
 from local import ports
 from local.processes import Processes, printed
 from local.production.clients import FirestoreCounter
@@ -31,6 +34,10 @@ class Counted:
     def counts(self) -> Counter[tuple[str, str]]:
         counted = [count for count in self.counter.counts() if count.collection == COLLECTION]
         return Counter({(count.client, str(count.operation)): count.count for count in counted})
+
+    def reads_of(self, client: str, collection: str) -> int:
+        wanted = (client, Operation.READ, collection)
+        return sum(c.count for c in self.counter.counts() if (c.client, c.operation, c.collection) == wanted)
 
     def cost_of(self, call: Callable[[], object]) -> dict[tuple[str, str], int]:
         before = self.counts()
@@ -85,6 +92,15 @@ def test_a_document_that_does_not_exist_is_a_read(counted: Counted) -> None:
     found = [collection.document("there"), collection.document("not-there")]
     assert counted.cost_of(lambda: list(counted.ana.get_all(found))) == {("ana", Operation.READ): 2}
     assert counted.cost_of(collection.document("not-there").get) == {("ana", Operation.READ): 1}
+
+
+def test_a_call_for_one_document_is_a_read_whether_or_not_it_exists(counted: Counted) -> None:
+    collection = counted.ana.collection(schema.THREADS)
+    collection.document("there").set({"threadId": "there"})
+    for name, exists in (("there", True), ("not-there", False)):
+        before = counted.reads_of("ana", schema.THREADS)
+        assert (Stores(counted.ana).thread(ThreadId(name)) is not None) is exists
+        assert counted.reads_of("ana", schema.THREADS) - before == 1
 
 
 def test_a_query_costs_its_documents_and_at_least_one_read(counted: Counted) -> None:
