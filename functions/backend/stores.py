@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Increment, Query
+from google.cloud.firestore_v1._helpers import decode_dict
 
 from core import account, message, schema, thread
 from core.account import Lease, Status
@@ -181,8 +182,14 @@ class Stores:
                 return
 
     def _read(self, collection: str, document_id: str, parse: Callable[[Document], T]) -> Stored[T] | None:
-        snapshot = self.reference(collection, document_id).get()
-        return stored_as(snapshot, parse) if snapshot.exists else None
+        """By the API's own call for one document: the library's `get` is a stream of one, at twice the CPU on both sides."""
+        name = f"{self.db._database_string}/documents/{collection}/{document_id}"
+        try:
+            found = self.db._firestore_api.get_document(request={"name": name}, metadata=self.db._rpc_metadata)
+        except NotFound:
+            return None
+        fields = cast(Document, decode_dict(found.fields, self.db))
+        return Stored(id=document_id, value=parse(fields), update_time=found.update_time)
 
 
 def stored_as(snapshot: Snapshot, parse: Callable[[Document], T]) -> Stored[T]:
