@@ -34,8 +34,16 @@ def test_its_environment_with_the_platforms_port_is_all_that_the_connector_needs
     (container,) = template["spec"]["containers"]
     environment = plain_environment(template)
     filled = {name: value.replace("SHARD", "1").replace("REGION", "region") for name, value in environment.items()}
-    settings = read_settings(filled | {"PORT": str(container["ports"][0]["containerPort"])})
+    given = {"PORT": str(container["ports"][0]["containerPort"]), "ENGINE_STORE": "postgres://from-the-secret/engine"}
+    settings = read_settings(filled | given)
     assert settings.timing == Timing()
+
+
+def test_the_store_that_holds_the_sessions_keys_is_a_secret(template: dict[str, Any]) -> None:
+    (container,) = template["spec"]["containers"]
+    (store,) = (entry for entry in container["env"] if entry["name"] == "ENGINE_STORE")
+    assert "value" not in store
+    assert store["valueFrom"]["secretKeyRef"]["name"]
 
 
 def test_it_takes_calls_from_the_account_that_the_functions_run_as(template: dict[str, Any]) -> None:
