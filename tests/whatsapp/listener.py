@@ -83,7 +83,7 @@ class WebSocket(asyncio.Protocol):
             raise TypeError("a stream's transport was expected")
         self._transport = transport
         self._listener.sockets.add(self)
-        if not self._listener.is_accepting:
+        if self._listener.refuses():
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -183,13 +183,17 @@ class WebSocket(asyncio.Protocol):
 
 
 class Listener:
-    """Listens on 127.0.0.1 and nowhere else. `accept` gives each WebSocket its receiver."""
+    """Listens on 127.0.0.1 and nowhere else.
 
-    def __init__(self, accept: Callable[[WebSocket], Receiver], tls: ssl.SSLContext | None) -> None:
+    `accept` gives each WebSocket its receiver; `refuses` is asked whether a new TCP connection is cut at once.
+    """
+
+    def __init__(
+        self, accept: Callable[[WebSocket], Receiver], refuses: Callable[[], bool], tls: ssl.SSLContext | None
+    ) -> None:
         self.accept = accept
+        self.refuses = refuses
         self.tls = tls
-        self.is_accepting = True
-        """Whether new TCP connections are kept."""
         self.refused: list[str] = []
         """Hosts that a client wanted to reach and could not."""
         self.sockets: set[WebSocket] = set()

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tests.whatsapp import pairing, pairing_code
+from tests.whatsapp.jid import Jid
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.outbound import deliver_message
 from tests.whatsapp.person import Person, new_message_id, text_message
 from tests.whatsapp.protobufs import e2e, history, web
-from tests.whatsapp.record import Written
+from tests.whatsapp.record import Frame, Written
 
 if TYPE_CHECKING:
     from tests.whatsapp.contact import Contact
@@ -89,9 +90,6 @@ class Phone(Person):
         )
         self.world.record.written.append(written)
         contact.show(self.number, message_id, message)
-        copy = e2e.Message()
-        copy.deviceSentMessage.destinationJID = str(contact.lid)
-        copy.deviceSentMessage.message.CopyFrom(message)
         by_number = contact.addressing in ("number", "number_only")
         attributes: dict[str, Attribute] = {
             "from": self.lid,
@@ -104,11 +102,27 @@ class Phone(Person):
             attributes["peer_recipient_lid"] = contact.lid
         elif contact.addressing == "lid":
             attributes["peer_recipient_pn"] = contact.number_jid
-        deliver_message(self, self, copy, attributes)
+        deliver_message(self, self, _sent_copy(contact, message), attributes)
         for device in self.devices:
             contact.message_arrived(device, message_id)
         self.world.notify()
         return written
+
+    async def echo(self, frame: Frame) -> None:
+        """Linked devices are shown a message that one of them sent, under its own id. Raises ValueError if nobody could read it."""
+        contact = self.world.person(Jid(frame.contact.removeprefix("+")))
+        if contact is None or frame.message is None:
+            raise ValueError("there is nothing to show of this frame")
+        attributes: dict[str, Attribute] = {
+            "from": self.lid,
+            "recipient": contact.lid,
+            "peer_recipient_pn": contact.number_jid,
+            "id": frame.id,
+            "type": "text",
+            "t": frame.timestamp_s,
+        }
+        deliver_message(self, self, _sent_copy(contact, frame.message), attributes)
+        self.world.notify()
 
     def remember(self, contact: "Contact", written: Written, attributes: dict[str, Attribute]) -> None:
         """A contact's message has reached the phone too."""
@@ -183,6 +197,14 @@ class Phone(Person):
         found = _web_message(contact, written, str(attributes["from"]))
         result.placeholderMessageResendResponse.webMessageInfoBytes = found.SerializeToString()
         self.send_peer_message(device, answer)
+
+
+def _sent_copy(recipient: Person, message: Any) -> Any:
+    """What the sender's own devices get of a message."""
+    copy = e2e.Message()
+    copy.deviceSentMessage.destinationJID = str(recipient.lid)
+    copy.deviceSentMessage.message.CopyFrom(message)
+    return copy
 
 
 def _web_message(contact: "Contact", written: Written, chat: str) -> Any:

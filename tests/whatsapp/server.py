@@ -1,6 +1,5 @@
 """The server as tests use it: start it, add people, make them act, look at what passed."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -56,7 +55,7 @@ class WhatsAppServer:
         if self.tls:
             self._folder = Path(tempfile.mkdtemp(prefix="whatsapp-server-"))
             context, self._ca_file = tls_context(HOSTS, self._folder)
-        self._listener = Listener(self._accept, context)
+        self._listener = Listener(self._accept, self._refuses_connection, context)
         self.port = await self._listener.start(self.port)
 
     async def stop(self) -> None:
@@ -216,9 +215,10 @@ class WhatsAppServer:
         responder = Responder(STREAM_HEADER, self._static, self._certificates)
         connection = Connection(self._world, socket, responder, opened=connection_opened, handle=self._stanza_received)
         self._world.connections.add(connection)
-        if self._world.faults.take("refuse_connections"):
-            asyncio.get_running_loop().call_soon(connection.abort)
         return connection
+
+    def _refuses_connection(self) -> bool:
+        return self._world.faults.take("refuse_connections") is not None
 
     @staticmethod
     def _stanza_received(connection: Connection, node: Node) -> None:

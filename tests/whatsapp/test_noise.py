@@ -1,50 +1,13 @@
 """The handshake against a client of its own: both derive the same ciphers, and what was tampered with is refused."""
 
-from dataclasses import dataclass
-
 import pytest
 from cryptography.exceptions import InvalidTag
 
 from tests.whatsapp.certificates import noise_chain
 from tests.whatsapp.keys import KeyPair, is_signed
-from tests.whatsapp.noise import STREAM_HEADER, FrameCiphers, HandshakeState, Responder
+from tests.whatsapp.noise import STREAM_HEADER, Responder
 from tests.whatsapp.protobufs import cert, wa6
-
-
-@dataclass
-class Initiator:
-    """A client's side, as whatsmeow does it."""
-
-    static: KeyPair
-    prologue: bytes = STREAM_HEADER
-
-    def __post_init__(self) -> None:
-        self._state = HandshakeState(self.prologue)
-        self._ephemeral = KeyPair()
-
-    def hello(self) -> bytes:
-        self._state.absorb(self._ephemeral.public)
-        message = wa6.HandshakeMessage()
-        message.clientHello.ephemeral = self._ephemeral.public
-        return bytes(message.SerializeToString())
-
-    def finish(self, answer: bytes, payload: bytes) -> tuple[bytes, bytes]:
-        """The last message, and the server's certificates."""
-        server = wa6.HandshakeMessage.FromString(answer).serverHello
-        self._state.absorb(server.ephemeral)
-        self._state.mix(self._ephemeral.agree(server.ephemeral))
-        self.server_static = self._state.open(server.static)
-        self._state.mix(self._ephemeral.agree(self.server_static))
-        certificates = self._state.open(server.payload)
-        message = wa6.HandshakeMessage()
-        message.clientFinish.static = self._state.seal(self.static.public)
-        self._state.mix(self.static.agree(server.ephemeral))
-        message.clientFinish.payload = self._state.seal(payload)
-        return bytes(message.SerializeToString()), certificates
-
-    def ciphers(self) -> FrameCiphers:
-        sending_key, receiving_key = self._state.split()
-        return FrameCiphers(receiving_key=receiving_key, sending_key=sending_key)
+from tests.whatsapp.raw_client import Initiator
 
 
 @pytest.fixture(name="root")
@@ -63,9 +26,9 @@ def _responder(root: KeyPair, static: KeyPair) -> Responder:
 
 
 def test_both_sides_end_with_the_same_ciphers(responder: Responder, static: KeyPair) -> None:
-    client = Initiator(KeyPair())
+    client = Initiator()
     payload = wa6.ClientPayload(username=40722222222, device=3)
-    last, _ = client.finish(responder.answer(client.hello()), payload.SerializeToString())
+    last = client.finish(responder.answer(client.hello()), payload.SerializeToString())
     introduction = responder.finish(last)
     assert client.server_static == static.public
     assert introduction.noise_key == client.static.public
@@ -79,9 +42,9 @@ def test_both_sides_end_with_the_same_ciphers(responder: Responder, static: KeyP
 def test_the_certificates_lead_from_the_server_s_key_to_the_root(
     responder: Responder, root: KeyPair, static: KeyPair
 ) -> None:
-    client = Initiator(KeyPair())
-    _, certificates = client.finish(responder.answer(client.hello()), b"")
-    chain = cert.CertChain.FromString(certificates)
+    client = Initiator()
+    client.finish(responder.answer(client.hello()))
+    chain = cert.CertChain.FromString(client.certificates)
     intermediate = cert.CertChain.NoiseCertificate.Details.FromString(chain.intermediate.details)
     leaf = cert.CertChain.NoiseCertificate.Details.FromString(chain.leaf.details)
     assert is_signed(root.public, chain.intermediate.details, chain.intermediate.signature)
@@ -91,21 +54,21 @@ def test_the_certificates_lead_from_the_server_s_key_to_the_root(
 
 
 def test_another_stream_header_ends_the_handshake(responder: Responder) -> None:
-    client = Initiator(KeyPair(), prologue=b"WA\x06\x02")
+    client = Initiator(prologue=b"WA\x06\x02")
     with pytest.raises(InvalidTag):
-        client.finish(responder.answer(client.hello()), b"")
+        client.finish(responder.answer(client.hello()))
 
 
 def test_a_last_message_that_was_changed_is_refused(responder: Responder) -> None:
-    client = Initiator(KeyPair())
-    last, _ = client.finish(responder.answer(client.hello()), b"")
+    client = Initiator()
+    last = client.finish(responder.answer(client.hello()))
     with pytest.raises(InvalidTag):
         responder.finish(last[:-1] + bytes((last[-1] ^ 1,)))
 
 
 def test_a_frame_cannot_be_played_again(responder: Responder) -> None:
-    client = Initiator(KeyPair())
-    last, _ = client.finish(responder.answer(client.hello()), b"")
+    client = Initiator()
+    last = client.finish(responder.answer(client.hello()))
     ciphers = responder.finish(last).ciphers
     frame = client.ciphers().seal(b"once")
     assert ciphers.open(frame) == b"once"

@@ -140,6 +140,39 @@ async def test_what_is_written_while_the_engine_is_dead_comes_in_order(here: Lin
     await account.leave()
 
 
+async def test_what_comes_while_the_backlog_is_written_does_not_overtake_it(here: Linked) -> None:
+    await here.engine.kill()
+    await here.server.until(lambda: not here.device.is_connected)
+    numbers = itertools.count()
+
+    async def write(count: int) -> None:
+        for _ in range(count):
+            await here.ana.send(here.phone, str(next(numbers)))
+
+    async def write_while_it_connects() -> None:
+        while not here.device.is_ready:
+            await write(1)
+            await asyncio.sleep(0)
+
+    await write(500)
+    writing = asyncio.create_task(write_while_it_connects())
+    account = await here.restart()
+    await writing
+    await write(10)
+    last = str(next(numbers) - 1)
+    await account.until_message(last)
+    assert account.texts() == [str(number) for number in range(int(last) + 1)]
+    await account.leave()
+
+
+async def test_an_echo_shows_the_device_its_own_message(here: Linked) -> None:
+    message_id = new_id()
+    await here.account.send(str(here.ana.number_jid), message_id, "mine")
+    await here.phone.echo(here.server.frames(id=message_id)[0])
+    message = await here.account.until_message("mine")
+    assert (message.whatsapp_id, message.from_me, message.chat_jid) == (message_id, True, str(here.ana.lid))
+
+
 async def test_the_owner_s_own_messages_reach_linked_devices(here: Linked) -> None:
     written = await here.phone.write(here.ana, "typed")
     message = await here.account.until_message("typed")
@@ -324,6 +357,7 @@ async def test_an_unanswered_stanza_fails_the_test(here: Linked) -> None:
     with pytest.raises(ServerFoundProblems, match="unanswered"):
         here.server.check()
     here.server.forgive("unanswered")
+    here.server.faults.drop(here.device)
 
 
 async def test_a_backlog_of_thousands_comes_in_order(here: Linked) -> None:
@@ -332,7 +366,10 @@ async def test_a_backlog_of_thousands_comes_in_order(here: Linked) -> None:
     for number in range(BACKLOG):
         await here.ana.send(here.phone, str(number))
     account = await here.restart()
-    await account.until(lambda: len(account.events) > BACKLOG, "all that was written", within_s=100)
+    last = str(BACKLOG - 1)
+    await account.until(
+        lambda: account.events and account.events[-1].message.text == last, "all that was written", within_s=100
+    )
     assert account.texts() == [str(number) for number in range(BACKLOG)]
     await account.leave()
 
