@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,6 +240,96 @@ async def test_an_ack_that_is_held_comes_when_the_fault_ends(here: Linked) -> No
     assert not sending.done()
     held.end()
     assert (await sending).outcome == pb.SendResponse.SENT
+
+
+async def test_a_late_ack_comes_after_its_time(here: Linked) -> None:
+    here.server.faults.late_acks(0.5, times=1)
+    started = time.monotonic()
+    response = await here.account.send(str(here.ana.number_jid), new_id(), "late")
+    assert response.outcome == pb.SendResponse.SENT
+    assert time.monotonic() - started >= 0.5
+
+
+async def test_a_contact_without_keys_gets_a_message_that_nobody_can_read(here: Linked) -> None:
+    here.server.faults.no_bundle(here.ana)
+    await here.account.send(str(here.ana.number_jid), new_id(), "for nobody")
+    assert [frame for frame in here.server.frames() if frame.decryptable] == []
+    assert here.ana.inbox == []
+
+
+async def test_nothing_leaves_for_a_contact_whose_lid_is_not_told(here: Linked) -> None:
+    here.server.faults.no_lid(here.ana)
+    response = await here.account.send(str(here.ana.number_jid), new_id(), "to nowhere")
+    assert response.outcome == pb.SendResponse.NOT_SENT
+    assert here.server.frames() == []
+
+
+async def test_a_device_list_that_is_not_answered_keeps_the_message_from_leaving(here: Linked) -> None:
+    here.server.faults.mute("usync")
+    await here.account.send(str(here.ana.number_jid), new_id(), "waits", within_s=1, timeout_s=30)
+    assert here.server.frames() == []
+
+
+async def test_receipts_that_are_held_come_when_the_fault_ends(here: Linked) -> None:
+    held, message_id = here.server.faults.hold_receipts(here.ana), new_id()
+    await here.account.send(str(here.ana.number_jid), message_id, "text")
+    await here.ana.send(here.phone, "after it")
+    await here.account.until_message("after it")
+    assert not _has(here.account, message_id, pb.ReceiptReceived.DELIVERED)
+    held.end()
+    await here.account.until(lambda: _has(here.account, message_id, pb.ReceiptReceived.DELIVERED), "delivered")
+
+
+async def test_a_contact_that_reads_says_so_by_itself_in_its_time(here: Linked) -> None:
+    here.ana.reads, here.server.receipt_delay_s = True, 0.3
+    message_id, started = new_id(), time.monotonic()
+    await here.account.send(str(here.ana.number_jid), message_id, "text")
+    await here.account.until(lambda: _has(here.account, message_id, pb.ReceiptReceived.READ), "read")
+    assert time.monotonic() - started >= 0.3
+
+
+async def test_a_delayed_stanza_comes_late(here: Linked) -> None:
+    here.server.faults.delay(0.5, contact=here.ana)
+    started = time.monotonic()
+    await here.ana.send(here.phone, "late")
+    await here.account.until_message("late")
+    assert time.monotonic() - started >= 0.5
+
+
+async def test_a_half_closed_connection_is_opened_anew(here: Linked) -> None:
+    logins = here.device.logins
+    here.server.faults.half_close(here.device)
+    await here.ana.send(here.phone, "over the next connection")
+    await here.account.until_message("over the next connection")
+    assert here.device.logins > logins
+
+
+async def test_two_linked_devices_see_each_other_s_messages(here: Linked) -> None:
+    second = here.engine.account("second")
+    await second.open()
+    device = await here.phone.scan((await second.pair()).qr)
+    await second.connected()
+    await device.ready()
+    await here.account.send(str(here.ana.number_jid), new_id(), "from the first")
+    message = await second.until_message("from the first")
+    assert message.from_me
+    written = await here.ana.send(here.phone, "to both")
+    assert (await second.until_message("to both")).whatsapp_id == written.id
+    await here.account.until_message("to both")
+    await second.leave()
+
+
+async def test_an_account_writes_to_another(here: Linked) -> None:
+    other_phone, other = here.server.add_phone("+40744444444", "Other"), here.engine.account("other")
+    await other.open()
+    device = await other_phone.scan((await other.pair()).qr)
+    await other.connected()
+    await device.ready()
+    await here.account.send(str(other_phone.number_jid), new_id(), "shop to shop")
+    message = await other.until_message("shop to shop")
+    assert not message.from_me
+    assert [shown.text for shown in other_phone.inbox] == ["shop to shop"]
+    await other.leave()
 
 
 async def test_a_drop_before_the_ack_leaves_the_message_with_its_contact(here: Linked) -> None:
