@@ -71,7 +71,7 @@ func connect(store settings.Store) (*sql.DB, error) {
 // than failing, since whatsmeow takes a failure while it decrypts for a message that cannot be decrypted.
 func sqliteAddress(path string) string {
 	pragmas := url.Values{
-		"_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"},
 		"_txlock": {"immediate"},
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String()

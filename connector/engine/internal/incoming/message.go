@@ -20,8 +20,8 @@ const unknownKind = "unknown"
 
 // What stands beside a message's content without being it.
 var accompanying = map[protoreflect.Name]bool{
-	"messageContextInfo":           true,
-	"senderKeyDistributionMessage": true,
+	"messageContextInfo":                         true,
+	"senderKeyDistributionMessage":               true,
 	"fastRatchetKeySenderKeyDistributionMessage": true,
 }
 

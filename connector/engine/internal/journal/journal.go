@@ -109,7 +109,7 @@ func (a Account) PeerMessageRecovered(kind string) {
 }
 
 func (a Account) SendEnded(outcome, reason string) {
-	a.write(slog.LevelInfo, "a send has ended", "send_ended", "outcome", outcome, "reason", reason)
+	a.write(slog.LevelInfo, "a send has ended otherwise than sent", "send_ended", "outcome", outcome, "reason", reason)
 }
 
 // Library writes what whatsmeow warns of: the template alone, since its arguments may be numbers, ids or texts.

@@ -43,6 +43,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 		return s.messageCame(client, event)
 	case *events.Receipt:
 		wire := s.wires.Take("receipt", event.MessageIDs[0])
+		client.StoreLIDPNMapping(s.ctx, event.Chat.ToNonAD(), event.SenderAlt.ToNonAD())
 		return s.keep(incoming.Receipt(s.ctx, client.Store.LIDs, event, wire), patient)
 	case *events.CallOffer:
 		return s.callCame(client, event.BasicCallMeta)
@@ -72,6 +73,7 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 // callCame saves a call, stubbornly: whatsmeow acknowledges it whatever its handler says.
 func (s *Session) callCame(client *whatsmeow.Client, call types.BasicCallMeta) bool {
 	wire := s.wires.Take("call", call.CallID)
+	client.StoreLIDPNMapping(s.ctx, call.From.ToNonAD(), call.CallCreatorAlt.ToNonAD())
 	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, call, wire), stubborn)
 }
 

@@ -37,21 +37,27 @@ func (s *Session) saveHistory(ctx context.Context, notification *waE2E.HistorySy
 	return nil
 }
 
-// takeHistory starts to take what is saved, unless that is under way.
+// takeHistory has what is saved taken, by a thread that ends when there is nothing left, or no connection to take it over.
 func (s *Session) takeHistory() {
-	select {
-	case s.history <- struct{}{}:
-		go s.takeAllHistory()
-	default:
+	s.historyWanted.Store(true)
+	if s.historyTaken.CompareAndSwap(false, true) {
+		go func() {
+			for s.historyWanted.Swap(false) {
+				s.takeAllHistory()
+			}
+			s.historyTaken.Store(false)
+			if s.historyWanted.Load() {
+				s.takeHistory()
+			}
+		}()
 	}
 }
 
 // takeAllHistory learns from the saved parts which numbers and LIDs belong together.
 func (s *Session) takeAllHistory() {
-	defer func() { <-s.history }()
-	for tries := 0; tries < historyTries; tries++ {
+	for range historyTries {
 		left, err := s.takeSavedHistory()
-		if err == nil && left == 0 {
+		if errors.Is(err, ErrNotConnected) || (err == nil && left == 0) {
 			return
 		}
 		if err != nil {
@@ -72,7 +78,9 @@ func (s *Session) takeSavedHistory() (left int, err error) {
 		return 0, err
 	}
 	for digest, part := range parts {
-		if err := s.takeHistoryPart(part); err != nil && !isGone(err) {
+		if err := s.takeHistoryPart(part); errors.Is(err, ErrNotConnected) {
+			return left, err
+		} else if err != nil && !isGone(err) {
 			s.log.HistoryNotTaken(err)
 			left++
 			continue

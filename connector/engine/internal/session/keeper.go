@@ -351,4 +351,3 @@ func (k *keeper) stopTimers() {
 		k.pairing = nil
 	}
 }
-

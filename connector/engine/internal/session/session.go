@@ -69,7 +69,8 @@ type Session struct {
 	authenticated  atomic.Bool // WhatsApp has let this connection in
 	broken         atomic.Bool // an event could not be saved: nothing more is taken on this connection
 	undecryptables atomic.Uint64
-	history        chan struct{} // a value: there may be history to take
+	historyWanted  atomic.Bool // there may be history to take
+	historyTaken   atomic.Bool // a thread takes it
 }
 
 // Open claims the account for the epoch, and starts to connect where a device is linked.
@@ -80,7 +81,7 @@ func Open(ctx context.Context, shared Shared, account string, epoch int64) (*Ses
 	}
 	s := &Session{
 		Account: account, Epoch: epoch, shared: shared, log: journal.For(account),
-		closed: make(chan struct{}), changed: make(chan struct{}), history: make(chan struct{}, 1),
+		closed: make(chan struct{}), changed: make(chan struct{}),
 		gate: nodes.NewGate(), wires: nodes.NewWires(),
 	}
 	s.feed = &feed{log: s.log}
@@ -138,7 +139,7 @@ func (s *Session) Pair(ctx context.Context, phoneE164 string) error {
 // Send sends a text. See outbound.Queue.
 func (s *Session) Send(ctx context.Context, request outbound.Request) (outbound.Result, error) {
 	result, err := s.sends.Send(ctx, request)
-	if err == nil {
+	if err == nil && result.Outcome != contract.SendResponse_SENT {
 		s.log.SendEnded(result.Outcome.String(), result.Reason)
 	}
 	return result, err

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
+	"time"
 
 	"go.mau.fi/whatsmeow"
 )
@@ -29,6 +31,7 @@ func Client() (*http.Client, error) {
 		return nil, errors.New("WIRE_SERVER must be 127.0.0.1:PORT")
 	}
 	copy(whatsmeow.WACertPubKey[:], key)
+	hurry()
 	transport := sharedTransport()
 	if file := os.Getenv("WIRE_CA"); file != "" {
 		return throughConnect(transport, server, file)
@@ -39,6 +42,22 @@ func Client() (*http.Client, error) {
 	}
 	transport.DialContext, transport.DialTLSContext = dial, dial
 	return &http.Client{Transport: transport}, nil
+}
+
+// hurry shortens what a test would have to wait for: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code.
+func hurry() {
+	if ping := milliseconds("WIRE_PING_MS"); ping > 0 {
+		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = ping, ping+time.Millisecond
+		whatsmeow.KeepAliveResponseDeadline = ping
+	}
+	if lifetime := milliseconds("WIRE_CODE_MS"); lifetime > 0 {
+		FirstCodeLifetime, CodeLifetime = lifetime, lifetime
+	}
+}
+
+func milliseconds(name string) time.Duration {
+	number, _ := strconv.Atoi(os.Getenv(name))
+	return time.Duration(number) * time.Millisecond
 }
 
 func throughConnect(transport *http.Transport, server, caFile string) (*http.Client, error) {

@@ -1,0 +1,284 @@
+"""A running engine, and one account's events as a connector would follow them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import grpc
+
+from connector.contract import engine_pb2 as pb
+from connector.contract.engine_pb2_grpc import EngineStub
+from local import engine_build
+
+if TYPE_CHECKING:
+    from connector.contract.engine_pb2_grpc import EngineAsyncStub
+
+PATIENCE_S = 20.0
+State = pb.SessionChanged
+Outcome = pb.SendResponse
+
+Found = TypeVar("Found")
+
+
+class EngineEnded(Exception):
+    """The process is gone."""
+
+
+@dataclass(kw_only=True)
+class RunningEngine:
+    """An engine of the wiretest build, unless another program is named. `environment` comes on top of the server's."""
+
+    store: str
+    environment: Mapping[str, str]
+    program: Path = engine_build.WIRETEST_ENGINE
+    process: Process | None = field(default=None, init=False)
+    log: list[str] = field(default_factory=list, init=False)
+    started_at: float = field(default=0.0, init=False)
+    _folder: "tempfile.TemporaryDirectory[str] | None" = field(default=None, init=False)
+    _channel: grpc.aio.Channel | None = field(default=None, init=False)
+    _reader: "asyncio.Task[None] | None" = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.kill()
+
+    @property
+    def stub(self) -> "EngineAsyncStub":
+        assert self._channel is not None, "the engine has not been started"
+        stub: EngineAsyncStub = EngineStub(self._channel)
+        return stub
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, "the engine has not been started"
+        return self.process.pid
+
+    async def start(self, **environment: str) -> None:
+        """Returns when it serves. `environment` is for this start alone, such as a fail point."""
+        self._folder = tempfile.TemporaryDirectory(prefix="engine-")
+        socket = Path(self._folder.name) / "socket"
+        self.started_at = time.monotonic()
+        self.process = await asyncio.create_subprocess_exec(
+            self.program,
+            "--socket",
+            socket,
+            env={**os.environ, **self.environment, "ENGINE_STORE": self.store, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._reader = asyncio.create_task(self._read_log(self.process))
+        self._channel = grpc.aio.insecure_channel(
+            f"unix:{socket}",
+            options=[("grpc.initial_reconnect_backoff_ms", 10), ("grpc.max_reconnect_backoff_ms", 50)],
+        )
+        try:
+            await asyncio.wait_for(self._channel.channel_ready(), PATIENCE_S)
+        except TimeoutError:
+            await self.kill()
+            raise EngineEnded("\n".join(self.log)) from None
+
+    async def kill(self) -> None:
+        """SIGKILL, if it still runs. Idempotent."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """SIGTERM. Answers its status."""
+        return await self._end(signal.SIGTERM)
+
+    async def gone(self, within_s: float = PATIENCE_S) -> int:
+        """Waits for an end that comes by itself. Answers its status."""
+        assert self.process is not None
+        status = await asyncio.wait_for(self.process.wait(), within_s)
+        await self._release()
+        return status
+
+    def account(self, name: str, epoch: int = 1) -> "Account":
+        return Account(engine=self, session=pb.Session(account_id=name, epoch=epoch))
+
+    async def _end(self, how: signal.Signals) -> int:
+        if self.process is None:
+            return 0
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(how)
+        return await self.gone()
+
+    async def _release(self) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+        if self._reader is not None:
+            await self._reader
+            self._reader = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def _read_log(self, process: Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            self.log.append(line.decode(errors="replace").rstrip())
+
+
+@dataclass(kw_only=True)
+class Account:
+    """An account at the engine. `events` are all that came on its streams, in order."""
+
+    engine: RunningEngine
+    session: pb.Session
+    acknowledges: bool = True
+    """Whether each event is acknowledged as soon as it comes."""
+    events: list[pb.Event] = field(default_factory=list)
+    stream_ended: bool = field(default=False, init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _follower: "asyncio.Task[None] | None" = field(default=None, init=False)
+
+    @property
+    def stub(self) -> "EngineAsyncStub":
+        return self.engine.stub
+
+    async def open(self) -> pb.OpenResponse:
+        """Opens the session, and follows its events."""
+        response: pb.OpenResponse = await self.stub.Open(pb.OpenRequest(session=self.session), timeout=PATIENCE_S)
+        await self.follow()
+        return response
+
+    async def follow(self) -> None:
+        """A new stream, in place of the one before."""
+        await self.leave()
+        self.stream_ended = False
+        self._follower = asyncio.create_task(self._follow())
+
+    async def leave(self) -> None:
+        """No more events are taken."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+            self._follower = None
+
+    async def close(self) -> None:
+        await self.stub.Close(pb.CloseRequest(session=self.session), timeout=PATIENCE_S)
+        await self.leave()
+
+    async def connected(self) -> None:
+        await self.until_state(State.CONNECTED)
+
+    async def acknowledge(self, sequence: int) -> None:
+        await self.stub.Acknowledge(
+            pb.AcknowledgeRequest(session=self.session, sequence=sequence), timeout=PATIENCE_S
+        )
+
+    async def send(
+        self, chat: str, whatsapp_id: str, text: str, *, within_s: float = 10.0, timeout_s: float = 10.0
+    ) -> pb.SendResponse:
+        """`within_s` from now no frame may leave; `timeout_s` is the call's deadline."""
+        request = pb.SendRequest(
+            session=self.session,
+            chat_jid=chat,
+            whatsapp_id=whatsapp_id,
+            text=text,
+            not_after_unix_ms=int((time.time() + within_s) * 1000),
+        )
+        response: pb.SendResponse = await self.stub.Send(request, timeout=timeout_s)
+        return response
+
+    async def pair(self, phone_e164: str = "") -> pb.PairingCode:
+        """Starts pairing. Answers the first code."""
+        seen = len(self.events)
+        request = pb.PairRequest(session=self.session, phone_e164=phone_e164)
+        await self.stub.Pair(request, timeout=PATIENCE_S)
+        event = await self.until(lambda: self._first(seen, "pairing_code"), "a pairing code")
+        return event.pairing_code
+
+    # What came
+
+    @property
+    def messages(self) -> list[pb.MessageReceived]:
+        return [event.message for event in self.events if event.WhichOneof("kind") == "message"]
+
+    @property
+    def receipts(self) -> list[pb.ReceiptReceived]:
+        return [event.receipt for event in self.events if event.WhichOneof("kind") == "receipt"]
+
+    @property
+    def changes(self) -> list[pb.SessionChanged]:
+        return [event.session for event in self.events if event.WhichOneof("kind") == "session"]
+
+    @property
+    def states(self) -> list[str]:
+        return [State.State.Name(change.state) for change in self.changes]
+
+    def texts(self) -> list[str]:
+        return [message.text for message in self.messages]
+
+    # Waiting
+
+    async def until(
+        self, find: Callable[[], Found | None], what: str, within_s: float = PATIENCE_S
+    ) -> Found:
+        """The first thing found that counts as true; looks again at each event."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not (found := find()):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            kinds = [event.WhichOneof("kind") for event in self.events[-8:]]
+            log = "\n".join(self.engine.log[-20:])
+            raise AssertionError(
+                f"waited {within_s:.0f} s in vain for {what}; states {self.states}, last {kinds}\n{log}"
+            ) from None
+        return found
+
+    async def until_state(
+        self, state: "pb.SessionChanged.State.ValueType", *, after: int = 0, within_s: float = PATIENCE_S
+    ) -> pb.SessionChanged:
+        """The first change to this state, not counting the first `after` changes."""
+
+        def find() -> pb.SessionChanged | None:
+            return next((change for change in self.changes[after:] if change.state == state), None)
+
+        return await self.until(find, State.State.Name(state), within_s)
+
+    async def until_message(self, text: str, within_s: float = PATIENCE_S) -> pb.MessageReceived:
+        def find() -> pb.MessageReceived | None:
+            return next((message for message in self.messages if message.text == text), None)
+
+        return await self.until(find, "a message", within_s)
+
+    def _first(self, seen: int, kind: str) -> pb.Event | None:
+        return next((event for event in self.events[seen:] if event.WhichOneof("kind") == kind), None)
+
+    async def _follow(self) -> None:
+        try:
+            async for event in self.stub.Events(pb.EventsRequest(session=self.session)):
+                self.events.append(event)
+                self._changed.set()
+                if self.acknowledges and event.sequence:
+                    await self.acknowledge(event.sequence)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+                raise
+        finally:
+            self.stream_ended = True
+            self._changed.set()
+
+
+@contextlib.asynccontextmanager
+async def running(engine: RunningEngine) -> AsyncIterator[RunningEngine]:
+    async with engine:
+        yield engine
