@@ -1,14 +1,14 @@
 """The faults that tests ask for by name: what stands, for whom, and how often."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.whatsapp.jid import SERVER
 from tests.whatsapp.node import Node
 
 if TYPE_CHECKING:
+    from tests.whatsapp.connection import Connection
     from tests.whatsapp.device import Device
     from tests.whatsapp.person import Person
 
@@ -53,6 +53,7 @@ class FaultBook:
 
     def __init__(self) -> None:
         self._standing: defaultdict[str, list[Fault]] = defaultdict(list)
+        self._struck: set[tuple[str, str | None]] = set()
 
     def add(self, fault: Fault) -> Fault:
         self._standing[fault.kind].append(fault)
@@ -66,8 +67,13 @@ class FaultBook:
         for fault in self._standing[kind]:
             if fault.can_strike and fault.phone in (None, phone) and fault.contact in (None, contact):
                 fault.hits += 1
+                self._struck.add((kind, contact))
                 return fault
         return None
+
+    def has_struck(self, kind: str, *, contact: str) -> bool:
+        """Whether such a fault has ever struck for this contact."""
+        return (kind, contact) in self._struck
 
     def clear(self) -> None:
         standing = [fault for faults in self._standing.values() for fault in faults]
@@ -79,8 +85,8 @@ class FaultBook:
 class Faults:
     """Every fault there is. Those that stand for a while are handed back, to be ended."""
 
-    def __init__(self, book: FaultBook) -> None:
-        self._book = book
+    def __init__(self, book: FaultBook, connections: "Collection[Connection]") -> None:
+        self._book, self._connections = book, connections
 
     def clear(self) -> None:
         """Ends all that stand."""
@@ -110,9 +116,11 @@ class Faults:
         conflict = Node("conflict", {"type": "replaced"})
         device.need_connection().end(Node("stream:error", {}, [conflict]), _CLOSE_AFTER_S)
 
-    def repeat_offline_end(self, device: "Device") -> None:
-        """Says once more that the offline queue is over."""
-        device.need_connection().send(Node("ib", {"from": SERVER}, [Node("offline", {"count": 0})]))
+    def end_pairing(self) -> None:
+        """Connections that show QR codes are closed, as when all codes have been shown."""
+        for connection in list(self._connections):
+            if connection.refs:
+                connection.close()
 
     # Connecting
 

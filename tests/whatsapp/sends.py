@@ -74,7 +74,7 @@ def _arrive(device: Device, contact: "Contact", node: Node) -> None:
     message_id, world = node.need_text("id"), device.phone.world
     sealed = _envelope_for(node, contact)
     if sealed is None:
-        if not world.faults.take("no_bundle", contact=contact.number):
+        if not world.faults.has_struck("no_bundle", contact=contact.number):
             world.record.add_problem("nobody_can_read", f"the contact has no part in message {message_id}")
         _record(device, contact, node, None, decryptable=False)
         return

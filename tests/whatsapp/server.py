@@ -46,7 +46,7 @@ class WhatsAppServer:
         self._listener: Listener | None = None
         self._folder: Path | None = None
         self._ca_file: Path | None = None
-        self.faults = Faults(self._world.faults)
+        self.faults = Faults(self._world.faults, self._world.connections)
 
     # Life
 
@@ -130,6 +130,11 @@ class WhatsAppServer:
     @receipt_delay_s.setter
     def receipt_delay_s(self, seconds: float) -> None:
         self._world.receipt_delay_s = seconds
+
+    @property
+    def connection_count(self) -> int:
+        """Clients that are connected now, paired or not."""
+        return len(self._world.connections)
 
     # What passed
 

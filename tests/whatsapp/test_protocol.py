@@ -88,6 +88,13 @@ async def test_connections_are_refused_as_often_as_was_asked_for() -> None:
             assert (await client.receive()).tag == "iq"
 
 
+async def test_pairing_is_ended_for_those_who_show_codes() -> None:
+    async with WhatsAppServer() as server, _unpaired(server) as client:
+        await client.receive()
+        server.faults.end_pairing()
+        await server.until(lambda: not server.connection_count)
+
+
 async def test_a_frame_that_does_not_decrypt_is_a_problem_and_ends_the_connection() -> None:
     async with WhatsAppServer() as server:
         async with _unpaired(server) as client:

@@ -251,7 +251,7 @@ async def test_a_late_ack_comes_after_its_time(here: Linked) -> None:
 
 
 async def test_a_contact_without_keys_gets_a_message_that_nobody_can_read(here: Linked) -> None:
-    here.server.faults.no_bundle(here.ana)
+    here.server.faults.no_bundle(here.ana, times=1)
     await here.account.send(str(here.ana.number_jid), new_id(), "for nobody")
     assert [frame for frame in here.server.frames() if frame.decryptable] == []
     assert here.ana.inbox == []
