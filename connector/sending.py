@@ -3,24 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 from connector import log, metrics
 from connector.contract import engine_pb2 as pb
 from connector.engine import CallMalformed, Engine, EngineFailed, EngineRefused
 from connector.session import Session
 from core.ids import AccountId, ChatId, WaMessageKey
-
-
-class Outcome(StrEnum):
-    SENT = "sent"
-    NOT_SENT = "not_sent"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-    NOT_CONNECTED = "not_connected"
-    NOT_OWNER = "not_owner"
-    EXPIRED = "expired"
-
+from core.outbox import Outcome
 
 _OUTCOMES = {
     pb.SendResponse.SENT: Outcome.SENT,

@@ -11,25 +11,22 @@ from google.cloud.firestore import AsyncClient, Increment
 
 from connector import log, metrics
 from connector.accounts import NO_CODES, AccountDocument
-from connector.alerts import raise_alert
 from connector.arrival import ArrivalOrder
 from connector.backoff import Backoff
+from connector.code_display import CodeDisplay
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed, EngineRefused
 from connector.intake import Intake, Progress
-from connector.pairing import expires_at, private_state
 from connector.store import UNAVAILABLE
+from connector.telling import Telling
 from connector.term import Term
 from connector.wal import Wal
 from core.account import Command, CommandKind, Status, is_same_number
-from core.alert import Alert
 from core.errors import ErrorCode, described
 from core.ids import AccountId
 
 _REOPEN_FIRST_S = 0.2
 _REOPEN_MAX_S = 10.0
-_EXPIRY_GRACE_S = 1.0
-"""The engine shows the next code just when one expires: that one is then the one to erase."""
 
 _ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
     pb.SessionChanged.REPLACED: (ErrorCode.REPLACED, "the session was opened somewhere else"),
@@ -50,19 +47,22 @@ class Session:
     on_connected: Callable[[AccountId], None]
     """Called when the account's document says connected."""
     is_connected: bool = field(default=False, init=False)
-    _status: Status | None = field(default=None, init=False)
     _progress: Progress = field(default_factory=Progress, init=False)
     _last_sequence: int = field(default=0, init=False)
     _refused_after: float | None = field(default=None, init=False)
     """From another number's link to the next pairing: the events that came after this sequence are that number's."""
-    _code: pb.PairingCode | None = field(default=None, init=False)
-    _code_shown: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _has_ended: bool = field(default=False, init=False)
     """Replaced, banned or outdated: not opened again until somebody asks."""
     _asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _draining: bool = field(default=False, init=False)
     _reader: asyncio.Task[None] | None = field(default=None, init=False)
     _intake: Intake | None = field(default=None, init=False)
+    _telling: Telling = field(init=False)
+    _codes: CodeDisplay = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._telling = Telling(db=self.db, account=self.account, call_s=self.call_s)
+        self._codes = CodeDisplay(telling=self._telling)
 
     @property
     def term(self) -> Term:
@@ -71,8 +71,8 @@ class Session:
     async def run(self) -> None:
         """Keeps the session open until it is drained. Raises TermLost, in an exception group."""
         async with asyncio.TaskGroup() as tasks:
-            eraser = tasks.create_task(self._erase_expired_codes())
-            beats = tasks.create_task(self._beat())
+            eraser = tasks.create_task(self._codes.erase_expired())
+            beats = tasks.create_task(self._telling.beat(self.heartbeat_s, self._progress))
             await self._stay_open()
             eraser.cancel()
             beats.cancel()
@@ -92,15 +92,15 @@ class Session:
 
     async def leave(self, status: Status | None, reason: str) -> None:
         """Says that no worker holds the session any more. `status` None: what stands goes on, but for what needs a session."""
-        if status is None and self._status in (Status.CONNECTED, Status.CONNECTING):
+        if status is None and self._telling.status in (Status.CONNECTED, Status.CONNECTING):
             status = Status.RECONNECTING
-        elif status is None and self._status is Status.QR_READY:
+        elif status is None and self._telling.status is Status.QR_READY:
             status = Status.NEEDS_QR
         fields: dict[str, Any] = {"assignedWorkerId": None}
         if status is not None:
             fields["disconnectReason"] = reason
         self.fence()
-        await self._write(status, fields, private=NO_CODES)
+        await self._telling.tell(status, fields, private=NO_CODES)
 
     def fence(self) -> None:
         self._set_connected(False)
@@ -114,7 +114,7 @@ class Session:
         try:
             await self.engine.open(self.term)
         except EngineFailed as error:
-            await self._engine_failed("opening", error)
+            await self._telling.engine_failed("opening", error)
 
     async def carry_out(self, command: Command) -> None:
         log.command_begun(self.term.account, command.kind)
@@ -150,13 +150,13 @@ class Session:
         self.term.check()
         opened = await self.engine.open(self.term)
         if not opened.paired:
-            await self._write(Status.NEEDS_QR, {}, private=NO_CODES)
+            await self._telling.tell(Status.NEEDS_QR, {}, private=NO_CODES)
         elif opened.phone_e164 and not is_same_number(self.account.phone_e164, opened.phone_e164):
             # What waits unacknowledged may be from before that link: it is kept, all of it, since nobody can tell.
             await self._refuse_number(after=math.inf)
         else:
             self._refused_after = None
-            await self._write(Status.CONNECTING, {}, private=NO_CODES)
+            await self._telling.tell(Status.CONNECTING, {}, private=NO_CODES)
 
     async def _follow_stream(self) -> None:
         """Until the stream ends or breaks, or the session is drained."""
@@ -200,8 +200,8 @@ class Session:
         log.engine_failed(self.term.account, "session", failure)
         error = described(ErrorCode.ENGINE_FAILED, f"the engine's answer was {failure.status}; it is tried again")
         fields = {"lastError": error, "disconnectReason": str(ErrorCode.ENGINE_FAILED), "reconnectCount": Increment(1)}
-        if self._status is not Status.RECONNECTING:
-            await self._write(Status.RECONNECTING, fields, private=NO_CODES)
+        if self._telling.status is not Status.RECONNECTING:
+            await self._telling.tell(Status.RECONNECTING, fields, private=NO_CODES)
 
     async def _confirm_term(self) -> None:
         """The engine may have refused because another worker owns the account: then it is over."""
@@ -217,14 +217,14 @@ class Session:
             return  # still about the number that was refused
         match changed.state:
             case pb.SessionChanged.CONNECTING:
-                if self._status is not Status.CONNECTING:
-                    await self._write(Status.CONNECTING, {})
+                if self._telling.status is not Status.CONNECTING:
+                    await self._telling.tell(Status.CONNECTING, {})
             case pb.SessionChanged.CONNECTED:
                 await self._connected(changed.phone_e164)
             case pb.SessionChanged.RECONNECTING:
                 self._set_connected(False)
                 fields = {"disconnectReason": changed.reason or None, "reconnectCount": Increment(1)}
-                await self._write(Status.RECONNECTING, fields)
+                await self._telling.tell(Status.RECONNECTING, fields)
             case pb.SessionChanged.LOGGED_OUT:
                 detail = "the device was removed on the phone; pair the account again"
                 await self._ended(Status.NEEDS_QR, ErrorCode.LOGGED_OUT, detail, changed.reason)
@@ -243,22 +243,22 @@ class Session:
         fields: dict[str, Any] = {"lastError": None, "disconnectReason": None, "lastSeenAt": datetime.now(UTC)}
         if phone:
             fields["phoneE164"] = phone
-        self._code = None
-        await self._write(Status.CONNECTED, fields, private=NO_CODES)
+        self._codes.forget()
+        await self._telling.tell(Status.CONNECTED, fields, private=NO_CODES)
         self.on_connected(self.term.account)
 
     async def _ended(self, status: Status, code: ErrorCode, detail: str, reason: str) -> None:
         self._set_connected(False)
         fields = {"lastError": described(code, detail), "disconnectReason": reason or str(code)}
-        await self._write(status, fields, private=NO_CODES)
-        await self._alert(code, detail)
+        await self._telling.tell(status, fields, private=NO_CODES)
+        await self._telling.alert(code, detail)
 
     async def _refuse_number(self, *, after: float) -> None:
         """Another phone was linked: the link is removed, and none of its events, which are those after `after`, is taken."""
         if self._refused_after is None:
             self._refused_after = after
         self._set_connected(False)
-        self._code = None
+        self._codes.forget()
         self.term.check()
         failure: EngineFailed | None = None
         try:
@@ -267,8 +267,8 @@ class Session:
             failure = error
         detail = "the account was paired with another number than its own; the link was removed"
         fields = {"lastError": described(ErrorCode.OTHER_NUMBER, detail)}
-        await self._write(Status.ERROR, fields, private=NO_CODES)
-        await self._alert(ErrorCode.OTHER_NUMBER, detail)
+        await self._telling.tell(Status.ERROR, fields, private=NO_CODES)
+        await self._telling.alert(ErrorCode.OTHER_NUMBER, detail)
         if failure is not None:
             raise failure  # the session is opened again, which finds the link where it still stands
 
@@ -285,107 +285,42 @@ class Session:
                 await self.engine.pair(self.term, phone)
                 return
         except EngineFailed as error:
-            await self._engine_failed("pairing", error)
+            await self._telling.engine_failed("pairing", error)
             return
         detail = "the account is linked already; log it out first"
-        await self._write(None, {"lastError": described(ErrorCode.PAIRING_FAILED, detail)})
+        await self._telling.tell(None, {"lastError": described(ErrorCode.PAIRING_FAILED, detail)})
 
     async def _show_code(self, code: pb.PairingCode) -> None:
         self._refused_after = None
-        self._code = code
-        self._code_shown.set()
-        await self._write(Status.QR_READY, {"lastError": None}, private=private_state(code, datetime.now(UTC)))
+        await self._codes.show(code)
 
     async def _pairing_ended(self, ended: pb.PairingEnded) -> None:
-        self._code = None
+        self._codes.forget()
         match ended.result:
             case pb.PairingEnded.PAIRED if ended.phone_e164 and not is_same_number(
                 self.account.phone_e164, ended.phone_e164
             ):
                 await self._refuse_number(after=self._last_sequence)
             case pb.PairingEnded.PAIRED:
-                await self._write(Status.CONNECTING, {"lastError": None}, private=NO_CODES)
+                await self._telling.tell(Status.CONNECTING, {"lastError": None}, private=NO_CODES)
             case pb.PairingEnded.EXPIRED:
-                await self._pairing_expired()
+                await self._codes.expire()
             case _:
                 error = described(ErrorCode.PAIRING_FAILED, f"WhatsApp refused: {ended.reason or 'no reason given'}")
-                await self._write(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
-
-    async def _pairing_expired(self) -> None:
-        error = described(ErrorCode.PAIRING_EXPIRED, "nobody used the code in time")
-        await self._write(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
-
-    async def _erase_expired_codes(self) -> None:
-        """The engine says when pairing ends; this holds even when it does not."""
-        while True:
-            await self._code_shown.wait()
-            code = self._code
-            if code is not None:
-                left_s = (expires_at(code) - datetime.now(UTC)).total_seconds()
-                await asyncio.sleep(max(0.0, left_s) + _EXPIRY_GRACE_S)
-            if self._code is code:
-                self._code_shown.clear()
-                self._code = None
-                if code is not None:
-                    await self._pairing_expired()
+                await self._telling.tell(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
 
     async def _log_out(self) -> None:
         self.term.check()
         try:
             await self.engine.logout(self.term)
         except EngineFailed as error:
-            await self._engine_failed("logging out", error)
+            await self._telling.engine_failed("logging out", error)
             return
         self._set_connected(False)
-        self._code = None
+        self._codes.forget()
         detail = described(ErrorCode.LOGGED_OUT, "a super-admin removed the device")
         fields = {"lastError": detail, "disconnectReason": str(ErrorCode.LOGGED_OUT)}
-        await self._write(Status.NEEDS_QR, fields, private=NO_CODES)
-
-    # Telling
-
-    async def _beat(self) -> None:
-        told = Progress()
-        while True:
-            await asyncio.sleep(self.heartbeat_s)
-            fields: dict[str, Any] = {"lastSeenAt": datetime.now(UTC)}
-            done = self._progress
-            if done.last_synced_key != told.last_synced_key or done.last_synced_at != told.last_synced_at:
-                told = Progress(
-                    last_event_at=done.last_event_at,
-                    last_synced_at=done.last_synced_at,
-                    last_synced_key=done.last_synced_key,
-                )
-                fields |= {
-                    "lastEventAt": told.last_event_at,
-                    "lastSyncedAt": told.last_synced_at,
-                    "lastSyncedKey": told.last_synced_key,
-                }
-            await self.account.write(fields)
-
-    async def _write(
-        self, status: Status | None, fields: dict[str, Any], private: Mapping[str, Any] | None = None
-    ) -> None:
-        if status is None:
-            await self.account.write(fields, private=private)
-            return
-        self._status = status
-        await self.account.write({"status": str(status)} | fields, private=private)
-        log.status_changed(
-            self.term.account, status, str(fields.get("lastError") or fields.get("disconnectReason") or "")
-        )
-
-    async def _alert(self, code: ErrorCode, detail: str) -> None:
-        """The cause is the account alone: an alert's id is a hash without a key, from which a number could be guessed."""
-        account = self.term.account
-        alert = Alert(code=code, cause=account, message=described(code, detail), account_id=account)
-        await raise_alert(self.db, self.term, alert, self.call_s)
-
-    async def _engine_failed(self, call: str, error: EngineFailed) -> None:
-        """A call that a person waits for has failed: the account's document says so."""
-        log.engine_failed(self.term.account, call, error)
-        detail = described(ErrorCode.ENGINE_FAILED, f"{call} ended with {error.status}; try again")
-        await self._write(None, {"lastError": detail})
+        await self._telling.tell(Status.NEEDS_QR, fields, private=NO_CODES)
 
     def _set_connected(self, connected: bool) -> None:
         if connected != self.is_connected:

@@ -20,12 +20,13 @@ from connector.contract import engine_pb2 as pb
 from connector.engine import connect_engine
 from connector.flush import Flusher
 from connector.leases import Claimed, Leases
-from connector.sending import Outcome, SendAnswer, SendRequest, Sends
+from connector.sending import SendAnswer, SendRequest, Sends
 from connector.session import Session
 from connector.supervisor import Supervisor
 from connector.term import Term
 from connector.wal import Wal
 from core.ids import AccountId, ChatId, WaMessageKey, WorkerId
+from core.outbox import Outcome
 from core.timing import Timing
 from identity.tokens import IdentityTokens
 

@@ -1,0 +1,65 @@
+"""What the account's document is told of its session: status, heartbeat, progress, and the alerts that need a person."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from google.cloud.firestore import AsyncClient
+
+from connector import log
+from connector.accounts import AccountDocument
+from connector.alerts import raise_alert
+from connector.engine import EngineFailed
+from connector.intake import Progress
+from core.account import Status
+from core.alert import Alert
+from core.errors import ErrorCode, described
+
+
+@dataclass(kw_only=True)
+class Telling:
+    """Every write raises TermLost when the account is another worker's by now."""
+
+    db: AsyncClient
+    account: AccountDocument
+    call_s: float
+    status: Status | None = field(default=None, init=False)
+    """What this term has told last."""
+
+    async def tell(
+        self, status: Status | None, fields: Mapping[str, Any], *, private: Mapping[str, Any] | None = None
+    ) -> None:
+        """`status` None: what stands goes on."""
+        if status is None:
+            await self.account.write(fields, private=private)
+            return
+        self.status = status
+        await self.account.write({"status": str(status), **fields}, private=private)
+        reason = str(fields.get("lastError") or fields.get("disconnectReason") or "")
+        log.status_changed(self.account.term.account, status, reason)
+
+    async def engine_failed(self, call: str, error: EngineFailed) -> None:
+        """A call that a person waits for has failed."""
+        log.engine_failed(self.account.term.account, call, error)
+        detail = described(ErrorCode.ENGINE_FAILED, f"{call} ended with {error.status}; try again")
+        await self.tell(None, {"lastError": detail})
+
+    async def alert(self, code: ErrorCode, detail: str) -> None:
+        """The cause is the account alone: an alert's id is a hash without a key, from which a number could be guessed."""
+        account = self.account.term.account
+        alert = Alert(code=code, cause=account, message=described(code, detail), account_id=account)
+        await raise_alert(self.db, self.account.term, alert, self.call_s)
+
+    async def beat(self, interval_s: float, progress: Progress) -> None:
+        """Says that the session is looked after, and how far the ingest log has come, until it is cancelled."""
+        told: str | None = None
+        told_at: datetime | None = None
+        while True:
+            await asyncio.sleep(interval_s)
+            fields: dict[str, Any] = {"lastSeenAt": datetime.now(UTC)}
+            if (progress.last_synced_key, progress.last_synced_at) != (told, told_at):
+                told, told_at = progress.last_synced_key, progress.last_synced_at
+                fields |= {"lastEventAt": progress.last_event_at, "lastSyncedAt": told_at, "lastSyncedKey": told}
+            await self.account.write(fields)
