@@ -24,7 +24,7 @@ POINTS = (
     "send.acked",
 )
 """The engine's fail points: see connector/engine/README.md."""
-_MAX_PASSES = 6
+_MAX_PASSES = 3
 _MAX_DELAY_S = 0.8
 _SHARES = ((Victim.ENGINE_AT_POINT, 0.6), (Victim.ENGINE, 0.15), (Victim.CONNECTOR, 0.25))
 

@@ -21,6 +21,8 @@ _PLACE = "connector"
 _SEND = "/v1/send"
 _NOT_PASSED_ON = frozenset({"host", "connection", "accept-encoding", "content-length", "transfer-encoding"})
 _CALL_TIMEOUT_S = 120.0
+_PENDING_S = 10.0
+_RETRY_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,18 @@ class ConnectorGate:
         return answer
 
     async def _pass_on(self, request: web.Request, body: bytes) -> web.Response:
+        """While no instance listens the call waits for one, as at Cloud Run (its documentation: pending requests, 10 s)."""
+        deadline = asyncio.get_running_loop().time() + _PENDING_S
+        while True:
+            try:
+                return await self._try_to_pass_on(request, body)
+            except aiohttp.ClientConnectorError:
+                if asyncio.get_running_loop().time() > deadline:
+                    return web.Response(status=503)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _try_to_pass_on(self, request: web.Request, body: bytes) -> web.Response:
+        """Raises ClientConnectorError where nobody listens: nothing was passed on then."""
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON]
         try:
             async with self._session.request(
@@ -92,6 +106,8 @@ class ConnectorGate:
                 return web.Response(
                     status=response.status, body=await response.read(), content_type=response.content_type
                 )
+        except aiohttp.ClientConnectorError:
+            raise
         except (aiohttp.ClientError, TimeoutError):
             return web.Response(status=502)
 
