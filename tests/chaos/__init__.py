@@ -1,0 +1,1 @@
+"""A short `make chaos`, and what it is made of."""
