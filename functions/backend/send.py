@@ -12,6 +12,7 @@ from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
 from backend.ingest import ContentionError
 from backend.owners import NobodyReady, Owners, UnknownAccount
+from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import outbox, schema
@@ -46,6 +47,8 @@ class JobEnd(Enum):
     ACCOUNT_NOT_READY = auto()
     CONTINUED_BY_ANOTHER = auto()
     INVALID_THREAD = auto()
+    JOINED = auto()
+    """Another job of this process is at work on the thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,7 @@ class Send:
     owners: Owners
     connector: ConnectorClient
     queue: SendQueue
+    running: Running
 
     def run(self, job: Job, *, is_retry: bool) -> JobEnd:
         """Idempotent, and safe beside any number of other jobs of the same thread. Raises only for what is broken."""
@@ -99,6 +103,21 @@ class Send:
             careful=is_retry or job.key is not None,
             ends_at=time.monotonic() + self.timing.job_budget_s,
         )
+        # A careful job looks for itself: it answers for the end of a claim, which the one at work may not know of.
+        if not progress.careful and self.running.join(job.thread_id):
+            return JobEnd.JOINED
+        if not self.running.begin(job.thread_id):
+            return self._work(progress)
+        try:
+            while True:
+                end = self._work(progress)
+                if self.running.end(job.thread_id):
+                    return end
+        except BaseException:
+            self.running.fail(job.thread_id)
+            raise
+
+    def _work(self, progress: _Progress) -> JobEnd:
         while True:
             end = self._take_head(progress) if progress.held is None else None
             if end is not None:
@@ -110,6 +129,7 @@ class Send:
 
     def _take_head(self, progress: _Progress) -> JobEnd | None:
         """Looks for the head and claims it. None: it is held now, or another was faster and it must be looked for again."""
+        self.running.note_look(progress.job.thread_id)
         heads = self.stores.find(queries.queue_head(self.stores.db, progress.job.thread_id, _LOOK_AHEAD))
         if not heads:
             return JobEnd.QUEUE_EMPTY

@@ -15,6 +15,7 @@ from backend.conversations import Conversations
 from backend.flush import Flush
 from backend.ingest import Ingest
 from backend.owners import Owners
+from backend.running import Running
 from backend.send import Send
 from backend.send_queue import SendQueue
 from backend.settings import Settings, read_settings
@@ -59,7 +60,13 @@ def build(settings: Settings) -> Services:
         ingest=ingest,
         accept=accept,
         send=Send(
-            stores=stores, timing=settings.timing, accept=accept, owners=owners, connector=connector, queue=queue
+            stores=stores,
+            timing=settings.timing,
+            accept=accept,
+            owners=owners,
+            connector=connector,
+            queue=queue,
+            running=Running(),
         ),
         queue=queue,
         flush=flush,

@@ -1,8 +1,10 @@
-"""A worker that has just read a thread when something else happens to it."""
+"""A worker that has just read a thread, or looked at its queue, when something else happens to it."""
 
 from collections.abc import Callable
 
-from backend.stores import Stored, Stores
+from google.cloud.firestore import Query
+
+from backend.stores import Document, Stored, Stores
 from core.ids import ThreadId
 from core.thread import Thread
 
@@ -20,3 +22,18 @@ class InterruptedStores(Stores):
             then, self._then = self._then, None
             then()
         return read
+
+
+class InterruptedLook(Stores):
+    """`then` is called once, after the first query that finds nothing and before its reader goes on."""
+
+    def __init__(self, stores: Stores, then: Callable[[], object]) -> None:
+        super().__init__(stores.db)
+        self._then: Callable[[], object] | None = then
+
+    def find(self, query: Query) -> list[Stored[Document]]:
+        found = super().find(query)
+        if not found and self._then is not None:
+            then, self._then = self._then, None
+            then()
+        return found
