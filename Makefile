@@ -9,11 +9,12 @@ seed ?= 1
 network ?= simulated
 faults ?= 300
 store ?= sqlite
+folder ?= out/pair
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cost bench faults chaos check format proto lock clean
+.PHONY: help setup demo pair test cost bench faults chaos check format proto lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -25,6 +26,10 @@ setup: ## everything that the other commands need
 demo: ## one conversation live, then stays up; Ctrl-C ends it
 	@$(call set_up,$(if $(filter-out 0 no,$(real)),test,demo))
 	@exec $(VENV)/python -m local.demo --port-offset "$(PORT_OFFSET)" $(if $(filter-out 0 no,$(once)),--once) $(if $(filter-out 0 no,$(real)),--real)
+
+pair: ## links a phone over the real WhatsApp, with a QR code in the terminal (folder=out/pair)
+	@$(call set_up,pair)
+	@exec $(VENV)/python -m local.pair --folder "$(folder)"
 
 test: ## all tests (args="-k name" is passed to pytest)
 	@$(call set_up,test)

@@ -349,4 +349,5 @@ COMMANDS: dict[str, tuple[Step, ...]] = {
     "check": (DEVELOPMENT, NODE, GO),
     "test": (*_EVERYTHING, GO, ENGINE, WIRE_SERVER),
     "demo": _EVERYTHING,
+    "pair": (DEVELOPMENT, GO, ENGINE),
 }

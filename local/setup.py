@@ -1,4 +1,4 @@
-"""Sets this machine up for a command: `python3.11 -m local.setup check|test|demo`. Needs nothing but Python 3.11 and Node 20.
+"""Sets this machine up for a command: `python3.11 -m local.setup check|test|demo|pair`. Needs nothing but Python 3.11 and Node 20.
 
 This module keeps to what any Python 3 understands, so that a wrong version gets a message and not a syntax error.
 """
