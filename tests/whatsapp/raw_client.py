@@ -56,9 +56,9 @@ class Initiator:
 class RawClient:
     """Over a plain WebSocket. Use as an async context manager."""
 
-    def __init__(self, port: int, payload: Any) -> None:
+    def __init__(self, port: int, payload: Any, noise_key: KeyPair | None = None) -> None:
         self._port, self._payload = port, payload
-        self.initiator = Initiator()
+        self._initiator = Initiator(static=noise_key or KeyPair())
 
     async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -72,9 +72,9 @@ class RawClient:
     async def _introduce(self) -> None:
         self._writer.write(_UPGRADE)
         await self._reader.readuntil(b"\r\n\r\n")
-        self._send_frame(self.initiator.hello(), STREAM_HEADER)
-        self._send_frame(self.initiator.finish(await self._read_frame(), self._payload.SerializeToString()))
-        self._ciphers = self.initiator.ciphers()
+        self._send_frame(self._initiator.hello(), STREAM_HEADER)
+        self._send_frame(self._initiator.finish(await self._read_frame(), self._payload.SerializeToString()))
+        self._ciphers = self._initiator.ciphers()
 
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()

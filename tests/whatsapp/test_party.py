@@ -69,11 +69,13 @@ def test_a_message_is_read_once(pair: Pair) -> None:
         pair.at_shop(sealed)
 
 
-@pytest.mark.parametrize("after_answer", [False, True], ids=["first message", "after an answer"])
-def test_a_changed_message_is_refused_and_changes_nothing(pair: Pair, after_answer: bool) -> None:
-    if after_answer:
+@pytest.mark.parametrize("when", ["first message", "after an answer", "within a turn"])
+def test_a_changed_message_is_refused_and_changes_nothing(pair: Pair, when: str) -> None:
+    if when != "first message":
         pair.at_shop(pair.from_ana("first"))
         pair.at_ana(pair.from_shop("answer"))
+    if when == "within a turn":
+        pair.at_shop(pair.from_ana("second"))
     sealed = pair.from_ana("whole")
     for position in range(1, 12):
         changed = bytearray(sealed.wire)

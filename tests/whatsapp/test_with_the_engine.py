@@ -184,10 +184,15 @@ async def test_the_owner_s_own_messages_reach_linked_devices(here: Linked) -> No
 
 async def test_a_message_that_cannot_be_decrypted_comes_again_when_it_is_asked_for(here: Linked) -> None:
     here.phone.answers_requests = False
+    await here.account.send(str(here.ana.number_jid), new_id(), "so that the session is no new one")
+    here.server.keep_stanzas()
     fault = here.server.faults.corrupt_next(here.ana)
     written = await here.ana.send(here.phone, "spoilt")
     message = await here.account.until_message("spoilt")
     assert (message.whatsapp_id, fault.hits) == (written.id, 1)
+    sealed = [stanza.text for stanza in here.server.stanzas if "<enc " in stanza.text and not stanza.is_from_client]
+    assert ['type="msg"' in text for text in sealed] == [True, False]
+    assert 'type="pkmsg" count="1"' in sealed[1]  # a new session
 
 
 async def test_a_message_that_its_sender_does_not_repeat_comes_from_the_phone(here: Linked) -> None:
