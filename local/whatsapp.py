@@ -45,8 +45,12 @@ def spawn(
     scale: Mapping[str, str],
     seed: int | None = None,
     engine_store: str | None = None,
+    name: str = "network",
 ) -> StandIn:
-    """Starts a network without waiting for it. `engine_store` is the real engine's; by default a file in the run's folder."""
+    """Starts a network without waiting for it. `engine_store` is the real engine's; by default a file in the run's folder.
+
+    Two of one run have two names.
+    """
     arguments: list[object] = ["--control-port", control_port]
     if kind is NetworkKind.SIMULATED:
         # Relative: a socket's path may have 100 characters at most.
@@ -55,12 +59,12 @@ def spawn(
         arguments += ["--socket", socket] + ([] if seed is None else ["--seed", seed])
         settings = {"ENGINE_SOCKET": str(socket)}
     else:
-        module, file = "tests.whatsapp", processes.folder / "wire.json"
+        module, file = "tests.whatsapp", processes.folder / f"{name}.json"
         arguments += ["--port", ports.free_port(), "--environment-file", file]
         store = engine_store or f"sqlite:{processes.folder / 'engine.db'}"
         settings = {"ENGINE_BINARY": str(WIRETEST_ENGINE), "ENGINE_STORE": store}
     child = processes.spawn(
-        "network",
+        name,
         [executable, "-m", module, *map(str, arguments)],
         environment={"PYTHONPATH": PYTHONPATH, "PYTHONUNBUFFERED": "1", **scale},
         grace_s=2.0,

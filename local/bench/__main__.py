@@ -1,4 +1,4 @@
-"""python -m local.bench [--only out,in,import,memory]: `make bench`. Prints a table and writes out/bench.json."""
+"""python -m local.bench [--only out,in,import,memory,engine]: `make bench`. Prints a table and writes out/bench.json."""
 
 import argparse
 import json
@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import asdict
 
 from local import firestore_jar
-from local.bench import figures, imports, memory
+from local.bench import engine, figures, imports, memory
 from local.bench.figures import Figure, figure
 from local.bench.ground import BenchFailed, start_floor, start_product
 from local.faults.stage import StageFailed
 from local.processes import Processes, StartFailed
 from local.project import OUT
 
-_PARTS = ("import", "out", "in", "memory")
+_PARTS = ("import", "out", "in", "memory", "engine")
 
 
 def main() -> int:
@@ -39,8 +39,13 @@ def main() -> int:
 def _measure(parts: Sequence[str]) -> Iterator[Figure]:
     if "import" in parts:
         yield from imports.figures()
-    if not {"out", "in", "memory"} & set(parts):
-        return
+    if {"out", "in", "memory"} & set(parts):
+        yield from _measure_product(parts)
+    if "engine" in parts:
+        yield from engine.figures()
+
+
+def _measure_product(parts: Sequence[str]) -> Iterator[Figure]:
     with Processes(purpose="bench") as of_product, Processes(purpose="bench-floor") as of_floor:
         product, floor = start_product(of_product), start_floor(of_floor)
         with closing(product.db), closing(floor.db):
