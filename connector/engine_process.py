@@ -73,7 +73,6 @@ class _EngineProcess:
     async def _run_once(self) -> int | None:
         """The process's status when it has ended; None when it could not be started."""
         await self.engine.wait_until_lost()  # or the connection to the one before would pass for this one's
-        self.socket.unlink(missing_ok=True)  # a killed engine leaves it, and the next could not listen there
         try:
             process = await self._start()
         except OSError as error:

@@ -96,7 +96,7 @@ def test_a_session_opens_at_once_when_an_engine_that_was_long_down_serves(stage:
     program.write_text("#!/bin/sh\nexit 3\n")
     running_engine(connector).kill()
     # By now a session that tried again and again would wait for seconds.
-    wait_until(lambda: [end for end in logged(connector, "engine_ended") if end["restartsInSeconds"] > 1], "back-off")
+    wait_until(lambda: [end for end in logged(connector, "engine_ended") if end["restartsInSeconds"] > 2], "back-off")
     assert stage.account(account)["status"] == "reconnecting"
     program.write_text(script)
     stage.await_status(account, "connected")
@@ -130,12 +130,18 @@ def test_a_killed_connector_takes_its_engine_with_it(stage: Stage, program: Path
     connector.child.process.wait(timeout=5)
 
 
-def test_an_engine_ends_with_its_connector_after_its_sessions_are_closed(stage: Stage, program: Path) -> None:
+@pytest.mark.parametrize("interrupted", [False, True], ids=["SIGTERM", "Ctrl-C in a terminal"])
+def test_an_engine_ends_with_its_connector_after_its_sessions_are_closed(
+    stage: Stage, program: Path, interrupted: bool
+) -> None:
     connector = start(stage, program)
     account = stage.paired_account(connector, new_phone())
     engine = running_engine(connector)
     socket_folder = Path(engine.cmdline()[-1]).parent
     assert socket_folder.stat().st_mode & 0o777 == 0o700
+    if interrupted:
+        os.killpg(connector.child.process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+        connector.child.process.wait(timeout=15)
     assert stage.stop(connector) == 0
     assert is_gone(engine)
     assert not socket_folder.exists()
