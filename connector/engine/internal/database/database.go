@@ -25,6 +25,7 @@ type Database struct {
 	SQL     *sql.DB
 	Kind    settings.Kind
 	Devices *sqlstore.Container
+	flusher *flusher
 }
 
 // Open connects, and makes the tables that are missing.
@@ -34,6 +35,7 @@ func Open(ctx context.Context, store settings.Store) (*Database, error) {
 		return nil, err
 	}
 	database := &Database{SQL: connection, Kind: store.Kind}
+	database.flusher = &flusher{db: database}
 	if err := database.upgrade(ctx); err != nil {
 		return nil, errors.Join(err, connection.Close())
 	}
@@ -67,11 +69,11 @@ func connect(store settings.Store) (*sql.DB, error) {
 	return connection, err
 }
 
-// sqliteAddress asks for what a commit must mean here: on the disk (FULL), whoever else reads (WAL), and waiting for a lock rather
-// than failing, since whatsmeow takes a failure while it decrypts for a message that cannot be decrypted.
+// sqliteAddress asks for what a commit must mean here: with the operating system (NORMAL; see Durable), whoever else reads (WAL), and
+// waiting for a lock rather than failing, since whatsmeow takes a failure while it decrypts for a message that cannot be decrypted.
 func sqliteAddress(path string) string {
 	pragmas := url.Values{
-		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(NORMAL)"},
 		"_txlock": {"immediate"},
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String()
@@ -124,5 +126,7 @@ func (d *Database) ownTables() []string {
 			account_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS engine_history (
 			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
+		`CREATE TABLE IF NOT EXISTS engine_flushes (number BIGINT NOT NULL)`,
+		`INSERT INTO engine_flushes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM engine_flushes)`,
 	}
 }

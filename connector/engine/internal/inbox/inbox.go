@@ -4,6 +4,7 @@ package inbox
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
 
@@ -53,14 +54,18 @@ func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
 			SELECT account_id, $1, $2 FROM engine_accounts WHERE account_id = $3 AND epoch = $4`,
 		`INSERT INTO engine_inbox (account_id, sequence, event)
 			SELECT account_id, $1::bigint, $2::bytea FROM engine_accounts WHERE account_id = $3 AND epoch = $4 FOR SHARE`)
-	result, err := b.db.SQL.ExecContext(ctx, insert, int64(b.last+1), encoded, b.account, b.epoch)
+	err = b.db.Durable(ctx, func(ctx context.Context, transaction *sql.Tx) error {
+		result, err := transaction.ExecContext(ctx, insert, int64(b.last+1), encoded, b.account, b.epoch)
+		if err != nil {
+			return err
+		}
+		if rows, err := result.RowsAffected(); err != nil || rows > 0 {
+			return err
+		}
+		return accounts.ErrStale
+	})
 	if err != nil {
 		return err
-	}
-	if rows, err := result.RowsAffected(); err != nil {
-		return err
-	} else if rows == 0 {
-		return accounts.ErrStale
 	}
 	b.last++
 	b.sure = true
@@ -100,7 +105,7 @@ func (b *Inbox) After(ctx context.Context, sequence uint64, limit int) ([]*contr
 	return events, rows.Err()
 }
 
-// Acknowledge removes all events up to and including a sequence; what it has removed is durable.
+// Acknowledge removes all events up to and including a sequence.
 func (b *Inbox) Acknowledge(ctx context.Context, sequence uint64) error {
 	transaction, err := b.db.SQL.BeginTx(ctx, nil)
 	if err != nil {

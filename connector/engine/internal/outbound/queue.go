@@ -78,6 +78,15 @@ func (q *Queue) Sending(id string, recipients int) {
 	failpoint.PassSoon(failpoint.SendFrame)
 }
 
+// Refuse keeps a message's frame from being written.
+func (q *Queue) Refuse(id string, why error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if attempt := q.underWay[id]; attempt != nil {
+		attempt.refuse(why)
+	}
+}
+
 // Acknowledged is shown WhatsApp's ack of a message: `code` is empty where it was taken. When its send had ended without it, the chat
 // is given, for the receipt that tells it late.
 func (q *Queue) Acknowledged(id, code string, at time.Time) (types.JID, bool) {

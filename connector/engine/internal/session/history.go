@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -30,7 +31,11 @@ func (s *Session) saveHistory(ctx context.Context, notification *waE2E.HistorySy
 	}
 	digest := sha256.Sum256(encoded)
 	const insert = `INSERT INTO engine_history (account_id, digest, notification) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-	if _, err := s.shared.DB.SQL.ExecContext(ctx, insert, s.Account, hex.EncodeToString(digest[:]), encoded); err != nil {
+	err = s.shared.DB.Durable(ctx, func(ctx context.Context, transaction *sql.Tx) error {
+		_, err := transaction.ExecContext(ctx, insert, s.Account, hex.EncodeToString(digest[:]), encoded)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	s.takeHistory()

@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/socket"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"threadline/engine/contract"
@@ -151,11 +153,15 @@ func (k *keeper) connect() {
 	if err == nil || s.ctx.Err() != nil {
 		return
 	}
+	reason := "handshake_failed" // whoever answered there is not WhatsApp, or not any more
+	if errors.Is(err, socket.ErrDialFailed) {
+		reason = "connect_failed"
+	}
 	if k.phase == pairing {
-		k.endPairing(contract.PairingEnded_FAILED, "connect_failed")
+		k.endPairing(contract.PairingEnded_FAILED, reason)
 		return
 	}
-	k.broken("connect_failed")
+	k.broken(reason)
 	k.retryLater()
 }
 

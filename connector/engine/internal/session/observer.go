@@ -1,6 +1,9 @@
 package session
 
 import (
+	"context"
+	"time"
+
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -9,6 +12,8 @@ import (
 	"threadline/engine/internal/incoming"
 	"threadline/engine/internal/nodes"
 )
+
+const syncWithin = 2 * time.Second
 
 // observer looks at the nodes of one client: at what whatsmeow itself says nothing of, and at what leaves.
 type observer struct {
@@ -50,15 +55,33 @@ func (o *observer) Sending(node *waBinary.Node) {
 	attributes := node.AttrGetter()
 	id := attributes.OptionalString("id")
 	switch node.Tag {
+	case "iq":
+		if kind := attributes.OptionalString("type"); kind != "get" {
+			_ = o.sync() // keys that WhatsApp is given, a device that it is told of
+		}
 	case "receipt":
 		o.session.gate.Answer("message", id)
 	case "ack":
 		o.session.gate.Answer(attributes.OptionalString("class"), id)
 	case "message":
+		if err := o.sync(); err != nil { // of the ratchet that has encrypted it
+			o.session.sends.Refuse(id, err)
+		}
 		if participants, ok := node.GetOptionalChildByTag("participants"); ok {
 			o.session.sends.Sending(id, recipients(node, participants))
 		}
 	}
+}
+
+// sync flushes what the node rests on to the disk.
+func (o *observer) sync() error {
+	ctx, cancel := context.WithTimeout(o.session.ctx, syncWithin)
+	defer cancel()
+	err := o.session.shared.DB.Sync(ctx)
+	if err != nil {
+		o.session.log.StoreFailed("flushing the disk", err)
+	}
+	return err
 }
 
 // streamError tells what WhatsApp says before it closes a connection. Those that end the session come as whatsmeow's events.

@@ -16,6 +16,7 @@ import (
 	"threadline/engine/contract"
 	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/database"
+	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/identity"
 	"threadline/engine/internal/inbox"
 	"threadline/engine/internal/journal"
@@ -128,7 +129,12 @@ func (s *Session) Acknowledge(ctx context.Context, sequence uint64) error {
 	if sequence > s.box.Last() {
 		return ErrNotHanded
 	}
-	return s.box.Acknowledge(ctx, sequence)
+	failpoint.Pass(failpoint.AckBefore)
+	if err := s.box.Acknowledge(ctx, sequence); err != nil {
+		return err
+	}
+	failpoint.Pass(failpoint.AckAfter)
+	return nil
 }
 
 // Pair starts pairing: by QR, or, with a number, by a code for that number.
