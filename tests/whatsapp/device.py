@@ -44,7 +44,6 @@ class Device:
     sent: dict[tuple[str, str], SentMessage] = field(default_factory=dict)
     """By id and sender's address."""
     connection: "Connection | None" = None
-    is_linked: bool = True
     is_greeted: bool = False
     logins: int = 0
     pings: int = 0

@@ -1,4 +1,4 @@
-// Dumps whatsmeow's token dictionaries as JSON. tests/whatsapp/build.py runs it inside the engine's module.
+// Dumps whatsmeow's token dictionaries as JSON. tests/whatsapp/generated.py runs it with the engine's pin.
 package main
 
 import (

@@ -59,7 +59,6 @@ class Phone(Person):
     def forget(self, device: "Device") -> None:
         """The server's part of unlinking, whoever asked for it."""
         self._devices.pop(device.number, None)
-        device.is_linked = False
 
     async def unlink(self, device: "Device") -> None:
         """The owner removes the device; if it is connected it is told, else when it comes back."""

@@ -1,19 +1,26 @@
 """A client without whatsmeow: handshake and nodes, for the tests of what no correct client does."""
 
 import asyncio
+import base64
 import os
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from tests.whatsapp.device import Device
+from tests.whatsapp.jid import SERVER
 from tests.whatsapp.keys import KeyPair
 from tests.whatsapp.node import Node
 from tests.whatsapp.noise import STREAM_HEADER, FrameCiphers, HandshakeState
-from tests.whatsapp.protobufs import CODEC, wa6
+from tests.whatsapp.party import Party
+from tests.whatsapp.phone import Phone
+from tests.whatsapp.protobufs import CODEC, adv, wa6
 from tests.whatsapp.websocket import frame
 
 _UPGRADE: Final = b"GET /ws/chat HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 _PATIENCE_S: Final = 10.0
 _MASKED: Final = 0x80
+_DEVICE_SIGNATURE: Final = b"\x06\x01"
+_SECRET: Final = bytes(32)
 
 
 @dataclass
@@ -83,6 +90,12 @@ class RawClient:
     def send(self, node: Node) -> None:
         self._send_frame(self._ciphers.seal(CODEC.encode(node)))
 
+    async def become_active(self) -> None:
+        """What a client's first requests end with; the offline queue follows the answer."""
+        self.send(Node("iq", {"id": "active", "type": "set", "xmlns": "passive", "to": SERVER}, [Node("active")]))
+        while (await self.receive()).text("id") != "active":
+            pass
+
     async def receive(self) -> Node:
         return CODEC.decode(self._ciphers.open(await self._read_frame()))
 
@@ -105,3 +118,47 @@ class RawClient:
             if size >= 126:
                 size = int.from_bytes(await self._reader.readexactly(2 if size == 126 else 8), "big")
             return (await self._reader.readexactly(size))[3:]
+
+
+@dataclass
+class Newcomer:
+    """A client that is not linked yet. `signs_as` signs for the device in the end."""
+
+    port: int
+    party: Party = field(default_factory=Party)
+    noise_key: KeyPair = field(default_factory=KeyPair)
+    signs_as: KeyPair | None = None
+
+    async def pair(self, phone: Phone) -> Device:
+        """Shows a code, which the phone scans."""
+        async with RawClient(self.port, self.registration(), self.noise_key) as client:
+            offer = await client.receive()
+            ref = offer.need("pair-device").children[0].data.decode()
+            scanning = asyncio.create_task(phone.scan(self.qr(ref)))
+            client.send(self._accept(await client.receive()))
+            return await scanning
+
+    def qr(self, ref: str) -> str:
+        keys = (self.noise_key.public, self.party.identity.public, _SECRET)
+        return ",".join([ref, *(base64.b64encode(key).decode() for key in keys)])
+
+    def log_in(self, device: Device) -> RawClient:
+        payload = wa6.ClientPayload(username=int(device.number_jid.user), device=device.number)
+        return RawClient(self.port, payload, self.noise_key)
+
+    def registration(self) -> Any:
+        bundle, payload = self.party.bundle(), wa6.ClientPayload()
+        data = payload.devicePairingData
+        data.eRegid = bundle.registration_id.to_bytes(4, "big")
+        data.eIdent, data.eSkeyID = bundle.identity, bundle.signed_id.to_bytes(3, "big")
+        data.eSkeyVal, data.eSkeySig = bundle.signed_public, bundle.signed_signature
+        return payload
+
+    def _accept(self, success: Node) -> Node:
+        sealed = adv.ADVSignedDeviceIdentityHMAC.FromString(success.need("pair-success", "device-identity").data)
+        signed = adv.ADVSignedDeviceIdentity.FromString(sealed.details)
+        identity = self.party.identity
+        message = _DEVICE_SIGNATURE + signed.details + identity.public + signed.accountSignatureKey
+        signed.deviceSignature = (self.signs_as or identity).sign(message)
+        answer = Node("pair-device-sign", {}, [Node("device-identity", {}, signed.SerializeToString())])
+        return Node("iq", {"to": SERVER, "type": "result", "id": success.need_text("id")}, [answer])

@@ -1,69 +1,14 @@
 """Linking a device step by step, with a client that may cheat."""
 
-import asyncio
-import base64
-from dataclasses import dataclass, field
-
 import pytest
 
-from tests.whatsapp.device import Device
-from tests.whatsapp.jid import SERVER
 from tests.whatsapp.keys import KeyPair
 from tests.whatsapp.node import Node
 from tests.whatsapp.pairing import PairingRefused
-from tests.whatsapp.party import Party
-from tests.whatsapp.phone import Phone
-from tests.whatsapp.protobufs import adv, wa6
-from tests.whatsapp.raw_client import RawClient
+from tests.whatsapp.raw_client import Newcomer, RawClient
 from tests.whatsapp.server import WhatsAppServer
 
 SHOP, ANA = "+40722222222", "+40711111111"
-_DEVICE_SIGNATURE = b"\x06\x01"
-_SECRET = bytes(32)
-
-
-@dataclass
-class Newcomer:
-    """A client that is not linked yet. `signs_as` signs for the device in the end."""
-
-    port: int
-    party: Party = field(default_factory=Party)
-    noise_key: KeyPair = field(default_factory=KeyPair)
-    signs_as: KeyPair | None = None
-
-    async def pair(self, phone: Phone) -> Device:
-        """Shows a code, which the phone scans."""
-        async with RawClient(self.port, self.registration(), self.noise_key) as client:
-            offer = await client.receive()
-            ref = offer.need("pair-device").children[0].data.decode()
-            scanning = asyncio.create_task(phone.scan(self.qr(ref)))
-            client.send(self._accept(await client.receive()))
-            return await scanning
-
-    def qr(self, ref: str) -> str:
-        keys = (self.noise_key.public, self.party.identity.public, _SECRET)
-        return ",".join([ref, *(base64.b64encode(key).decode() for key in keys)])
-
-    def log_in(self, device: Device) -> RawClient:
-        payload = wa6.ClientPayload(username=int(device.number_jid.user), device=device.number)
-        return RawClient(self.port, payload, self.noise_key)
-
-    def registration(self) -> object:
-        bundle, payload = self.party.bundle(), wa6.ClientPayload()
-        data = payload.devicePairingData
-        data.eRegid = bundle.registration_id.to_bytes(4, "big")
-        data.eIdent, data.eSkeyID = bundle.identity, bundle.signed_id.to_bytes(3, "big")
-        data.eSkeyVal, data.eSkeySig = bundle.signed_public, bundle.signed_signature
-        return payload
-
-    def _accept(self, success: Node) -> Node:
-        sealed = adv.ADVSignedDeviceIdentityHMAC.FromString(success.need("pair-success", "device-identity").data)
-        signed = adv.ADVSignedDeviceIdentity.FromString(sealed.details)
-        identity = self.party.identity
-        message = _DEVICE_SIGNATURE + signed.details + identity.public + signed.accountSignatureKey
-        signed.deviceSignature = (self.signs_as or identity).sign(message)
-        answer = Node("pair-device-sign", {}, [Node("device-identity", {}, signed.SerializeToString())])
-        return Node("iq", {"to": SERVER, "type": "result", "id": success.need_text("id")}, [answer])
 
 
 async def test_a_linked_device_logs_in() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from local.project import PYTHONPATH, ROOT
-from tests.whatsapp.build import ready_folder
+from tests.whatsapp.generated import ready_folder
 
-_PROGRAM = "import sys; from pathlib import Path; from tests.whatsapp.build import ready_folder; ready_folder(Path(sys.argv[1]))"
+_PROGRAM = "import sys; from pathlib import Path; from tests.whatsapp.generated import ready_folder; ready_folder(Path(sys.argv[1]))"
 
 
 def test_two_processes_at_once_make_one_whole_folder(tmp_path: Path) -> None:
