@@ -25,7 +25,7 @@ type Database struct {
 	SQL     *sql.DB
 	Kind    settings.Kind
 	Devices *sqlstore.Container
-	flusher *flusher
+	flusher *flusher // nil on Postgres
 }
 
 // Open connects, and makes the tables that are missing.
@@ -35,9 +35,13 @@ func Open(ctx context.Context, store settings.Store) (*Database, error) {
 		return nil, err
 	}
 	database := &Database{SQL: connection, Kind: store.Kind}
-	database.flusher = &flusher{db: database}
 	if err := database.upgrade(ctx); err != nil {
 		return nil, errors.Join(err, connection.Close())
+	}
+	if store.Kind == settings.SQLite {
+		if database.flusher, err = openFlusher(store.Address); err != nil {
+			return nil, errors.Join(err, connection.Close())
+		}
 	}
 	return database, nil
 }
@@ -69,7 +73,7 @@ func connect(store settings.Store) (*sql.DB, error) {
 	return connection, err
 }
 
-// sqliteAddress asks for what a commit must mean here: with the operating system (NORMAL; see Durable), whoever else reads (WAL), and
+// sqliteAddress asks for what a commit must mean here: with the operating system (NORMAL; see Sync), whoever else reads (WAL), and
 // waiting for a lock rather than failing, since whatsmeow takes a failure while it decrypts for a message that cannot be decrypted.
 func sqliteAddress(path string) string {
 	pragmas := url.Values{
@@ -126,7 +130,5 @@ func (d *Database) ownTables() []string {
 			account_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS engine_history (
 			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
-		`CREATE TABLE IF NOT EXISTS engine_flushes (number BIGINT NOT NULL)`,
-		`INSERT INTO engine_flushes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM engine_flushes)`,
 	}
 }
