@@ -340,7 +340,11 @@ ENGINE = _EngineStep(name="Engine", folder=engine_build.FOLDER, inputs=(), insta
 WIRE_SERVER = Step(
     name="What the WhatsApp server of the tests needs of whatsmeow",
     folder=CACHE / "whatsapp",
-    inputs=(ROOT / "connector/engine/go.mod", ROOT / "tests/whatsapp/generated.py", ROOT / "tests/whatsapp/dump_tokens.go"),
+    inputs=(
+        ROOT / "connector/engine/go.mod",
+        ROOT / "tests/whatsapp/generated.py",
+        ROOT / "tests/whatsapp/dump_tokens.go",
+    ),
     install=_install_wire_server,
 )
 
