@@ -2,17 +2,16 @@
 
 import filecmp
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from local import go
 from local.project import ROOT
 
 FOLDER = Path("connector/contract")
 GO_FOLDER = Path("connector/engine/contract")
-_GO_MODULE = ROOT / "connector/engine"
 _GO_PACKAGE = "threadline/engine/contract"
 _GO_PLUGINS = {
     "go": "google.golang.org/protobuf/cmd/protoc-gen-go",
@@ -23,10 +22,8 @@ _PYTHON_OUTPUTS = ("python", "grpc_python", "mypy")
 
 
 def generate(into: Path) -> None:
-    """Writes both sides below `into`, at the places where the project has them. The Go side wants `go` on PATH, and is left out without."""
-    outputs = [f"--{kind}_out={into}" for kind in _PYTHON_OUTPUTS]
-    if has_go():
-        outputs += _go_outputs(into)
+    """Writes both sides below `into`, at the places where the project has them. Raises go.NotFound."""
+    outputs = [f"--{kind}_out={into}" for kind in _PYTHON_OUTPUTS] + _go_outputs(into)
     run = subprocess.run(
         [_BIN / "python", "-m", "grpc_tools.protoc", "-I.", *outputs, FOLDER / "engine.proto"],
         cwd=ROOT,
@@ -48,10 +45,6 @@ def stale_files() -> list[str]:
         return [place.name for place in places if not _is_same(Path(folder) / place, ROOT / place)]
 
 
-def has_go() -> bool:
-    return shutil.which("go") is not None
-
-
 def _go_outputs(into: Path) -> list[str]:
     """The plugins are tools of the engine's go.mod, so that it pins them."""
     (into / GO_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -67,7 +60,8 @@ def _go_outputs(into: Path) -> list[str]:
 
 def _go_tool(package: str) -> str:
     """The path of a tool's binary, which Go's build cache keeps."""
-    run = subprocess.run(["go", "tool", "-n", package], cwd=_GO_MODULE, stdout=subprocess.PIPE, text=True, check=False)
+    command = [str(go.go()), "tool", "-n", package]
+    run = subprocess.run(command, cwd=go.ENGINE, env=go.environment(), stdout=subprocess.PIPE, text=True, check=False)
     if run.returncode != 0:
         sys.exit(f"{package} could not be built")
     return run.stdout.strip()

@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -84,11 +84,13 @@ class RunningEngine:
             f"unix:{socket}",
             options=[("grpc.initial_reconnect_backoff_ms", 10), ("grpc.max_reconnect_backoff_ms", 50)],
         )
-        try:
-            await asyncio.wait_for(self._channel.channel_ready(), PATIENCE_S)
-        except TimeoutError:
+        serves, ends = asyncio.ensure_future(self._channel.channel_ready()), asyncio.create_task(self.process.wait())
+        await asyncio.wait({serves, ends}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        ends.cancel()
+        if not serves.done():
+            serves.cancel()
             await self.kill()
-            raise EngineEnded("\n".join(self.log)) from None
+            raise EngineEnded("\n".join(self.log))
 
     async def kill(self) -> None:
         """SIGKILL, if it still runs. Idempotent."""
@@ -118,7 +120,7 @@ class RunningEngine:
 
     async def _release(self) -> None:
         if self._channel is not None:
-            await self._channel.close()
+            await self._channel.close(None)
             self._channel = None
         if self._reader is not None:
             await self._reader
@@ -178,9 +180,7 @@ class Account:
         await self.until_state(State.CONNECTED)
 
     async def acknowledge(self, sequence: int) -> None:
-        await self.stub.Acknowledge(
-            pb.AcknowledgeRequest(session=self.session, sequence=sequence), timeout=PATIENCE_S
-        )
+        await self.stub.Acknowledge(pb.AcknowledgeRequest(session=self.session, sequence=sequence), timeout=PATIENCE_S)
 
     async def send(
         self, chat: str, whatsapp_id: str, text: str, *, within_s: float = 10.0, timeout_s: float = 10.0
@@ -227,9 +227,7 @@ class Account:
 
     # Waiting
 
-    async def until(
-        self, find: Callable[[], Found | None], what: str, within_s: float = PATIENCE_S
-    ) -> Found:
+    async def until(self, find: Callable[[], Found | None], what: str, within_s: float = PATIENCE_S) -> Found:
         """The first thing found that counts as true; looks again at each event."""
         try:
             async with asyncio.timeout(within_s):
@@ -276,9 +274,3 @@ class Account:
         finally:
             self.stream_ended = True
             self._changed.set()
-
-
-@contextlib.asynccontextmanager
-async def running(engine: RunningEngine) -> AsyncIterator[RunningEngine]:
-    async with engine:
-        yield engine

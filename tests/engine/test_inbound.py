@@ -168,7 +168,8 @@ async def test_a_receipt_says_how_far_messages_have_come(
     receipt = linked.account.receipts[0]
     assert (list(receipt.whatsapp_ids), receipt.type) == (["3EB0AA", "3EB0BB"], expected)
     event = next(event for event in linked.account.events if event.WhichOneof("kind") == "receipt")
-    assert event.wire and event.sequence
+    assert event.wire
+    assert event.sequence
 
 
 async def test_receipts_that_say_nothing_about_a_person_are_only_answered(
@@ -245,7 +246,8 @@ async def test_a_locked_database_delays_a_message_and_loses_none(
     try:
         await linked.ana.send(linked.phone, "while it was locked")
         await asyncio.sleep(1.0)  # nothing can happen: that is what is looked at
-        assert linked.account.messages == [] and len(linked.device.waiting) == 1
+        assert linked.account.messages == []
+        assert len(linked.device.waiting) == 1
     finally:
         lock.execute("ROLLBACK")
         lock.close()
@@ -282,9 +284,7 @@ async def test_a_database_that_stays_locked_gives_the_message_back_until_it_is_f
     assert linked.account.texts() == ["for a long time"]
 
 
-async def test_history_teaches_which_number_a_lid_belongs_to(
-    server: WhatsAppServer, linked: Linked
-) -> None:
+async def test_history_teaches_which_number_a_lid_belongs_to(server: WhatsAppServer, linked: Linked) -> None:
     bea = server.add_contact("+40744444444", "Bea", addressing="lid_only")
     await linked.phone.send_history(linked.device, mappings=[bea])
     await server.until(lambda: not len(linked.device.waiting), what="the history's receipt")

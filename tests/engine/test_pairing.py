@@ -13,7 +13,8 @@ async def test_a_scanned_qr_code_links_the_phone(server: WhatsAppServer, engine:
     phone, account = server.add_phone(PHONE), engine.account("shop")
     assert not (await account.open()).paired
     code = await account.pair()
-    assert code.qr and code.expires_at_unix_ms
+    assert code.qr
+    assert code.expires_at_unix_ms
     await phone.scan(code.qr)
     await account.connected()
     kinds = [event.WhichOneof("kind") for event in account.events]
@@ -61,7 +62,8 @@ async def test_a_second_pair_call_shows_new_codes(server: WhatsAppServer, engine
     await account.open()
     first = await account.pair()
     second = await account.pair(PHONE)
-    assert first.qr and second.phone_code
+    assert first.qr
+    assert second.phone_code
     await phone.enter_code(second.phone_code)
     await account.connected()
 
@@ -105,7 +107,7 @@ async def test_accounts_of_one_engine_keep_to_themselves(server: WhatsAppServer,
     for phone in phones:
         await ana.send(phone, f"to {phone.number}")
     for phone, account in zip(phones, accounts, strict=True):
-        await account.until(lambda account=account: account.messages, "the message")
+        await account.until_message(f"to {phone.number}")
         assert account.texts() == [f"to {phone.number}"]
 
 

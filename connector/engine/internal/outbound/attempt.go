@@ -108,10 +108,10 @@ func (a *attempt) acknowledge(word ack) {
 }
 
 // seen is what is known of the frame and its ack.
-func (a *attempt) seen() (way, error, *ack) {
+func (a *attempt) seen() (frame way, word *ack, refusal error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.way, a.refusal, a.ack
+	return a.way, a.ack, a.refusal
 }
 
 // permittedContext is the context of one send: it has ended, too, as soon as the frame may not be written any more.

@@ -142,7 +142,7 @@ func (q *Queue) run() {
 func (q *Queue) end(ended *attempt, result Result) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, _, word := ended.seen(); word != nil && result.Outcome == contract.SendResponse_UNKNOWN {
+	if _, word, _ := ended.seen(); word != nil && result.Outcome == contract.SendResponse_UNKNOWN {
 		result = conclude(nil, left, nil, word)
 	}
 	if result.Outcome == contract.SendResponse_UNKNOWN {
@@ -182,7 +182,7 @@ func (q *Queue) carryOut(current *attempt) Result {
 	if err == nil {
 		failpoint.Pass(failpoint.SendAcked)
 	}
-	frame, refusal, word := current.seen()
+	frame, word, refusal := current.seen()
 	if err == nil && word == nil {
 		word = &ack{at: response.Timestamp}
 	}

@@ -55,5 +55,5 @@ func parseStore(value string) (Store, error) {
 	if strings.HasPrefix(value, "postgres://") || strings.HasPrefix(value, "postgresql://") {
 		return Store{Kind: Postgres, Address: value}, nil
 	}
-	return Store{}, errors.New("ENGINE_STORE must be sqlite:/path/of/a/file or postgres://...")
+	return Store{}, errors.New("ENGINE_STORE must be sqlite:/path/of/a/file, or a URL that begins with postgres://")
 }
