@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from connector.contract.engine_pb2 import Event, PairingCode, PairingEnded, SessionChanged
+from local.network import trouble
 from local.network.faults import FaultBook, FaultKind
 from local.network.pairing import Pairing
 from local.refusals import Malformed, NotPossible, Unknown
@@ -64,9 +65,8 @@ class Account:
         self.unacknowledged: list[Event] = []
         self.offline: deque[Incoming] = deque()
         self.held_receipts: list[tuple[int, Incoming]] = []
-        self.network_is_up = True
-        self.barred_as: State.ValueType | None = None
-        """BANNED or OUTDATED: WhatsApp lets the session in no more until that is lifted. LOGGED_OUT: the engine does not know yet."""
+        self.login_failure: int | None = None
+        """What WhatsApp answers to logins. None: it lets the session in."""
         self._faults = faults
         self._last_sequence = 0
         self._overtaken: Incoming | None = None
@@ -88,7 +88,7 @@ class Account:
             return
         if self.is_open and epoch > self.epoch:
             self._lose_connection()
-            self._set_state(SessionChanged.REPLACED, "taken_over")
+            self._set_state(SessionChanged.REPLACED, trouble.TAKEN_OVER)
             self._end_stream()
         if not self.is_open or epoch > self.epoch:
             self.pairing = None
@@ -127,7 +127,7 @@ class Account:
         )
 
     def is_linked_to(self, phone: str) -> bool:
-        return self.phone == phone and self.barred_as != SessionChanged.LOGGED_OUT
+        return self.phone == phone and self.login_failure not in trouble.REMOVED_CODES
 
     # The stream of events
 
@@ -207,45 +207,67 @@ class Account:
         self._lose_connection()
         self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
 
-    def lose_network(self, reason: str) -> None:
-        self.network_is_up = False
+    def break_connection(self, reason: str) -> None:
+        """The connection ends, and none comes about before `let_in`."""
+        self.login_failure = trouble.NO_SERVICE
         if self.is_connected:
-            self._lose_connection()
-            self._set_state(SessionChanged.RECONNECTING, reason)
+            self._break(reason)
 
-    def regain_network(self) -> None:
-        self.network_is_up = True
+    def refuse_logins(self, code: int) -> None:
+        """The connection ends, and logins are answered with this failure."""
+        self.login_failure = code
+        if self.is_connected:
+            self._break(trouble.word(trouble.Break.STREAM_ERROR, trouble.NO_SERVICE))
+        if self.is_open and not self.has_ended:
+            self._log_in()
+
+    def let_in(self) -> None:
+        """Logins are answered again. A session that has ended stays so until it is opened again."""
+        self.login_failure = None
         if self.is_open and self.state in (SessionChanged.CONNECTING, SessionChanged.RECONNECTING):
-            self._become_connected()
+            self._log_in()
 
-    def end_session(self, state: State.ValueType, reason: str) -> None:
-        """WhatsApp ends the session: logged out (which unlinks the device), replaced, banned or outdated."""
-        if state in (SessionChanged.BANNED, SessionChanged.OUTDATED):
-            self.barred_as = state
-        if not self.is_open:
-            if state == SessionChanged.LOGGED_OUT:
-                self.barred_as = state
-            return
-        if state == SessionChanged.LOGGED_OUT:
+    def blink(self) -> None:
+        """The connection is lost, and comes about again at once."""
+        if self.is_connected:
+            self._break(trouble.word(trouble.Break.RESET, 0))
+            self._log_in()
+
+    def remove(self) -> None:
+        """The device is unlinked on the phone. A session that is not open learns of it when it logs in."""
+        if self.is_open:
             self.phone = None
-        self._lose_connection()
-        self._set_state(state, reason)
+            self._end(SessionChanged.LOGGED_OUT, trouble.REMOVED)
+        else:
+            self.login_failure = trouble.REMOVED_CODES[0]
 
-    def lift_bar(self) -> None:
-        """No longer banned or outdated. The session is let in when it is opened again."""
-        self.barred_as = None
+    def replace(self) -> None:
+        """The same session was opened elsewhere."""
+        if self.is_open:
+            self._end(SessionChanged.REPLACED, trouble.REPLACED)
 
     def _connect(self) -> None:
-        if self.phone is None:
-            return
-        self._set_state(SessionChanged.CONNECTING, "")
-        if self.barred_as == SessionChanged.LOGGED_OUT:
-            self.phone, self.barred_as = None, None
-            self._set_state(SessionChanged.LOGGED_OUT, "refused")
-        elif self.barred_as is not None:
-            self._set_state(self.barred_as, "refused")
-        elif self.network_is_up:
+        if self.phone is not None:
+            self._set_state(SessionChanged.CONNECTING, "")
+            self._log_in()
+
+    def _log_in(self) -> None:
+        if self.login_failure is None:
             self._become_connected()
+            return
+        state, reason = trouble.refused(self.login_failure)
+        if state == SessionChanged.LOGGED_OUT:
+            self.phone, self.login_failure = None, None
+        if state != self.state:  # each loss is told once
+            self._set_state(state, reason)
+
+    def _break(self, reason: str) -> None:
+        self._lose_connection()
+        self._set_state(SessionChanged.RECONNECTING, reason)
+
+    def _end(self, state: State.ValueType, reason: str) -> None:
+        self._lose_connection()
+        self._set_state(state, reason)
 
     def _become_connected(self) -> None:
         self.connection = Connection()

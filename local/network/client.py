@@ -7,9 +7,9 @@ from typing import Any, Literal
 from local.control_client import ControlClient
 from local.network.contacts import Addressing, InboxMessage
 from local.network.faults import Fault, FaultKind
+from local.network.trouble import NO_SERVICE, Break, Change
 from local.network.world import Frame, MarkedRead, Written
 
-Change = Literal["break", "restore", "logged_out", "replaced", "banned", "outdated"]
 Receipt = Literal["sent", "delivered", "read"]
 
 
@@ -59,8 +59,9 @@ class Network:
         """The phone of this number is given a pairing code. Returns the accountId that is linked now."""
         return str(self._control.post("/enter-code", account=account, code=code)["account_id"])
 
-    def fail_pairing(self, account_id: str, reason: str = "pairing_error") -> None:
-        self._control.post("/fail-pairing", account_id=account_id, reason=reason)
+    def fail_pairing(self, account_id: str) -> None:
+        """The connection that shows the codes is cut. Over the wire: every one that does."""
+        self._control.post("/fail-pairing", account_id=account_id)
 
     # Messages and receipts
 
@@ -178,27 +179,28 @@ class Network:
         """Ends one fault, or all; receipts that were held by it come now."""
         self._control.post("/clear-faults", fault_id=fault_id)
 
-    def disconnect(self, account: str, reason: str = "stream_error_503") -> None:
-        """The connection breaks, and none comes about until `reconnect`."""
-        self._connection(account, "break", reason)
+    def disconnect(self, account: str, how: Break = Break.STREAM_ERROR, code: int = NO_SERVICE) -> None:
+        """The connection breaks, and none comes about until `reconnect`. `code` is the stream error's."""
+        self._control.post("/connection", account=account, change=Change.BREAK, how=how, code=code)
+
+    def refuse_logins(self, account: str, code: int) -> None:
+        """The connection ends, and logins are answered with this failure until `reconnect`: 402 is a ban, 405 outdated.
+
+        401 and 403 are said once: they unlink the device.
+        """
+        self._control.post("/connection", account=account, change=Change.REFUSED, code=code)
 
     def reconnect(self, account: str) -> None:
-        """The network is back; a ban or an outdated client is lifted too, for when the session is opened again."""
-        self._connection(account, "restore")
+        """Logins are let in again; a session that has ended tries one only when it is opened again."""
+        self._control.post("/connection", account=account, change=Change.RESTORE)
 
-    def log_out(self, account: str, reason: str | None = None) -> None:
+    def log_out(self, account: str) -> None:
         """The phone's owner unlinks the device."""
-        self._connection(account, "logged_out", reason)
+        self._control.post("/connection", account=account, change=Change.LOGGED_OUT)
 
-    def ban(self, account: str, reason: str | None = None) -> None:
-        self._connection(account, "banned", reason)
-
-    def make_outdated(self, account: str, reason: str | None = None) -> None:
-        self._connection(account, "outdated", reason)
-
-    def replace(self, account: str, reason: str | None = None) -> None:
+    def replace(self, account: str) -> None:
         """Another program takes the session's place at WhatsApp."""
-        self._connection(account, "replaced", reason)
+        self._control.post("/connection", account=account, change=Change.REPLACED)
 
     def change_settings(
         self,
@@ -207,7 +209,7 @@ class Network:
         code_lifetime_s: float | None = None,
         receipt_delay_s: float | None = None,
     ) -> None:
-        """Seconds: until a send without ack ends, how long a pairing code is good, from a frame to its receipt."""
+        """Seconds: until a send without ack ends, how long a QR code is good, from a frame to its receipt."""
         self._control.post(
             "/settings",
             ack_timeout_s=ack_timeout_s,
@@ -218,10 +220,6 @@ class Network:
     def reset(self) -> None:
         """Forgets contacts, accounts, records, faults and changed settings; open streams end."""
         self._control.post("/reset")
-
-    def _connection(self, account: str, change: Change, reason: str | None = None) -> None:
-        reasons = {} if reason is None else {"reason": reason}
-        self._control.post("/connection", account=account, change=change, **reasons)
 
 
 def _contact(row: dict[str, Any]) -> ContactState:

@@ -4,6 +4,7 @@ import asyncio
 
 from connector.contract.engine_pb2 import PairingEnded
 from local.network.account import Account
+from local.network.pairing import QR_CODES
 from local.network.sending import Settings
 from local.network.world import World
 
@@ -32,10 +33,11 @@ class CodeDisplay:
     async def _show(self, account: Account) -> None:
         pairing = account.pairing
         while pairing is not None and account.pairing is pairing:
-            lifetime_s = self._settings.code_lifetime_s
+            # WhatsApp keeps the connection open for as long as six codes are good.
+            lifetime_s = self._settings.code_lifetime_s * (1 if pairing.phone is None else QR_CODES)
             code = pairing.next_code(self._world.now(), lifetime_s)
             if code is None:
-                account.end_pairing(PairingEnded.EXPIRED, "no_code_was_used")
+                account.end_pairing(PairingEnded.EXPIRED, "codes_used_up")
                 return
             account.show(code)
             await asyncio.sleep(lifetime_s)

@@ -4,23 +4,18 @@ from dataclasses import asdict, replace
 
 from aiohttp import web
 
-from connector.contract.engine_pb2 import ReceiptReceived, SessionChanged
+from connector.contract.engine_pb2 import ReceiptReceived
 from local.control_api import Fields, Handler, Json, control_application
-from local.network.account import Account, State
+from local.network.account import Account
 from local.network.code_display import CodeDisplay
 from local.network.contacts import Addressing, Contact
 from local.network.faults import NEEDS_SECONDS, FaultKind
 from local.network.sending import Sender, Settings
+from local.network.trouble import NO_SERVICE, Break, Change
 from local.network.world import World
 from local.refusals import Malformed
 
 _RECEIPTS = {"delivered": ReceiptReceived.DELIVERED, "read": ReceiptReceived.READ, "sent": ReceiptReceived.SENT}
-_ENDINGS: dict[str, State.ValueType] = {
-    "logged_out": SessionChanged.LOGGED_OUT,
-    "replaced": SessionChanged.REPLACED,
-    "banned": SessionChanged.BANNED,
-    "outdated": SessionChanged.OUTDATED,
-}
 
 
 class Control:
@@ -49,13 +44,13 @@ class Control:
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
             ("POST", "/enter-code", self.enter_code, "account code"),
-            ("POST", "/fail-pairing", self.fail_pairing, "account_id reason"),
+            ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
             ("POST", "/echo", self.echo, "account contact whatsapp_id"),
             ("POST", "/receipt", self.receipt, "contact account whatsapp_ids type addressing"),
             ("POST", "/read", self.read, "contact account whatsapp_ids"),
-            ("POST", "/connection", self.connection, "account change reason"),
+            ("POST", "/connection", self.connection, "account change how code"),
             ("POST", "/fault", self.add_fault, "kind account contact times seconds code"),
             ("POST", "/clear-faults", self.clear_faults, "fault_id"),
             ("POST", "/settings", self.change_settings, "ack_timeout_s code_lifetime_s receipt_delay_s"),
@@ -108,7 +103,7 @@ class Control:
         return {"account_id": self._world.enter_code(fields.phone("account"), fields.text("code")).account_id}
 
     def fail_pairing(self, fields: Fields) -> Json:
-        self._world.fail_pairing(fields.text("account_id"), fields.text_or("reason", "pairing_error"))
+        self._world.fail_pairing(fields.text("account_id"))
         return {}
 
     def write(self, fields: Fields) -> Json:
@@ -160,15 +155,19 @@ class Control:
     # Trouble
 
     def connection(self, fields: Fields) -> Json:
-        phone, change = fields.phone("account"), fields.text("change")
-        if change == "restore":
-            self._world.restore_connection(phone)
-        elif change == "break":
-            self._world.break_connection(phone, fields.text_or("reason", "stream_error_503"))
-        elif change in _ENDINGS:
-            self._world.end_session(phone, _ENDINGS[change], fields.text_or("reason", change))
-        else:
-            raise Malformed(f"change must be one of break, restore, {', '.join(_ENDINGS)}")
+        phone, code = fields.phone("account"), fields.optional_count("code") or NO_SERVICE
+        match fields.choice("change", Change):
+            case Change.BREAK:
+                how = fields.optional_choice("how", Break) or Break.STREAM_ERROR
+                self._world.break_connection(phone, how, code)
+            case Change.REFUSED:
+                self._world.refuse_logins(phone, code)
+            case Change.RESTORE:
+                self._world.restore_connection(phone)
+            case Change.LOGGED_OUT:
+                self._world.remove_device(phone)
+            case Change.REPLACED:
+                self._world.replace_session(phone)
         return {}
 
     def add_fault(self, fields: Fields) -> Json:

@@ -6,24 +6,22 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """The first eight strike sends, the last three what the network hands to an account."""
+    """The first seven strike sends, the last three what the network hands to an account."""
 
     DELAY_BEFORE = "delay_before"
     """`seconds` pass before the frame goes; later sends of the chat wait behind it."""
     DELAY_AFTER = "delay_after"
     """The frame arrives; its ack takes `seconds`. When the send has ended by then, the ack comes as a SENT receipt."""
     DROP = "drop"
-    """The frame is lost: nothing is recorded, the send ends UNKNOWN at once (with SILENT: when its time has run out)."""
+    """The frame is lost: nothing is recorded, the send ends UNKNOWN when its time has run out."""
     SILENT = "silent"
     """The frame arrives, the ack never comes: UNKNOWN when the send's time has run out."""
     UNKNOWN = "unknown"
-    """The frame arrives, but the send ends UNKNOWN at once."""
+    """The frame arrives, the connection is lost before the ack and comes back at once: UNKNOWN at once."""
     REFUSE = "refuse"
     """WhatsApp refuses the message: REJECTED with `code`."""
     NOT_SENT = "not_sent"
-    """The engine fails before the frame: NOT_SENT."""
-    LATE_ACK = "late_ack"
-    """The frame arrives, the send ends UNKNOWN at once, and the ack comes `seconds` later as a SENT receipt."""
+    """Nobody can encrypt for the contact: NOT_SENT. Over the wire, before the first message to it."""
     REPEAT = "repeat"
     """A message or receipt is handed over twice, as two events."""
     REORDER = "reorder"
@@ -32,7 +30,7 @@ class FaultKind(StrEnum):
     """A contact's receipts are kept until the fault is cleared; then they come in order."""
 
 
-NEEDS_SECONDS = frozenset({FaultKind.DELAY_BEFORE, FaultKind.DELAY_AFTER, FaultKind.LATE_ACK})
+NEEDS_SECONDS = frozenset({FaultKind.DELAY_BEFORE, FaultKind.DELAY_AFTER})
 
 
 @dataclass(frozen=True, kw_only=True)

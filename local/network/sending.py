@@ -20,7 +20,7 @@ class Settings:
     ack_timeout_s: float
     """A send that has no ack after this time ends UNKNOWN."""
     code_lifetime_s: float = 20.0
-    """How long a pairing code is good."""
+    """How long a QR code is good; a code for a number, as long as all six of them."""
     receipt_delay_s: float = 0.05
     """How long after a frame the contact's phone says DELIVERED, and again until it says READ."""
 
@@ -109,13 +109,11 @@ class Sender:
         self, send: Send, connection: Connection, frame: Frame | None, faults: dict[FaultKind, Fault]
     ) -> SendResponse:
         """What the engine learns of a frame that has left. `frame` is None when it was lost on the way."""
-        if FaultKind.SILENT in faults:
+        if frame is None or FaultKind.SILENT in faults:
             return await self._no_ack(connection, self._settings.ack_timeout_s)
-        if frame is None or FaultKind.UNKNOWN in faults:
-            return SendResponse(outcome=SendResponse.UNKNOWN, reason="no_ack")
-        if FaultKind.LATE_ACK in faults:
-            self._ack_late_after(faults[FaultKind.LATE_ACK].seconds, send, connection, frame)
-            return SendResponse(outcome=SendResponse.UNKNOWN, reason="no_ack")
+        if FaultKind.UNKNOWN in faults:
+            send.account.blink()
+            return await self._no_ack(connection, self._settings.ack_timeout_s)
         if FaultKind.DELAY_AFTER in faults:
             delay_s, limit_s = faults[FaultKind.DELAY_AFTER].seconds, self._settings.ack_timeout_s
             failed = await self._no_ack(connection, min(delay_s, limit_s))
@@ -175,14 +173,13 @@ _SEND_FAULTS = (
     FaultKind.UNKNOWN,
     FaultKind.REFUSE,
     FaultKind.NOT_SENT,
-    FaultKind.LATE_ACK,
 )
 
 
 def _refusal(contact: Contact | None, faults: dict[FaultKind, Fault]) -> SendResponse | None:
     """Why no frame leaves."""
     if FaultKind.NOT_SENT in faults:
-        return SendResponse(outcome=SendResponse.NOT_SENT, reason="engine_error")
+        return SendResponse(outcome=SendResponse.NOT_SENT, reason="no_recipient_device")
     if contact is None:
         return SendResponse(outcome=SendResponse.REJECTED, reason="no_account")
     if FaultKind.REFUSE in faults:

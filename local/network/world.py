@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from connector.contract.engine_pb2 import Event, MessageReceived, PairingEnded, ReceiptReceived
-from local.network.account import Account, Incoming, State
+from local.network.account import Account, Incoming
 from local.network.contacts import Addressing, Contact, InboxMessage
 from local.network.faults import FaultBook
 from local.network.pairing import Pairing
+from local.network.trouble import Break, word
 from local.refusals import NotPossible, Unknown
 
 ReceiptType = ReceiptReceived.Type
@@ -108,11 +109,12 @@ class World:
     def enter_code(self, phone: str, code: str) -> Account:
         return self._pair(phone, code, by_phone=phone)
 
-    def fail_pairing(self, account_id: str, reason: str) -> None:
+    def fail_pairing(self, account_id: str) -> None:
+        """The connection that shows the codes is cut."""
         account = self.accounts.get(account_id)
         if account is None or account.pairing is None:
             raise NotPossible("the account is not being paired")
-        account.end_pairing(PairingEnded.FAILED, reason)
+        account.end_pairing(PairingEnded.FAILED, word(Break.RESET, 0))
 
     def _pair(self, phone: str, code: str, by_phone: str | None) -> Account:
         if phone in self.contacts:
@@ -247,19 +249,26 @@ class World:
 
     # What befalls a session
 
-    def break_connection(self, phone: str, reason: str) -> None:
+    def break_connection(self, phone: str, how: Break, code: int) -> None:
         for account in self.linked(phone):
-            account.lose_network(reason)
+            account.break_connection(word(how, code))
 
     def restore_connection(self, phone: str) -> None:
-        """The network is back, and a ban or an outdated client is lifted."""
+        """Logins are let in again."""
         for account in self.linked(phone):
-            account.lift_bar()
-            account.regain_network()
+            account.let_in()
 
-    def end_session(self, phone: str, state: State.ValueType, reason: str) -> None:
+    def refuse_logins(self, phone: str, code: int) -> None:
         for account in self.linked(phone):
-            account.end_session(state, reason)
+            account.refuse_logins(code)
+
+    def remove_device(self, phone: str) -> None:
+        for account in self.linked(phone):
+            account.remove()
+
+    def replace_session(self, phone: str) -> None:
+        for account in self.linked(phone):
+            account.replace()
 
     def _message(
         self,

@@ -12,6 +12,7 @@ from aiohttp import web
 from local.control_api import Fields, Handler, Json, control_application
 from local.network.contacts import Addressing
 from local.network.faults import FaultKind
+from local.network.trouble import NO_SERVICE, REMOVED_CODES, Break, Change
 from local.network.world import Frame, Written
 from local.refusals import Malformed, NotPossible, Unknown
 from tests.whatsapp.contact import Contact, ReceiptKind
@@ -25,7 +26,6 @@ from tests.whatsapp.record import Written as WireWritten
 from tests.whatsapp.server import WhatsAppServer
 
 _RECEIPTS: Mapping[str, ReceiptKind] = {"delivered": "delivered", "read": "read"}
-_LOGIN_FAILURES = {"break": 503, "banned": 402, "outdated": 405}
 
 
 class Control:
@@ -51,11 +51,12 @@ class Control:
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
             ("POST", "/enter-code", self.enter_code, "account code"),
+            ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
             ("POST", "/receipt", self.receipt, "contact account whatsapp_ids type addressing"),
             ("POST", "/read", self.read, "contact account whatsapp_ids"),
-            ("POST", "/connection", self.connection, "account change reason"),
+            ("POST", "/connection", self.connection, "account change how code"),
             ("POST", "/fault", self.add_fault, "kind account contact times seconds code"),
             ("POST", "/clear-faults", self.clear_faults, "fault_id"),
             ("POST", "/settings", self.change_settings, "receipt_delay_s"),
@@ -139,6 +140,13 @@ class Control:
         phone, code = self._phone_of(fields.phone("account")), fields.text("code")
         return await _linked_by(phone.enter_code(code))
 
+    def fail_pairing(self, fields: Fields) -> Json:
+        """The server knows no accountId: every connection that shows codes is cut."""
+        fields.text("account_id")
+        if not self._server.faults.end_pairing():
+            raise NotPossible("no account is being paired")
+        return {}
+
     async def write(self, fields: Fields) -> Json:
         text, unsupported = fields.optional_text("text"), fields.optional_text("unsupported")
         if (text is None) == (unsupported is None):
@@ -177,25 +185,49 @@ class Control:
     # Trouble
 
     async def connection(self, fields: Fields) -> Json:
-        phone, change = self._linked(fields.phone("account")), fields.text("change")
-        faults = self._server.faults
-        if change == "logged_out":
-            for device in phone.devices:
-                await phone.unlink(device)
-        elif change == "replaced":
-            for device in phone.devices:
-                faults.replace(device)
-        elif change == "restore":
-            if standing := self._login_failures.pop(phone.number, None):
-                standing.end()
-        elif change in _LOGIN_FAILURES:
-            self._login_failures[phone.number] = faults.login_failure(phone, _LOGIN_FAILURES[change])
-            for device in phone.devices:
-                if device.is_connected:
-                    faults.stream_error(device, 503)
-        else:
-            raise Malformed(f"change must be one of restore, logged_out, replaced, {', '.join(_LOGIN_FAILURES)}")
+        phone, code = self._linked(fields.phone("account")), fields.optional_count("code") or NO_SERVICE
+        connected = [device for device in phone.devices if device.is_connected]
+        match fields.choice("change", Change):
+            case Change.BREAK:
+                how = fields.optional_choice("how", Break) or Break.STREAM_ERROR
+                self._refuse_logins(phone, NO_SERVICE)
+                for device in connected:
+                    self._break(device, how, code)
+            case Change.REFUSED:
+                self._refuse_logins(phone, code)
+                for device in connected:
+                    self._break(device, Break.STREAM_ERROR, NO_SERVICE)
+            case Change.RESTORE:
+                self._let_in(phone)
+            case Change.LOGGED_OUT:
+                for device in phone.devices:
+                    await phone.unlink(device)
+            case Change.REPLACED:
+                for device in connected:
+                    self._server.faults.replace(device)
         return {}
+
+    def _refuse_logins(self, phone: Phone, code: int) -> None:
+        """A failure that unlinks the device is said once: another device may be linked after it."""
+        self._let_in(phone)
+        times = 1 if code in REMOVED_CODES else None
+        self._login_failures[phone.number] = self._server.faults.login_failure(phone, code, times=times)
+
+    def _let_in(self, phone: Phone) -> None:
+        if standing := self._login_failures.pop(phone.number, None):
+            standing.end()
+
+    def _break(self, device: Device, how: Break, code: int) -> None:
+        faults = self._server.faults
+        match how:
+            case Break.STREAM_ERROR:
+                faults.stream_error(device, code)
+            case Break.RESET:
+                faults.drop(device)
+            case Break.HALF_CLOSE:
+                faults.half_close(device)
+            case Break.SILENCE:
+                faults.fall_silent(device)
 
     def add_fault(self, fields: Fields) -> Json:
         kind, times = fields.choice("kind", FaultKind), fields.optional_count("times")
@@ -213,17 +245,18 @@ class Control:
     def _asked(self, kind: FaultKind, whom: dict[str, Any], times: int | None, seconds: float, code: str) -> Fault:
         faults = self._server.faults
         asked: dict[FaultKind, Callable[[], Fault]] = {
+            FaultKind.DELAY_BEFORE: lambda: faults.late_answers("usync", seconds, phone=whom["phone"], times=times),
             FaultKind.DELAY_AFTER: lambda: faults.late_acks(seconds, times=times, **whom),
-            FaultKind.LATE_ACK: lambda: faults.late_acks(seconds, times=times, **whom),
             FaultKind.DROP: lambda: faults.lose_frames(times=times, **whom),
             FaultKind.SILENT: lambda: faults.hold_acks(times=times, **whom),
             FaultKind.UNKNOWN: lambda: faults.drop_at_frame(times=times, **whom),
             FaultKind.REFUSE: lambda: faults.refuse(int(code), times=times, **whom),
+            FaultKind.NOT_SENT: lambda: faults.no_bundle(_needed(whom["contact"]), times=times),
             FaultKind.REPEAT: lambda: faults.duplicate_delivery(times=times, **whom),
             FaultKind.HOLD_RECEIPTS: lambda: faults.hold_receipts(whom["contact"]),
         }
         if kind not in asked:
-            raise NotPossible(f"{kind} is the simulation's alone; over the wire there are {', '.join(asked)}")
+            raise NotPossible(f"{kind.value} is the simulation's alone; over the wire there are {', '.join(asked)}")
         return asked[kind]()
 
     def clear_faults(self, fields: Fields) -> Json:
@@ -263,6 +296,12 @@ async def _linked_by(pairing: Awaitable[Device]) -> Json:
     except PairingRefused as refused:
         raise NotPossible(str(refused)) from refused
     return {"account_id": device.phone.number}
+
+
+def _needed(contact: Contact | None) -> Contact:
+    if contact is None:
+        raise Malformed("contact must be given")
+    return contact
 
 
 def _contact_row(contact: Contact) -> dict[str, object]:

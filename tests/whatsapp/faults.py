@@ -116,11 +116,12 @@ class Faults:
         conflict = Node("conflict", {"type": "replaced"})
         device.need_connection().end(Node("stream:error", {}, [conflict]), _CLOSE_AFTER_S)
 
-    def end_pairing(self) -> None:
-        """Connections that show QR codes are closed, as when all codes have been shown."""
-        for connection in list(self._connections):
-            if connection.refs:
-                connection.close()
+    def end_pairing(self) -> int:
+        """Connections that show QR codes are closed, as when all codes have been shown. Answers how many there were."""
+        pairing = [connection for connection in self._connections if connection.refs]
+        for connection in pairing:
+            connection.close()
+        return len(pairing)
 
     # Connecting
 
@@ -141,6 +142,12 @@ class Faults:
     def mute(self, kind: str, *, phone: "Person | None" = None, times: int | None = None) -> Fault:
         """Requests of this kind stay unanswered: `ping`, or a namespace such as `usync` and `encrypt`; `*` is all of them."""
         return self._stand(f"mute:{kind}", phone=phone, times=times)
+
+    def late_answers(
+        self, kind: str, seconds: float, *, phone: "Person | None" = None, times: int | None = None
+    ) -> Fault:
+        """Answers to requests of this kind (as in `mute`) take this long."""
+        return self._stand(f"late:{kind}", phone=phone, times=times, seconds=seconds)
 
     def no_bundle(self, contact: "Person", *, times: int | None = None) -> Fault:
         """The server has no keys of this contact: nobody can encrypt for it."""

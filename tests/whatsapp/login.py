@@ -13,6 +13,7 @@ from tests.whatsapp.phone import Phone
 _QR_REFS: Final = 6
 _CLOSE_AFTER_S: Final = 0.3
 _LOGGED_OUT: Final = 401
+_REMOVED: Final = (_LOGGED_OUT, 403)
 _BANNED: Final = 402
 _BAN_S: Final = 3_600
 
@@ -45,6 +46,8 @@ def _log_in(connection: Connection) -> None:
         return
     failure = connection.world.faults.take("login_failure", phone=device.phone.number)
     if failure is not None:
+        if failure.code in _REMOVED:
+            device.phone.forget(device)
         _fail(connection, failure.code)
         return
     if device.connection is not None:

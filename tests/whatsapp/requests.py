@@ -1,10 +1,12 @@
 """The requests (iq) of a client, by namespace. One that this server does not know is answered as an error, and is a problem."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from tests.whatsapp import pairing_code, prekeys, usync
 from tests.whatsapp.connection import Connection
+from tests.whatsapp.faults import Fault
 from tests.whatsapp.jid import SERVER
 from tests.whatsapp.node import Attribute, Malformed, Node
 
@@ -21,7 +23,7 @@ def request_received(connection: Connection, node: Node) -> None:
         connection.answered(node)
         return
     namespace = node.text("xmlns") or ""
-    if _is_mute(connection, namespace):
+    if _standing(connection, "mute", namespace) is not None:
         return
     reply: dict[str, Attribute] = {"from": SERVER, "id": node.need_text("id"), "type": "result"}
     try:
@@ -31,16 +33,20 @@ def request_received(connection: Connection, node: Node) -> None:
         error = Node("error", {"code": _NOT_IMPLEMENTED, "text": "feature-not-implemented"})
         connection.send(Node("iq", {**reply, "type": "error"}, [error]))
         return
+    late = _standing(connection, "late", namespace)
+    if late is not None:
+        asyncio.get_running_loop().call_later(late.seconds, connection.send, Node("iq", reply, answer or None))
+        return
     connection.send(Node("iq", reply, answer or None))
     if namespace == "passive" and connection.is_active and not connection.is_flushed:
         _become_active(connection)
 
 
-def _is_mute(connection: Connection, namespace: str) -> bool:
+def _standing(connection: Connection, fault: str, namespace: str) -> Fault | None:
     phone = None if connection.device is None else connection.device.phone.number
     kind = "ping" if namespace == "w:p" else namespace
     faults = connection.world.faults
-    return faults.take(f"mute:{kind}", phone=phone) is not None or faults.take("mute:*", phone=phone) is not None
+    return faults.take(f"{fault}:{kind}", phone=phone) or faults.take(f"{fault}:*", phone=phone)
 
 
 def _become_active(connection: Connection) -> None:

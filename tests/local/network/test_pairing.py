@@ -75,9 +75,9 @@ async def test_pairing_may_fail(driver: Driver, network: Network) -> None:
     await driver.pair()
     await events.next()
 
-    network.fail_pairing("shop", "client_refused")
+    network.fail_pairing("shop")
 
-    failed = pb.PairingEnded(result=pb.PairingEnded.FAILED, reason="client_refused")
+    failed = pb.PairingEnded(result=pb.PairingEnded.FAILED, reason="disconnected")
     assert (await events.next()).pairing_ended == failed
 
 

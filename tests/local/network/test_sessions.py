@@ -1,6 +1,7 @@
 """Whose session it is, and what befalls it."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import grpc
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from connector.contract import engine_pb2 as pb
 from local.network.client import Network
 from local.network.faults import FaultKind
+from local.network.trouble import Break
 from tests.local.network.driver import ANA, ANA_JID, SHOP, Driver, in_ms
 
 Call = Callable[[Driver, pb.Session], Awaitable[object]]
@@ -106,11 +108,11 @@ async def test_closing_ends_the_stream_and_may_be_done_twice(driver: Driver) -> 
 async def test_a_broken_connection_is_told_and_mended(driver: Driver, network: Network) -> None:
     events = await driver.connected()
 
-    network.disconnect(SHOP, "stream_error_515")
+    network.disconnect(SHOP, Break.STREAM_ERROR, 599)
     network.write(ANA, SHOP, "meanwhile")
 
     lost = await events.next_state()
-    assert (lost.state, lost.reason) == (pb.SessionChanged.RECONNECTING, "stream_error_515")
+    assert (lost.state, lost.reason) == (pb.SessionChanged.RECONNECTING, "stream_error_599")
     assert (await driver.send("3EB0A")).outcome == pb.SendResponse.NOT_CONNECTED
     assert network.frames() == []
     network.reconnect(SHOP)
@@ -124,6 +126,8 @@ async def test_a_session_opened_without_network_connects_when_it_is_back(driver:
     await driver.open(epoch=2)
     events = driver.events(epoch=2)
     assert (await events.next_state()).state == pb.SessionChanged.CONNECTING
+    refused = await events.next_state()
+    assert (refused.state, refused.reason) == (pb.SessionChanged.RECONNECTING, "connect_failure_503")
 
     network.reconnect(SHOP)
 
@@ -131,29 +135,32 @@ async def test_a_session_opened_without_network_connects_when_it_is_back(driver:
 
 
 @pytest.mark.parametrize(
-    ("end", "state"),
+    ("end", "states"),
     [
-        (Network.log_out, pb.SessionChanged.LOGGED_OUT),
-        (Network.replace, pb.SessionChanged.REPLACED),
-        (Network.ban, pb.SessionChanged.BANNED),
-        (Network.make_outdated, pb.SessionChanged.OUTDATED),
+        (Network.log_out, ["LOGGED_OUT device_removed"]),
+        (Network.replace, ["REPLACED conflict"]),
+        (partial(Network.refuse_logins, code=401), ["RECONNECTING stream_error_503", "LOGGED_OUT connect_failure_401"]),
+        (partial(Network.refuse_logins, code=402), ["RECONNECTING stream_error_503", "BANNED temporary_ban"]),
+        (partial(Network.refuse_logins, code=405), ["RECONNECTING stream_error_503", "OUTDATED client_outdated"]),
     ],
 )
 async def test_whatsapp_may_end_a_session(
-    driver: Driver, network: Network, end: Callable[[Network, str], None], state: pb.SessionChanged.State.ValueType
+    driver: Driver, network: Network, end: Callable[[Network, str], None], states: list[str]
 ) -> None:
     events = await driver.connected()
     end(network, SHOP)
-    assert (await events.next_state()).state == state
+    told = [await events.next_state() for _ in states]
+    assert [f"{pb.SessionChanged.State.Name(change.state)} {change.reason}" for change in told] == states
     assert (await driver.send("3EB0A")).outcome == pb.SendResponse.NOT_CONNECTED
 
 
-@pytest.mark.parametrize("end", [Network.ban, Network.make_outdated])
+@pytest.mark.parametrize("code", [402, 405])
 async def test_a_barred_session_is_let_in_again_only_when_the_bar_is_lifted(
-    driver: Driver, network: Network, end: Callable[[Network, str], None]
+    driver: Driver, network: Network, code: int
 ) -> None:
     events = await driver.connected()
-    end(network, SHOP)
+    network.refuse_logins(SHOP, code)
+    assert (await events.next_state()).state == pb.SessionChanged.RECONNECTING
     barred = (await events.next_state()).state
 
     await driver.open()
