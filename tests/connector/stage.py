@@ -4,14 +4,18 @@ import itertools
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
@@ -20,15 +24,17 @@ from core.account import CommandKind, Lease, new_account_document, new_command, 
 from core.ids import AccountId
 from local import ports
 from local.identity_server import FUNCTIONS_ACCOUNT
-from local.network.client import Network
+from local.network.client import AccountState, Network
 from local.processes import Child, Processes, answers
 from local.project import ROOT
 from local.signing import SigningKey
+from local.whatsapp import NetworkKind
 from tests.connector.flush_address import FlushAddress
 from tests.waiting import wait_until
 
 TIME_SCALE = 0.25
 LEASE_TTL_S = 24 * TIME_SCALE
+QR_CODE_S = 20.0
 _names = itertools.count(1)
 _phones = itertools.count(40700000001)
 NUMBERS = re.compile(r"40700000\d{3}")
@@ -45,17 +51,6 @@ def read_qr(data_url: str) -> str:
     reader = ROOT / "tests/connector/read_qr.cjs"
     done = subprocess.run(["node", reader], input=data_url, capture_output=True, text=True, check=True, timeout=30)
     return done.stdout
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkProcess:
-    child: Child
-
-    def freeze(self) -> None:
-        self.child.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self.child.process.send_signal(signal.SIGCONT)
 
 
 @dataclass(kw_only=True)
@@ -122,15 +117,19 @@ class Stage:
     processes: Processes
     project: str
     db: firestore.Client
+    kind: NetworkKind
     network: Network
-    network_process: NetworkProcess
-    socket: str
+    network_child: Child
+    engine_settings: Mapping[str, str]
+    """How a connector reaches the network; the real engine keeps its sessions in `store`."""
     flush: FlushAddress
     key: SigningKey
     certs_url: str
     metadata_host: str
     _connectors: list[Connector] = field(default_factory=list)
     _children: list[Child] = field(default_factory=list)
+    _phones: dict[AccountId, str] = field(default_factory=dict)
+    """Those that have scanned a code for the account."""
 
     # Connectors
 
@@ -157,10 +156,43 @@ class Stage:
             "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
             "PUBLIC_ENDPOINT": f"http://127.0.0.1:{port}",
             "FLUSH_URL": self.flush.url,
-            "ENGINE_SOCKET": self.socket,
             "HOST": "127.0.0.1",
             "PORT": str(port),
+            **self.engine_settings,
+            **self._store_setting(),
         }
+
+    def _store_setting(self) -> dict[str, str]:
+        return {"ENGINE_STORE": f"sqlite:{self.store}"} if self.kind is NetworkKind.REAL else {}
+
+    @property
+    def store(self) -> Path:
+        """The real engine's."""
+        return self.processes.folder / f"{self.project}.db"
+
+    @property
+    def socket(self) -> str:
+        """The simulated network's."""
+        return self.engine_settings["ENGINE_SOCKET"]
+
+    def short_codes(self, seconds: float) -> dict[str, str]:
+        """Settings for a connector whose QR codes are good for so long, until the stage is closed."""
+        if self.kind is NetworkKind.REAL:
+            return {"WIRE_CODE_MS": str(int(seconds * 1000))}
+        self.network.change_settings(code_lifetime_s=seconds)
+        return {}
+
+    @contextmanager
+    def frozen_engine(self, connector: Connector) -> Iterator[None]:
+        """The engine does nothing meanwhile. The simulated one is WhatsApp at once."""
+        engine = psutil.Process(self.network_child.process.pid)
+        if self.kind is NetworkKind.REAL:
+            (engine,) = psutil.Process(connector.child.process.pid).children()
+        engine.suspend()
+        try:
+            yield
+        finally:
+            engine.resume()
 
     def stop(self, connector: Connector) -> int:
         """As Cloud Run does it; returns the exit status."""
@@ -176,6 +208,8 @@ class Stage:
         """Ends what runs still. Whatever a test was about: no connector failed unexpectedly, and no log holds a number."""
         for connector in list(self._connectors):
             self.processes.stop(connector.child)
+        if self.kind is NetworkKind.SIMULATED:
+            self.network.change_settings(code_lifetime_s=QR_CODE_S)
         self.db.close()
         for child in self._children:
             log = child.log_text()
@@ -204,8 +238,24 @@ class Stage:
         return account
 
     def pair(self, connector: Connector, account: AccountId, phone: str) -> None:
-        self.network.scan(phone, self.shown_qr(connector, account))
-        self.await_status(account, "connected")
+        self.scan(phone, account, self.shown_qr(connector, account))
+        self.await_connected(account)
+
+    def scan(self, phone: str, account: AccountId, qr: str) -> None:
+        """The phone of this number scans the account's QR code."""
+        self._phones[account] = phone
+        assert self.network.scan(phone, qr) == self._name_at_whatsapp(account)
+
+    def enter_code(self, phone: str, account: AccountId, code: str) -> None:
+        """The account's pairing code is typed into the phone of this number."""
+        self._phones[account] = phone
+        assert self.network.enter_code(phone, code) == self._name_at_whatsapp(account)
+
+    def await_connected(self, account: AccountId, **fields: object) -> Mapping[str, Any]:
+        """Also until WhatsApp has the session: over the wire it gets what waits for it a moment after it has logged in."""
+        found = self.await_status(account, "connected", **fields)
+        wait_until(lambda: self.is_connected(account), "the session is ready")
+        return found
 
     def shown_qr(self, connector: Connector, account: AccountId) -> str:
         """Asks for a QR code and reads it."""
@@ -262,8 +312,36 @@ class Stage:
 
         return wait_until(find, f"{account} with {wanted}")
 
+    # What stands at the engine and at WhatsApp
+
+    def is_linked(self, account: AccountId) -> bool:
+        """Whether the account has a device at WhatsApp."""
+        state = self._at_whatsapp(account)
+        return state is not None and state.phone is not None
+
+    def is_open(self, account: AccountId) -> bool:
+        """Whether an engine holds the session; over the wire, whether one is connected."""
+        state = self._at_whatsapp(account)
+        return state is not None and state.is_open
+
+    def is_connected(self, account: AccountId) -> bool:
+        state = self._at_whatsapp(account)
+        return state is not None and state.is_connected
+
+    def _at_whatsapp(self, account: AccountId) -> AccountState | None:
+        return self.network.accounts().get(self._name_at_whatsapp(account))
+
+    def _name_at_whatsapp(self, account: AccountId) -> str:
+        """The wire-level server knows phones, and no accountId."""
+        return account if self.kind is NetworkKind.SIMULATED else self._phones.get(account, "")
+
     def unacknowledged(self, account: AccountId) -> int:
-        return self.network.accounts()[account].unacknowledged
+        """How many events the engine keeps because they were not acknowledged to it."""
+        if self.kind is NetworkKind.SIMULATED:
+            return self.network.accounts()[account].unacknowledged
+        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
+            count = "SELECT COUNT(*) FROM engine_inbox WHERE account_id = ?"
+            return int(store.execute(count, (account,)).fetchone()[0])
 
     def await_acknowledged(self, account: AccountId) -> None:
         wait_until(lambda: self.unacknowledged(account) == 0, "everything acknowledged")

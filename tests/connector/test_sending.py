@@ -2,7 +2,6 @@
 
 import secrets
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,8 +11,12 @@ import pytest
 from core.ids import AccountId
 from local.network.faults import FaultKind
 from local.processes import Child
+from local.whatsapp import NetworkKind
+from tests.connector.conftest import Shared
 from tests.connector.stage import LEASE_TTL_S, Connector, Stage, new_phone, send_body
 from tests.waiting import stays, wait_until
+
+NETWORKS = tuple(NetworkKind)
 
 
 def new_key() -> str:
@@ -39,12 +42,21 @@ class Line:
 
 
 @pytest.fixture
-def line(stage: Stage) -> Iterator[Line]:
-    connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
+def line(shared: Shared) -> Line:
+    return connected_line(shared.stage, shared.connector)
+
+
+@pytest.fixture
+def own_line(stage: Stage) -> Line:
+    """With a connector of its own, for a test that stops it or its Firestore."""
+    return connected_line(stage, stage.start_connector())
+
+
+def connected_line(stage: Stage, connector: Connector) -> Line:
+    ours, theirs = new_phone(), new_phone()
     account = stage.paired_account(connector, ours)
     chat = stage.network.add_contact(theirs, "Ana").number_jid
-    yield Line(stage=stage, connector=connector, account=account, ours=ours, theirs=theirs, chat=chat)
-    stage.network.clear_faults()
+    return Line(stage=stage, connector=connector, account=account, ours=ours, theirs=theirs, chat=chat)
 
 
 def test_a_text_reaches_the_contact_under_the_given_id_and_its_receipt_comes_back(line: Line) -> None:
@@ -60,8 +72,8 @@ def test_a_text_reaches_the_contact_under_the_given_id_and_its_receipt_comes_bac
     ("fault", "answer", "frames"),
     [
         (FaultKind.REFUSE, {"outcome": "rejected", "reason": "463"}, 0),
-        (FaultKind.NOT_SENT, {"outcome": "not_sent", "reason": "engine_error"}, 0),
-        (FaultKind.UNKNOWN, {"outcome": "unknown", "reason": "no_ack"}, 1),
+        (FaultKind.NOT_SENT, {"outcome": "not_sent", "reason": "no_recipient_device"}, 0),
+        (FaultKind.UNKNOWN, {"outcome": "unknown", "reason": "disconnected"}, 1),
         (FaultKind.DROP, {"outcome": "unknown", "reason": "no_ack"}, 0),
     ],
 )
@@ -80,11 +92,8 @@ def test_a_send_without_ack_ends_unknown_within_the_engines_time(line: Line) -> 
 
 
 def test_an_engine_that_hangs_ends_unknown(line: Line) -> None:
-    line.stage.network_process.freeze()
-    try:
+    with line.stage.frozen_engine(line.connector):
         answer = line.send(new_key(), within_s=60)
-    finally:
-        line.stage.network_process.thaw()
     assert answer == {"outcome": "unknown", "reason": "engine_deadline_exceeded"}
 
 
@@ -94,32 +103,30 @@ def test_a_number_without_whatsapp_is_rejected_as_such(line: Line) -> None:
 
 
 def test_nothing_leaves_after_its_time(line: Line) -> None:
-    line.stage.network_process.freeze()
-    try:  # the engine is not even asked
+    with line.stage.frozen_engine(line.connector):  # it is not even asked
         assert line.send(new_key(), within_s=-0.001) == {"outcome": "expired"}
-    finally:
-        line.stage.network_process.thaw()
     waiting = new_key()
-    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=1.0)
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, account=line.ours, seconds=1.0)
     assert line.send(waiting, within_s=0.5) == {"outcome": "expired"}
     assert line.inbox() == []
 
 
-def test_nothing_leaves_after_the_leases_deadline(line: Line, firestore_stops: Child) -> None:
+def test_nothing_leaves_after_the_leases_deadline(own_line: Line, firestore_stops: Child) -> None:
     """The lease cannot be renewed while the engine holds the send back: another owner may be there when its time comes."""
-    key = new_key()
-    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=LEASE_TTL_S)
+    line, key = own_line, new_key()
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, account=line.ours, seconds=LEASE_TTL_S)
     firestore_stops.process.send_signal(signal.SIGSTOP)
     assert line.send(key, within_s=60)["outcome"] in ("expired", "not_connected", "unknown")
-    wait_until(lambda: not line.stage.network.accounts()[line.account].is_open, "the session is closed")
+    wait_until(lambda: not line.stage.is_open(line.account), "the session is closed")
     firestore_stops.process.send_signal(signal.SIGCONT)
     line.stage.await_status(line.account, "connected")
     assert line.inbox() == []
 
 
-def test_nothing_leaves_after_the_leases_deadline_though_the_connector_is_frozen(line: Line) -> None:
+def test_nothing_leaves_after_the_leases_deadline_though_the_connector_is_frozen(own_line: Line) -> None:
     """Nobody can tell the engine to close then: it was told the deadline with the send."""
-    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=LEASE_TTL_S + 1)
+    line = own_line
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, account=line.ours, seconds=LEASE_TTL_S + 1)
     body = send_body(line.account, line.chat, new_key(), "hello", within_s=60)
     with pytest.raises(httpx.ReadTimeout):
         line.connector.post("/v1/send", body, timeout_s=1.0)
@@ -129,7 +136,7 @@ def test_nothing_leaves_after_the_leases_deadline_though_the_connector_is_frozen
 
 
 def test_a_send_that_is_under_way_is_joined(line: Line) -> None:
-    key = new_key()
+    key, sent = new_key(), line.connector.metric('connector_sends_total{outcome="sent"}')
     line.stage.network.fault(FaultKind.DELAY_AFTER, contact=line.theirs, seconds=1.0)
     with ThreadPoolExecutor(3) as callers:
         first = callers.submit(line.send, key)
@@ -137,12 +144,12 @@ def test_a_send_that_is_under_way_is_joined(line: Line) -> None:
         others = [callers.submit(line.send, key) for _ in range(2)]
         assert [call.result() for call in (first, *others)] == [{"outcome": "sent"}] * 3
     assert [frame.attempt for frame in line.stage.network.frames(whatsapp_id=key)] == [1]
-    assert line.connector.metric('connector_sends_total{outcome="sent"}') == 1
+    assert line.connector.metric('connector_sends_total{outcome="sent"}') == sent + 1
 
 
 def test_a_caller_that_goes_away_does_not_end_the_send(line: Line) -> None:
     key = new_key()
-    line.stage.network.fault(FaultKind.DELAY_BEFORE, contact=line.theirs, seconds=2.0)
+    line.stage.network.fault(FaultKind.DELAY_BEFORE, account=line.ours, seconds=2.0)
     with pytest.raises(httpx.ReadTimeout):
         line.connector.post("/v1/send", send_body(line.account, line.chat, key, "hello"), timeout_s=0.5)
     assert line.inbox() == []
@@ -166,7 +173,7 @@ def test_a_disconnected_account_sends_nothing(line: Line) -> None:
     line.stage.await_status(line.account, "reconnecting")
     assert line.send(new_key()) == {"outcome": "not_connected"}
     line.stage.network.reconnect(line.ours)
-    line.stage.await_status(line.account, "connected")
+    line.stage.await_connected(line.account)
     assert line.send(new_key()) == {"outcome": "sent"}
 
 
@@ -174,6 +181,7 @@ def test_a_connector_without_the_lease_sends_nothing(line: Line) -> None:
     other = line.stage.start_connector()
     assert other.send(line.account, line.chat, new_key()) == {"outcome": "not_owner"}
     assert other.send("no-such-account", line.chat, new_key()) == {"outcome": "not_owner"}
+    line.stage.stop(other)
     assert line.inbox() == []
 
 
