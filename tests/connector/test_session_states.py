@@ -8,6 +8,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from core import schema
 from core.ids import AccountId
 from local.network.trouble import Break
+from local.project import ROOT
 from local.whatsapp import NetworkKind
 from tests.connector.conftest import Shared
 from tests.connector.stage import Connector, Stage, new_phone
@@ -16,7 +17,25 @@ from tests.waiting import wait_until
 
 NETWORKS = tuple(NetworkKind)
 PING_S = 1.5
-"""For a test of the real engine, whose pings go unanswered for as long."""
+"""For a test of the real engine: between pings, and for their answer."""
+
+LOSSES = {
+    "stream error 503": (Break.STREAM_ERROR, 503, "stream_error_503"),
+    "unknown stream error": (Break.STREAM_ERROR, 599, "stream_error_599"),
+    "TCP abort": (Break.RESET, 503, "disconnected"),
+    "half-closed socket": (Break.HALF_CLOSE, 503, "disconnected"),
+    "unanswered pings": (Break.SILENCE, 503, "keepalive_timeout"),
+}
+ENDS = {
+    "opened elsewhere": (None, "replaced", "conflict", 0),
+    "login failure 402": (402, "banned", "temporary_ban", 1),
+    "login failure 405": (405, "outdated", "client_outdated", 1),
+}
+REMOVALS = {
+    "logged out on the phone": (None, "device_removed", 0),
+    "login failure 401": (401, "connect_failure_401", 1),
+    "login failure 403": (403, "connect_failure_403", 1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +76,7 @@ def paired(shared: Shared) -> Paired:
     return Paired(stage=shared.stage, connector=shared.connector, account=account, ours=ours)
 
 
-@pytest.mark.parametrize(
-    ("how", "code", "reason"),
-    [
-        pytest.param(Break.STREAM_ERROR, 503, "stream_error_503", id="stream error 503"),
-        pytest.param(Break.STREAM_ERROR, 599, "stream_error_599", id="unknown stream error"),
-        pytest.param(Break.RESET, 503, "disconnected", id="TCP abort"),
-        pytest.param(Break.HALF_CLOSE, 503, "disconnected", id="half-closed socket"),
-        pytest.param(Break.SILENCE, 503, "keepalive_timeout", id="unanswered pings"),
-    ],
-)
+@pytest.mark.parametrize(("how", "code", "reason"), LOSSES.values(), ids=LOSSES)
 def test_a_lost_connection_is_told_and_counted_and_comes_back_without_pairing(
     paired: Paired, how: Break, code: int, reason: str
 ) -> None:
@@ -96,14 +106,7 @@ def test_a_login_that_is_refused_for_a_while_is_tried_again(paired: Paired) -> N
     assert paired.alerts() == []
 
 
-@pytest.mark.parametrize(
-    ("login_failure", "code", "reason", "losses"),
-    [
-        pytest.param(None, "replaced", "conflict", 0, id="opened elsewhere"),
-        pytest.param(402, "banned", "temporary_ban", 1, id="login failure 402"),
-        pytest.param(405, "outdated", "client_outdated", 1, id="login failure 405"),
-    ],
-)
+@pytest.mark.parametrize(("login_failure", "code", "reason", "losses"), ENDS.values(), ids=ENDS)
 def test_a_session_that_whatsapp_ends_says_why_is_kept_and_opens_again_when_asked(
     paired: Paired, login_failure: int | None, code: str, reason: str, losses: int
 ) -> None:
@@ -125,14 +128,7 @@ def test_a_session_that_whatsapp_ends_says_why_is_kept_and_opens_again_when_aske
     assert (back["lastError"], back["disconnectReason"]) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("login_failure", "reason", "losses"),
-    [
-        pytest.param(None, "device_removed", 0, id="logged out on the phone"),
-        pytest.param(401, "connect_failure_401", 1, id="login failure 401"),
-        pytest.param(403, "connect_failure_403", 1, id="login failure 403"),
-    ],
-)
+@pytest.mark.parametrize(("login_failure", "reason", "losses"), REMOVALS.values(), ids=REMOVALS)
 def test_a_device_that_was_removed_needs_a_new_code_from_its_own_number(
     paired: Paired, login_failure: int | None, reason: str, losses: int
 ) -> None:
@@ -201,3 +197,16 @@ def test_without_its_engine_a_connector_says_so_and_goes_on_when_it_is_there(sim
     ready = connector.get("/readyz")
     assert ready.status_code == 503
     assert ready.json() == {"firestore": True, "engine": False, "takesWork": True}
+
+
+def test_the_documentation_says_what_is_so() -> None:
+    table = [line.split("|")[1:-1] for line in (ROOT / "docs/sessions.md").read_text().splitlines() if line[:1] == "|"]
+    said = {
+        cells[0].split("(")[0].strip(): [cell.partition("(")[0].strip(" `") for cell in cells[1:5]] for cells in table
+    }
+    for name, (_, _, reason) in LOSSES.items():
+        assert said[name] == ["reconnecting", reason, "", ""]
+    for name, (_, code, reason, _) in ENDS.items():
+        assert said[name] == ["error", reason, code, "yes"]
+    for name, (_, reason, _) in REMOVALS.items():
+        assert said[name] == ["needs_qr", reason, "logged_out", "yes"]
