@@ -10,7 +10,6 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.mau.fi/whatsmeow/store/sqlstore"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"threadline/engine/internal/settings"
 )
@@ -65,12 +64,10 @@ func connect(store settings.Store) (*sql.DB, error) {
 		}
 		return connection, err
 	}
-	connection, err := sql.Open("sqlite", sqliteAddress(store.Address))
-	if err == nil {
-		connection.SetMaxOpenConns(1) // one writer: nobody in this process ever meets a lock of another
-		connection.SetMaxIdleConns(1)
-	}
-	return connection, err
+	connection := sql.OpenDB(compiling{address: sqliteAddress(store.Address)})
+	connection.SetMaxOpenConns(1) // one writer: nobody in this process ever meets a lock of another
+	connection.SetMaxIdleConns(1)
+	return connection, nil
 }
 
 // sqliteAddress asks for what a commit must mean here: with the operating system (NORMAL; see Sync), whoever else reads (WAL), and
