@@ -11,7 +11,7 @@ from backend.chats import Chat, Chats
 from backend.clock import jitter, now, stand_back
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import inbound, schema, thread
-from core.alert import Alert
+from core.alert import Alert, alert_id
 from core.errors import CATALOGUE, ErrorCode, described
 from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
 from core.inbound import DeliveryChange, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
@@ -176,7 +176,7 @@ class Ingest:
         for change in plan.deliveries.values():
             fields: dict[str, object] = {"delivery": str(change.delivery), "error": None}
             commit.update(schema.MESSAGES, change.message_id, fields, at=messages[change.message_id].update_time)
-            self._add_reopened(commit, change)
+            self._add_reopened(commit, change, at)
         self._add_thread(commit, plan, current, account, chat_id, at)
         commit.run()
 
@@ -202,7 +202,7 @@ class Ingest:
             fields = {**changed, "updatedAt": at}
             commit.update(schema.THREADS, thread_id(account, chat_id), fields, at=current.update_time)
 
-    def _add_reopened(self, commit: Commit, change: DeliveryChange) -> None:
+    def _add_reopened(self, commit: Commit, change: DeliveryChange, at: datetime) -> None:
         """A request that had been given up is sent after all: its document says so with the message."""
         if change.reopened is None:
             return
@@ -210,6 +210,7 @@ class Ingest:
         if request is not None and queue_state(request.value).status is RequestStatus.FAILED:
             fields: dict[str, object] = {"status": str(RequestStatus.SENT), "lastError": None}
             commit.update(schema.OUTBOX, request.id, fields, at=request.update_time)
+            commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request.id), at)
 
     def _refuse(self, row: NotUnderstood, update_time: datetime) -> None:
         """Marks a row that cannot be understood, so that it does not clog the log, and raises its one alert."""

@@ -32,6 +32,16 @@ def request_settled(account: AccountId, request_id: str, outcome: str, attempts:
     )
 
 
+def request_expired(account: AccountId, request_id: str, error: ErrorCode | None) -> None:
+    _write(
+        "WARNING", "a request was past its account's limit", accountId=account, request=_hash(request_id), code=error
+    )
+
+
+def request_decided(account: AccountId, request_id: str, decision: str) -> None:
+    _write("INFO", "a person ended a request", accountId=account, request=_hash(request_id), decision=decision)
+
+
 def endpoint_not_allowed(account: AccountId) -> None:
     _write("ERROR", "a lease names an address outside CONNECTOR_ENDPOINTS", accountId=account)
 

@@ -10,13 +10,14 @@ from backend import log, queries
 from backend.accept import Accept, Acceptance
 from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
+from backend.expiry import Expiry
 from backend.ingest import ContentionError
 from backend.owners import NobodyReady, Owners, UnknownAccount
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
-from core import outbox, schema
-from core.alert import Alert
+from core import expiry, outbox, schema
+from core.alert import Alert, alert_id
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, described
 from core.ids import (
@@ -79,6 +80,8 @@ class _Progress:
     backlog: bool = False
     held: _Held | None = None
     denials: int = 0
+    limit_s: float | None = None
+    """How old a request of the account may become; read when a head is so old that it matters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,7 @@ class Send:
     connector: ConnectorClient
     queue: SendQueue
     running: Running
+    expiry: Expiry
 
     def run(self, job: Job, *, is_retry: bool) -> JobEnd:
         """Idempotent, and safe beside any number of other jobs of the same thread. Raises only for what is broken."""
@@ -146,6 +150,9 @@ class Send:
         if isinstance(outbox.parse_request(head.id, head.value), Refusal):
             self.accept.request(head)  # which ends it; it might have no room for a claim
             return None
+        if self._is_too_old(progress, head, at):
+            self.expiry.end(head, at)
+            return None
         is_unknown = False
         try:
             self.owners.ready(progress.account)
@@ -196,6 +203,13 @@ class Send:
             return SendResult(outcome=Outcome.NOT_CONNECTED)
         return self.connector.send(owner.endpoint, request, held.claim, now())
 
+    def _is_too_old(self, progress: _Progress, head: Stored[Document], at: datetime) -> bool:
+        if not expiry.is_past(head.value, at, self.timing.queue_limit_least_s):
+            return False
+        if progress.limit_s is None:
+            progress.limit_s = self.expiry.limit_s(progress.account)
+        return expiry.is_past(head.value, at, progress.limit_s)
+
     def _look_ahead(self, progress: _Progress, held: _Held) -> None:
         """In a backlog, the next heads: the next one's claim goes with this one's settling."""
         if progress.backlog and not progress.rows:
@@ -245,7 +259,7 @@ class Send:
             return None
         head = progress.rows[0]
         state = outbox.queue_state(head.value)
-        if state.is_held(at):
+        if state.is_held(at) or self._is_too_old(progress, head, at):
             return None
         claim, fields = outbox.claim(RequestId(head.id), state, at, self.timing)
         position = commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)
@@ -288,6 +302,7 @@ class Send:
             if current is not None and outbox.queue_state(current.value).status is RequestStatus.FAILED:
                 fields = outbox.finished_fields(RequestStatus.SENT, None, at)
                 commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+                commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, current.id), at)
             if message is not None and message.value.delivery and not proves_sent(message.value.delivery):
                 proven: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
                 commit.update(schema.MESSAGES, message_id, proven, at=message.update_time)
@@ -344,10 +359,11 @@ class Send:
 def _alert(settlement: Settlement, progress: _Progress, held: _Held) -> Alert:
     code = settlement.alert
     assert code is not None
-    of_account = code in (ErrorCode.CONNECTOR_REFUSED, ErrorCode.ACCOUNT_UNKNOWN)
+    of_account = code in (ErrorCode.CONNECTOR_REFUSED, ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.NOT_SENT)
     messages = {
         ErrorCode.CONNECTOR_REFUSED: "The connector refuses the functions' calls; the account's messages wait.",
         ErrorCode.ACCOUNT_UNKNOWN: "Requests name an account that does not exist; they failed.",
+        ErrorCode.NOT_SENT: "Messages of the account could not be handed to WhatsApp in any attempt; they failed.",
         ErrorCode.OUTCOME_UNKNOWN: "No attempt of a message got an answer; it may or may not have reached the contact.",
     }
     return Alert(

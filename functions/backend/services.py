@@ -12,6 +12,8 @@ from backend.accounts import Accounts
 from backend.chats import Chats
 from backend.connector_client import ConnectorClient
 from backend.conversations import Conversations
+from backend.decisions import Decisions
+from backend.expiry import Expiry
 from backend.flush import Flush
 from backend.ingest import Ingest
 from backend.owners import Owners
@@ -38,6 +40,7 @@ class Services:
     sweep: Sweep
     accounts: Accounts
     conversations: Conversations
+    decisions: Decisions
     flush_callers: TokenVerifier
 
 
@@ -67,12 +70,14 @@ def build(settings: Settings) -> Services:
             connector=connector,
             queue=queue,
             running=Running(),
+            expiry=Expiry(stores=stores, timing=settings.timing, accept=accept),
         ),
         queue=queue,
         flush=flush,
         sweep=Sweep(stores=stores, timing=settings.timing, accept=accept, ingest=ingest, queue=queue),
         accounts=Accounts(stores=stores, connector=connector, flush=flush),
         conversations=Conversations(stores=stores, connector=connector),
+        decisions=Decisions(stores=stores, accept=accept, queue=queue),
         flush_callers=TokenVerifier(
             audience=settings.flush_url,
             service_account=settings.connector_service_account,

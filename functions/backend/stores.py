@@ -79,6 +79,11 @@ class Commit:
             write = _Write(reference=reference, fields=alert.document(now), creates=True, if_it_stands=again)
             self._writes.append(write)
 
+    def resolve_alert(self, alert_id: str, now: datetime) -> None:
+        """Closes an alert, where there is one: nobody has to act on it any more."""
+        if self._stores.alert(alert_id) is not None:
+            self.change(schema.ALERTS, alert_id, {"resolvedAt": now})
+
     def run(self) -> list[datetime]:
         """Commits. The answer is each write's update time, in the order in which they were added. Raises Conflict.
 
@@ -145,6 +150,9 @@ class Stores:
 
     def row(self, event_id: EventId) -> Stored[Document] | None:
         return self._read(schema.INGEST, event_id, dict)
+
+    def alert(self, alert_id: str) -> Stored[Document] | None:
+        return self._read(schema.ALERTS, alert_id, dict)
 
     def is_connected(self, account_id: AccountId) -> bool:
         """What the account document says; only its owner's answer is certain."""

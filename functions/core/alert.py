@@ -7,6 +7,10 @@ from core.errors import CATALOGUE, ErrorCode
 from core.ids import AccountId, ThreadId, short_hash
 
 
+def alert_id(code: ErrorCode, cause: str) -> str:
+    return f"{code}_{short_hash(cause)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """Something an operator must act on. `cause` is what makes it the same alert when it happens again."""
@@ -21,7 +25,7 @@ class Alert:
 
     @property
     def alert_id(self) -> str:
-        return f"{self.code}_{short_hash(self.cause)}"
+        return alert_id(self.code, self.cause)
 
     def document(self, now: datetime) -> dict[str, object]:
         severity = CATALOGUE[self.code].alert

@@ -35,6 +35,10 @@ class ErrorCode(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    NOT_CANCELLABLE = "not_cancellable"
+    NOT_UNCERTAIN = "not_uncertain"
 
 
 class Severity(StrEnum):
@@ -107,11 +111,12 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_OUTBOX,
         meaning="The message provably did not leave. While the status is queued it is tried again; with failed, every attempt ended so.",
         what_to_do="With failed: look at the account's health, then send it as a new message.",
+        alert=Severity.WARNING,
     ),
     ErrorCode.OUTCOME_UNKNOWN: Entry(
         seen_in=_OUTBOX,
-        meaning="The message may have reached WhatsApp, but no answer came. It is tried again under the same id; with failed, the limit of attempts was reached. Later proof still makes it sent.",
-        what_to_do="With failed: look at the phone whether the message stands there before sending it as a new one.",
+        meaning="The message may have reached WhatsApp, but no answer came. It is tried again under the same id; with failed, the limit of attempts or of its age was reached. Later proof still makes it sent.",
+        what_to_do="With failed: look at the phone whether the message stands there, then decide with resolveRequest: resend, markSent or markFailed.",
         alert=Severity.ERROR,
     ),
     ErrorCode.NOT_CONNECTED: Entry(
@@ -209,11 +214,38 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         what_to_do="Ask a super-admin; for services: call with the service account that the settings name.",
     ),
     ErrorCode.NOT_FOUND: Entry(
-        seen_in=_CONNECTOR,
-        meaning="No such address or account here.",
-        what_to_do="Check the path.",
+        seen_in=f"{_CALLABLE}; {_CONNECTOR}",
+        meaning="No such address, account or request here.",
+        what_to_do="Check the path, or the requestId.",
+    ),
+    ErrorCode.EXPIRED: Entry(
+        seen_in=_OUTBOX,
+        meaning="The message waited longer than its account allows (queueLimitS of the account's document; 24 hours unless set) and did not leave: it would have come too late.",
+        what_to_do="See why the account was not connected; what still holds is written as a new message.",
+        alert=Severity.WARNING,
+    ),
+    ErrorCode.CANCELLED: Entry(
+        seen_in=_OUTBOX,
+        meaning="Its creator took the message back before a send job had claimed it; it did not leave.",
+        what_to_do="Nothing.",
+    ),
+    ErrorCode.NOT_CANCELLABLE: Entry(
+        seen_in=_CALLABLE,
+        meaning="The message is being sent, or has ended: only one that is queued can be taken back.",
+        what_to_do="See the request's status.",
+    ),
+    ErrorCode.NOT_UNCERTAIN: Entry(
+        seen_in=_CALLABLE,
+        meaning="There is nothing to decide: what became of the message is known, an attempt is under way, or it was decided otherwise before. The text says which.",
+        what_to_do="Call resolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute.",
     ),
 }
+
+
+def code_of(error: object) -> ErrorCode | None:
+    """The code at the front of an error as documents hold it, or None where there is none."""
+    code = error.partition(":")[0] if isinstance(error, str) else ""
+    return ErrorCode(code) if code in list(ErrorCode) else None
 
 
 def described(code: ErrorCode, detail: str) -> str:

@@ -21,6 +21,7 @@ _ACCOUNT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CHAT_ID = re.compile(r"[0-9]{5,32}@(s\.whatsapp\.net|lid)|[0-9-]{5,64}@g\.us")
 _CLIENT_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WHATSAPP_ID = re.compile(r"[!-.0-~]{1,128}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _PHONE_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 _NUMBER_SERVER = "@s.whatsapp.net"
@@ -84,6 +85,15 @@ def dedupe_key(thread: ThreadId, to: str, text: str, client_message: str) -> str
 
 def request_id(thread: ThreadId, to: str, text: str, client_message: str) -> RequestId:
     return RequestId(f"{thread}_{dedupe_key(thread, to, text, client_message)}")
+
+
+def checked_request_id(value: object) -> tuple[RequestId, ThreadId]:
+    """Checks the form of a request id: a thread id, '_' and a hash. The answer names its thread too. Raises InvalidId."""
+    thread, _, dedupe = document_id(value).rpartition("_")
+    if not _HASH.fullmatch(dedupe):
+        raise InvalidId("requestId must be a threadId, '_' and a lower-case hex sha256")
+    checked = thread_id(*parse_thread_id(thread))
+    return RequestId(f"{checked}_{dedupe}"), checked
 
 
 def outbound_key(request: RequestId) -> WaMessageKey:

@@ -1,13 +1,13 @@
 """A request in its thread's queue: what makes it valid, who holds it, and what each outcome of a send does to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
 from core.delivery import Delivery, is_forward, proves_sent
-from core.errors import CATALOGUE, ErrorCode, described
+from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import (
     AccountId,
     ChatId,
@@ -92,6 +92,8 @@ class Claim:
     attempts: int
     until: datetime
     not_after: datetime
+    in_doubt: bool = False
+    """An earlier attempt ended without an answer: whatever this one proves of itself, that one's frame may have left."""
 
     @property
     def is_exhausted(self) -> bool:
@@ -220,6 +222,7 @@ def claim(request_id: RequestId, state: QueueState, now: datetime, timing: Timin
         attempts=state.attempts + 1,
         until=now + timedelta(seconds=timing.claim_s),
         not_after=now + timedelta(seconds=timing.post_s),
+        in_doubt=state.status is RequestStatus.SENDING,
     )
     fields: dict[str, object] = {
         "status": str(RequestStatus.SENDING),
@@ -236,16 +239,22 @@ def settle(
     taken: Claim, result: SendResult, standing: Delivery, now: datetime, timing: Timing, jitter: float
 ) -> Settlement:
     """What an attempt's result does to a request and its message. `jitter` lies between 0 and 1."""
+    settlement = _settle_alone(taken, result, standing, now, timing, jitter)
+    return _with_the_doubt_kept(settlement, standing, now) if taken.in_doubt else settlement
+
+
+def _settle_alone(
+    taken: Claim, result: SendResult, standing: Delivery, now: datetime, timing: Timing, jitter: float
+) -> Settlement:
     if proves_sent(standing) or result.outcome is Outcome.SENT:
-        return _finished_as_sent(standing, now)
+        return finished_as_sent(standing, now)
     match result.outcome:
         case Outcome.REJECTED if result.reason == "no_account":
-            return _failed(standing, ErrorCode.NOT_ON_WHATSAPP, "the number has no WhatsApp account", now)
+            return failed(standing, ErrorCode.NOT_ON_WHATSAPP, "the number has no WhatsApp account", now)
         case Outcome.REJECTED:
-            return _failed(standing, ErrorCode.REJECTED, f"WhatsApp refused the message ({result.reason})", now)
+            return failed(standing, ErrorCode.REJECTED, f"WhatsApp refused the message ({result.reason})", now)
         case Outcome.INVALID:
-            code = result.code or ErrorCode.INVALID_REQUEST
-            return _failed(standing, code, result.reason, now, alert=code if CATALOGUE[code].alert else None)
+            return failed(standing, result.code or ErrorCode.INVALID_REQUEST, result.reason, now)
         case Outcome.EXHAUSTED:
             return _given_up(standing, now)
         case Outcome.NO_ANSWER:
@@ -262,7 +271,7 @@ def settle(
             error = described(ErrorCode.OUTCOME_UNKNOWN, "WhatsApp did not answer; tried again under the same id")
             return _later(RequestStatus.SENDING, error, backoff_s(taken.attempts, timing, jitter), now)
         case Outcome.NOT_SENT | Outcome.EXPIRED if taken.attempts >= MAX_ATTEMPTS:
-            return _failed(standing, ErrorCode.NOT_SENT, "no attempt left; the message did not leave", now)
+            return failed(standing, ErrorCode.NOT_SENT, "no attempt left; the message did not leave", now)
         case Outcome.NOT_SENT | Outcome.EXPIRED:
             error = described(
                 ErrorCode.NOT_SENT, f"the message did not leave ({result.reason or result.outcome}); tried again"
@@ -316,7 +325,7 @@ def finished_fields(status: RequestStatus, error: str | None, now: datetime) -> 
     }
 
 
-def _finished_as_sent(standing: Delivery, now: datetime) -> Settlement:
+def finished_as_sent(standing: Delivery, now: datetime) -> Settlement:
     message: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
     return Settlement(
         request=finished_fields(RequestStatus.SENT, None, now),
@@ -325,22 +334,35 @@ def _finished_as_sent(standing: Delivery, now: datetime) -> Settlement:
     )
 
 
-def _failed(
-    standing: Delivery, code: ErrorCode, detail: str, now: datetime, alert: ErrorCode | None = None
-) -> Settlement:
+def failed(standing: Delivery, code: ErrorCode, detail: str, now: datetime) -> Settlement:
+    """The end of a request, with an alert where the catalogue has an operator act."""
     error = described(code, detail)
     message: dict[str, object] = {"delivery": str(Delivery.FAILED), "error": error}
     return Settlement(
         request=finished_fields(RequestStatus.FAILED, error, now),
         message=message if is_forward(standing, Delivery.FAILED) else {},
         step=NextStep.NEXT_HEAD,
-        alert=alert,
+        alert=code if CATALOGUE[code].alert else None,
     )
+
+
+def _with_the_doubt_kept(settlement: Settlement, standing: Delivery, now: datetime) -> Settlement:
+    """Without its answer, an earlier attempt is proven only by `sent`; "did not leave" is true of the last one alone. A number
+    that is not on WhatsApp got none of them."""
+    status, error = settlement.request.get("status"), code_of(settlement.request.get("lastError"))
+    if status == RequestStatus.QUEUED:
+        doubt = described(ErrorCode.OUTCOME_UNKNOWN, "an earlier attempt got no answer; tried again under the same id")
+        kept = {**settlement.request, "status": str(RequestStatus.SENDING), "lastError": doubt}
+        return replace(settlement, request=kept)
+    if status == RequestStatus.FAILED and error not in (ErrorCode.OUTCOME_UNKNOWN, ErrorCode.NOT_ON_WHATSAPP):
+        detail = f"an earlier attempt got no answer and may have reached the contact; the last one ended as {error}"
+        return failed(standing, ErrorCode.OUTCOME_UNKNOWN, detail, now)
+    return settlement
 
 
 def _given_up(standing: Delivery, now: datetime) -> Settlement:
     detail = f"no answer in {MAX_ATTEMPTS} attempts; the message may or may not have reached the contact"
-    return _failed(standing, ErrorCode.OUTCOME_UNKNOWN, detail, now, alert=ErrorCode.OUTCOME_UNKNOWN)
+    return failed(standing, ErrorCode.OUTCOME_UNKNOWN, detail, now)
 
 
 def _later(status: RequestStatus, error: str | None, wait_s: float, now: datetime) -> Settlement:

@@ -28,6 +28,10 @@ class Timing:
     early_event_s: float = 5.0
     """How long an event that came before its message is tried again by its own trigger."""
     early_event_give_up_s: float = 24 * 3600.0
+    queue_limit_s: float = 24 * 3600.0
+    """How long a request may wait, where its account's document says nothing else: then it fails instead of going out stale."""
+    queue_limit_least_s: float = 300.0
+    """The shortest limit that an account can have. A younger head is sent without a look at the account's document."""
     sweep_age_s: float = 60.0
     """What is younger belongs to its trigger or job, not to the sweeper."""
 

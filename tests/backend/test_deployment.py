@@ -52,6 +52,7 @@ def test_exactly_these_functions_are_deployed(manifest: dict[str, Any]) -> None:
     assert set(manifest["endpoints"]) == {
         "on_ingest", "on_outbox", "send", "flush", "sweep",
         "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation",
+        "cancelRequest", "resolveRequest",
     }  # fmt: skip
 
 

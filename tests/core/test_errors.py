@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.alert import Alert
-from core.errors import CATALOGUE, ErrorCode, described
+from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import AccountId
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,8 +62,14 @@ def test_an_alerts_id_does_not_repeat_its_cause() -> None:
 
 def test_what_is_nobodys_to_act_on_is_no_cause_for_an_alert() -> None:
     with pytest.raises(ValueError, match="not a cause"):
-        Alert(code=ErrorCode.NOT_SENT, cause="x", message="x").document(datetime(2026, 1, 1, tzinfo=UTC))
+        Alert(code=ErrorCode.CANCELLED, cause="x", message="x").document(datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_an_error_begins_with_its_code() -> None:
+def test_an_error_begins_with_its_code_and_is_known_by_it() -> None:
     assert described(ErrorCode.REJECTED, "why") == "rejected: why"
+    assert code_of("rejected: why") is ErrorCode.REJECTED
+
+
+@pytest.mark.parametrize("error", [None, "", 7, "rejected_not: why", ["rejected"], "why: rejected"])
+def test_what_does_not_begin_with_a_code_has_none(error: object) -> None:
+    assert code_of(error) is None

@@ -93,3 +93,17 @@ def test_phone_numbers_are_refused_that_are_not_e164(value: object) -> None:
 def test_only_a_number_chat_has_a_phone() -> None:
     assert ids.phone_of(CHAT) == "+40712345678"
     assert ids.phone_of(ChatId("99100@lid")) is None
+
+
+def test_a_request_id_is_taken_apart_into_itself_and_its_thread() -> None:
+    request = ids.request_id(THREAD, CHAT, "hello", "01J")
+    assert ids.checked_request_id(request) == (request, THREAD)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 7, "", "..", THREAD, f"{THREAD}_", f"{THREAD}_{'A' * 64}", f"{THREAD}_{'a' * 63}", f"a/b_{'a' * 64}"],
+)
+def test_what_is_no_request_id_is_refused(value: object) -> None:
+    with pytest.raises(InvalidId):
+        ids.checked_request_id(value)

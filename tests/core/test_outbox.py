@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -183,6 +184,7 @@ def test_what_provably_did_not_leave_is_queued_again_and_fails_at_the_limit(outc
     assert settle(outcome).request["status"] == "queued"
     done = settle(outcome, attempts=MAX_ATTEMPTS)
     assert str(done.request["lastError"]).startswith("not_sent: ")
+    assert done.alert is ErrorCode.NOT_SENT
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_CONNECTED, Outcome.NOT_OWNER])
@@ -211,6 +213,56 @@ def test_a_request_that_cannot_be_sent_fails_with_its_code_and_alerts_where_an_o
     done = settle(Outcome.INVALID, code=code, reason="why")
     assert (done.request["status"], done.request["lastError"]) == ("failed", f"{code}: why")
     assert done.alert == (code if alerts else None)
+
+
+def test_a_claim_of_what_stands_as_sending_is_in_doubt_and_any_other_is_not() -> None:
+    """The attempt before it ended without proof: its job died, or nobody answered."""
+    for status, in_doubt in [("sending", True), ("queued", False)]:
+        taken, _ = outbox.claim(RequestId("t_ab"), outbox.queue_state({"status": status, "attempts": 1}), AT, T)
+        assert taken.in_doubt is in_doubt
+
+
+def settle_in_doubt(outcome: Outcome, attempts: int = 2, **result: Any) -> Settlement:
+    taken = replace(claim(attempts), in_doubt=True)
+    return outbox.settle(taken, SendResult(outcome=outcome, **result), Delivery.QUEUED, AT, T, 0.5)
+
+
+_PROVES_ONLY_ITSELF = [
+    Outcome.NOT_SENT, Outcome.EXPIRED, Outcome.NOT_CONNECTED, Outcome.NOT_OWNER, Outcome.NOT_BEFORE, Outcome.REFUSED,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("outcome", _PROVES_ONLY_ITSELF)
+def test_an_attempt_that_did_not_leave_does_not_undo_the_doubt_about_an_earlier_one(outcome: Outcome) -> None:
+    later = settle_in_doubt(outcome)
+    assert later.request["status"] == "sending"
+    assert str(later.request["lastError"]).startswith("outcome_unknown: ")
+    alone = settle(outcome, attempts=2)
+    assert (later.step, later.alert, later.request.get("attempts")) == (
+        alone.step, alone.alert, alone.request.get("attempts"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts"),
+    [(Outcome.NOT_SENT, MAX_ATTEMPTS), (Outcome.EXPIRED, MAX_ATTEMPTS), (Outcome.REJECTED, 2), (Outcome.INVALID, 2)],
+)
+def test_a_failure_after_an_attempt_without_an_answer_says_that_its_end_is_unknown(
+    outcome: Outcome, attempts: int
+) -> None:
+    done = settle_in_doubt(outcome, attempts, reason="463", code=ErrorCode.ACCOUNT_UNKNOWN)
+    assert (done.request["status"], done.alert, done.step) == ("failed", ErrorCode.OUTCOME_UNKNOWN, NextStep.NEXT_HEAD)
+    assert str(done.request["lastError"]).startswith("outcome_unknown: ")
+    assert done.message["error"] == done.request["lastError"]
+
+
+def test_a_number_that_is_not_on_whatsapp_leaves_no_doubt() -> None:
+    done = settle_in_doubt(Outcome.REJECTED, reason="no_account")
+    assert str(done.request["lastError"]).startswith("not_on_whatsapp: ")
+
+
+def test_sent_ends_every_doubt() -> None:
+    assert settle_in_doubt(Outcome.SENT).request["status"] == "sent"
 
 
 def test_backoff_doubles_to_its_limit() -> None:

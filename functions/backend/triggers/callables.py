@@ -13,8 +13,9 @@ from backend.refusal import Refused
 from backend.services import services
 from core import access
 from core.account import DesiredState
+from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode, described
-from core.ids import AccountId, InvalidId, account_id, phone_e164
+from core.ids import AccountId, InvalidId, account_id, checked_request_id, phone_e164
 
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: FunctionsErrorCode.UNAUTHENTICATED,
@@ -25,6 +26,9 @@ _STATUS = {
     ErrorCode.NOT_ON_WHATSAPP: FunctionsErrorCode.FAILED_PRECONDITION,
     ErrorCode.NOT_CONNECTED: FunctionsErrorCode.FAILED_PRECONDITION,
     ErrorCode.ENDPOINT_NOT_ALLOWED: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.NOT_FOUND: FunctionsErrorCode.NOT_FOUND,
+    ErrorCode.NOT_CANCELLABLE: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.NOT_UNCERTAIN: FunctionsErrorCode.FAILED_PRECONDITION,
     ErrorCode.CONNECTOR_REFUSED: FunctionsErrorCode.INTERNAL,
     ErrorCode.CONNECTOR_UNREACHABLE: FunctionsErrorCode.UNAVAILABLE,
 }
@@ -93,6 +97,36 @@ def startConversation(request: CallableRequest[Any]) -> dict[str, object]:  # no
     return _answered(request, access.is_employee, start)
 
 
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
+def cancelRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Employees: {"requestId"} -> {}. Its creator alone, and only while it is queued."""
+
+    def cancel(fields: dict[str, Any]) -> dict[str, object]:
+        services().decisions.cancel(*checked_request_id(fields.get("requestId")), by=_caller(request))
+        return {}
+
+    return _answered(request, access.is_employee, cancel)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
+def resolveRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"requestId", "decision"?: "resend" | "markSent" | "markFailed"} -> what is known: {"status", "attempts",
+    "lastError", "lastTriedAt", "delivery", "decision", "resentAs"}. Without a decision it changes nothing."""
+
+    def resolve(fields: dict[str, Any]) -> dict[str, object]:
+        request_id, thread = checked_request_id(fields.get("requestId"))
+        decision = fields.get("decision")
+        if decision is None:
+            return services().decisions.look(request_id, thread)
+        if decision not in list(Decision):
+            raise Refused(ErrorCode.INVALID_REQUEST, "decision must be resend, markSent or markFailed")
+        return services().decisions.resolve(request_id, thread, Decision(decision), by=_caller(request))
+
+    return _answered(request, access.is_super_admin, resolve)
+
+
 def _answered(
     request: CallableRequest[Any],
     may: Callable[[dict[str, Any]], bool],
@@ -115,6 +149,13 @@ def _answered(
 
 def _https_error(code: ErrorCode, detail: str) -> https_fn.HttpsError:
     return https_fn.HttpsError(_STATUS[code], described(code, detail), {"code": str(code)})
+
+
+def _caller(request: CallableRequest[Any]) -> DecidedBy:
+    """Of a call whose sign-in was checked."""
+    assert request.auth is not None
+    email = (request.auth.token or {}).get("email")
+    return DecidedBy(uid=str(request.auth.uid), email=email if isinstance(email, str) else None)
 
 
 def _account(fields: dict[str, Any]) -> AccountId:

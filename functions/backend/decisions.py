@@ -1,0 +1,144 @@
+"""What people do with a request that stands: its creator takes it back, a super-admin decides about one whose end is unknown."""
+
+from dataclasses import dataclass
+
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
+
+from backend import log
+from backend.accept import Accept
+from backend.clock import now, stand_back
+from backend.ingest import ContentionError
+from backend.refusal import Refused
+from backend.send_queue import Job, SendQueue
+from backend.stores import Commit, Conflict, Document, Stored, Stores
+from core import decision, outbox, schema
+from core.alert import alert_id
+from core.decision import DecidedBy, Decision
+from core.delivery import Delivery
+from core.errors import ErrorCode
+from core.ids import RequestId, ThreadId, outbound_key, parse_thread_id, wa_message_id
+from core.message import StoredMessage
+from core.outbox import Refusal, Settlement
+
+_TRIES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Standing:
+    request: Stored[Document]
+    message: Stored[StoredMessage] | None
+
+    @property
+    def delivery(self) -> Delivery:
+        found = self.message.value.delivery if self.message is not None else None
+        return found or Delivery.QUEUED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """Each is idempotent, ends with a job for the rest of the thread's queue, and loses against a claim: who decides about a
+    request does it for the document as it was read."""
+
+    stores: Stores
+    accept: Accept
+    queue: SendQueue
+
+    def cancel(self, request_id: RequestId, thread: ThreadId, *, by: DecidedBy) -> None:
+        """Takes a queued request back, for its creator alone. Raises Refused.
+
+        The message stays in its chat as failed, so the thread's preview and last message stay as they are: they are those of
+        the chat's newest message, whatever became of it, and never move backward.
+        """
+        for conflicts in range(_TRIES):
+            standing = self._read(request_id, thread)
+            if standing.request.value.get("createdByUid") != by.uid:
+                raise Refused(ErrorCode.FORBIDDEN, "only its creator may take a message back")
+            if decision.is_cancelled(standing.request.value):
+                break
+            ended = decision.cancelled(standing.request.value, standing.delivery, now())
+            if isinstance(ended, Refusal):
+                raise Refused(ended.code, ended.detail)
+            if standing.message is None:
+                self.accept.request(standing.request)  # its message must stand to be failed; or it is refused
+                continue
+            if _is_committed(self._ending(standing, ended)):
+                log.request_decided(parse_thread_id(thread)[0], request_id, "cancelled")
+                break
+            stand_back(conflicts + 1)
+        else:
+            raise ContentionError("the request could not be cancelled: others were faster each time")
+        self._wake(request_id, thread)
+
+    def look(self, request_id: RequestId, thread: ThreadId) -> dict[str, object]:
+        """What is known of a request. Raises Refused."""
+        return _known(self._read(request_id, thread))
+
+    def resolve(
+        self, request_id: RequestId, thread: ThreadId, decided: Decision, *, by: DecidedBy
+    ) -> dict[str, object]:
+        """Ends a request of which nobody knows whether it was sent, as `decided`, and closes its alert; the answer is what
+        stands then. Raises Refused."""
+        for conflicts in range(_TRIES):
+            standing = self._read(request_id, thread)
+            if decision.is_made_already(standing.request.value, decided):
+                break
+            at = now()
+            refusal = decision.problem(standing.request.value, standing.delivery, at)
+            if refusal is not None:
+                raise Refused(refusal.code, refusal.detail)
+            if standing.message is None and not outbox.queue_state(standing.request.value).is_finished():
+                self.accept.request(standing.request)
+                continue
+            request = outbox.parse_request(standing.request.id, standing.request.value)
+            if isinstance(request, Refusal):
+                raise Refused(ErrorCode.NOT_UNCERTAIN, f"the next send job refuses it: {request.detail}")
+            commit = self._ending(standing, decision.decided(decided, request, by, standing.delivery, at))
+            if (
+                decided is Decision.RESEND
+            ):  # it stands with the decision or not at all; its own trigger takes it from there
+                commit.create(schema.OUTBOX, *decision.resent(request, at))
+            commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request_id), at)
+            if _is_committed(commit):
+                log.request_decided(parse_thread_id(thread)[0], request_id, decided)
+                standing = self._read(request_id, thread)
+                break
+            stand_back(conflicts + 1)
+        else:
+            raise ContentionError("the decision could not be written: others were faster each time")
+        self._wake(request_id, thread)
+        return _known(standing)
+
+    def _read(self, request_id: RequestId, thread: ThreadId) -> _Standing:
+        request = self.stores.request(request_id)
+        if request is None:
+            raise Refused(
+                ErrorCode.NOT_FOUND, "there is no request of this id; it may have been removed after its time"
+            )
+        return _Standing(request=request, message=self.stores.message(wa_message_id(thread, outbound_key(request_id))))
+
+    def _ending(self, standing: _Standing, settlement: Settlement) -> Commit:
+        commit, request, message = self.stores.commit(), standing.request, standing.message
+        commit.update(schema.OUTBOX, request.id, settlement.request, at=request.update_time)
+        if settlement.message and message is not None:
+            commit.update(schema.MESSAGES, message.id, settlement.message, at=message.update_time)
+        return commit
+
+    def _wake(self, request_id: RequestId, thread: ThreadId) -> None:
+        """A job for what stands behind it in the queue; one a request, however often it is asked for."""
+        try:
+            self.queue.enqueue(Job(thread_id=thread), f"{request_id}|decided")
+        except (GoogleAPIError, GoogleAuthError):
+            log.thread_not_woken(thread)
+
+
+def _is_committed(commit: Commit) -> bool:
+    try:
+        commit.run()
+    except Conflict:
+        return False
+    return True
+
+
+def _known(standing: _Standing) -> dict[str, object]:
+    return decision.known(standing.request.value, standing.message.value.delivery if standing.message else None)
