@@ -61,6 +61,8 @@ class Account:
         """Unspecified while there is nothing to connect: not open, or not paired."""
         self.reason = ""
         self.connection: Connection | None = None
+        self.connected = asyncio.Event()
+        """Set while there is a connection."""
         self.pairing: Pairing | None = None
         self.unacknowledged: list[Event] = []
         self.offline: deque[Incoming] = deque()
@@ -271,6 +273,7 @@ class Account:
 
     def _become_connected(self) -> None:
         self.connection = Connection()
+        self.connected.set()
         self._set_state(SessionChanged.CONNECTED, "")
         waiting, self.offline = self.offline, deque()
         for incoming in waiting:
@@ -281,6 +284,7 @@ class Account:
             return
         self.connection.lost.set()
         self.connection = None
+        self.connected.clear()
         if self._overtaken is not None:
             self.offline.appendleft(self._overtaken)
             self._overtaken = None

@@ -3,6 +3,7 @@
 # ruff: noqa: N802 - the methods bear the contract's names
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from local.refusals import Malformed, NotPossible, Refused, Unknown
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _DIRECT_CHAT = re.compile(r"[0-9]{5,32}@(s\.whatsapp\.net|lid)")
+_ANSWER_MARGIN_S = 0.3
 _NO_PERSON = "chat_jid must be a person's number or LID"
 
 _STATUS: dict[type[Refused], grpc.StatusCode] = {
@@ -98,6 +100,7 @@ class SimulatedEngine(EngineServicer):
                 whatsapp_id=request.whatsapp_id,
                 text=request.text,
                 not_after_unix_ms=request.not_after_unix_ms,
+                ends_at=self._world.now() + _answer_within_s(context),
             )
             # Shielded: a caller that leaves does not take back what may have left.
             return await asyncio.shield(self._sender.send(send))
@@ -132,6 +135,12 @@ class SimulatedEngine(EngineServicer):
         account, epoch = self._named(session)
         account.require(epoch)
         return account
+
+
+def _answer_within_s(context: Context) -> float:
+    """The caller must have its answer before its deadline, as the real engine sees to."""
+    left_s = context.time_remaining()
+    return math.inf if left_s is None else max(0.0, left_s - min(_ANSWER_MARGIN_S, left_s / 10))
 
 
 def _phone(value: str) -> str:

@@ -19,6 +19,8 @@ class Settings:
 
     ack_timeout_s: float
     """A send that has no ack after this time ends UNKNOWN."""
+    repeat_within_s: float = 5.0
+    """How long a send that lost its connection waits for the next."""
     code_lifetime_s: float = 20.0
     """How long a QR code is good; a code for a number, as long as all six of them."""
     receipt_delay_s: float = 0.05
@@ -35,6 +37,8 @@ class Send:
     whatsapp_id: str
     text: str
     not_after_unix_ms: int
+    ends_at: float
+    """Without an ack, UNKNOWN at the latest then."""
 
 
 class Sender:
@@ -69,9 +73,7 @@ class Sender:
         return self._under_way[key]
 
     async def _carry_out(self, send: Send) -> SendResponse:
-        attempt_key = (send.account.account_id, send.whatsapp_id)
-        self._attempts[attempt_key] += 1
-        attempt = self._attempts[attempt_key]
+        attempt = self._next_attempt(send)
         contact = self._world.contact_of_chat(send.chat_jid)
         chat = contact.number_jid if contact else send.chat_jid
         # A lock wakes its waiters in the order in which they came: the chat's order. The ack is awaited outside of it.
@@ -94,7 +96,10 @@ class Sender:
                 frame = self._world.take_frame(send.account, contact, send.whatsapp_id, send.text, attempt)
         if frame is not None:
             self._receipts_follow(contact, frame)
-        return await self._ack(send, connection, frame, faults)
+        answer = await self._ack(send, connection, frame, faults)
+        if answer.outcome == SendResponse.UNKNOWN and connection.lost.is_set():
+            return await self._repeat(send, contact)
+        return answer
 
     def _faults_for(self, send: Send, contact: Contact | None) -> dict[FaultKind, Fault]:
         account, to = send.account.phone or "", contact.phone if contact else ""
@@ -109,19 +114,43 @@ class Sender:
         self, send: Send, connection: Connection, frame: Frame | None, faults: dict[FaultKind, Fault]
     ) -> SendResponse:
         """What the engine learns of a frame that has left. `frame` is None when it was lost on the way."""
+        limit_s = self._ack_within_s(send)
         if frame is None or FaultKind.SILENT in faults:
-            return await self._no_ack(connection, self._settings.ack_timeout_s)
-        if FaultKind.UNKNOWN in faults:
+            return await self._no_ack(connection, limit_s)
+        if FaultKind.CUT in faults:
             send.account.blink()
-            return await self._no_ack(connection, self._settings.ack_timeout_s)
+            return await self._no_ack(connection, limit_s)
         if FaultKind.DELAY_AFTER in faults:
-            delay_s, limit_s = faults[FaultKind.DELAY_AFTER].seconds, self._settings.ack_timeout_s
+            delay_s = faults[FaultKind.DELAY_AFTER].seconds
             failed = await self._no_ack(connection, min(delay_s, limit_s))
             if delay_s > limit_s:
                 self._ack_late_after(delay_s - limit_s, send, connection, frame)
             if delay_s > limit_s or connection.lost.is_set():
                 return failed
         return SendResponse(outcome=SendResponse.SENT, timestamp_s=frame.timestamp_s)
+
+    async def _repeat(self, send: Send, contact: Contact) -> SendResponse:
+        """As whatsmeow does it: a frame that lost its connection goes out again on the next one, if that comes soon."""
+        unknown = SendResponse(outcome=SendResponse.UNKNOWN, reason="disconnected")
+        try:
+            async with asyncio.timeout(min(self._settings.repeat_within_s, self._ack_within_s(send))):
+                await send.account.connected.wait()
+        except TimeoutError:
+            return unknown
+        if self._connection(send) is None or self._world.now() * 1000 > send.not_after_unix_ms:
+            return unknown
+        attempt = self._next_attempt(send)
+        frame = self._world.take_frame(send.account, contact, send.whatsapp_id, send.text, attempt)
+        self._receipts_follow(contact, frame)
+        return SendResponse(outcome=SendResponse.SENT, timestamp_s=frame.timestamp_s)
+
+    def _next_attempt(self, send: Send) -> int:
+        key = (send.account.account_id, send.whatsapp_id)
+        self._attempts[key] += 1
+        return self._attempts[key]
+
+    def _ack_within_s(self, send: Send) -> float:
+        return min(self._settings.ack_timeout_s, max(0.0, send.ends_at - self._world.now()))
 
     async def _no_ack(self, connection: Connection, seconds: float) -> SendResponse:
         """Waits in vain, at most until the connection is lost, and an ack with it."""
@@ -170,7 +199,7 @@ _SEND_FAULTS = (
     FaultKind.DELAY_AFTER,
     FaultKind.DROP,
     FaultKind.SILENT,
-    FaultKind.UNKNOWN,
+    FaultKind.CUT,
     FaultKind.REFUSE,
     FaultKind.NOT_SENT,
 )

@@ -98,7 +98,11 @@ class Control:
 
     def frames(self, fields: Fields) -> Json:
         wanted = _filter(fields, "account", "contact", "whatsapp_id")
-        rows = [{**asdict(_frame(frame)), "timestamp_s": frame.timestamp_s} for frame in self._server.frames()]
+        rows = [
+            {**asdict(_frame(frame)), "timestamp_s": frame.timestamp_s}
+            for frame in self._server.frames()
+            if frame.refused is None
+        ]
         return [row for row in rows if wanted.items() <= row.items()]
 
     def written(self, fields: Fields) -> Json:
@@ -249,7 +253,7 @@ class Control:
             FaultKind.DELAY_AFTER: lambda: faults.late_acks(seconds, times=times, **whom),
             FaultKind.DROP: lambda: faults.lose_frames(times=times, **whom),
             FaultKind.SILENT: lambda: faults.hold_acks(times=times, **whom),
-            FaultKind.UNKNOWN: lambda: faults.drop_at_frame(times=times, **whom),
+            FaultKind.CUT: lambda: faults.drop_at_frame(times=times, **whom),
             FaultKind.REFUSE: lambda: faults.refuse(int(code), times=times, **whom),
             FaultKind.NOT_SENT: lambda: faults.no_bundle(_needed(whom["contact"]), times=times),
             FaultKind.REPEAT: lambda: faults.duplicate_delivery(times=times, **whom),

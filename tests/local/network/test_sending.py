@@ -138,7 +138,6 @@ async def test_a_number_without_account_is_rejected(driver: Driver, network: Net
     [
         (FaultKind.DROP, pb.SendResponse.UNKNOWN, "no_ack", 0),
         (FaultKind.SILENT, pb.SendResponse.UNKNOWN, "no_ack", 1),
-        (FaultKind.UNKNOWN, pb.SendResponse.UNKNOWN, "disconnected", 1),
         (FaultKind.REFUSE, pb.SendResponse.REJECTED, "463", 0),
         (FaultKind.NOT_SENT, pb.SendResponse.NOT_SENT, "no_recipient_device", 0),
     ],
@@ -155,6 +154,18 @@ async def test_a_fault_strikes_the_next_send_alone(
     assert (struck.outcome, struck.reason) == (outcome, reason)
     assert len(network.frames()) == len(network.inbox(ANA)) == frames
     assert (await driver.send("3EB0A")).outcome == pb.SendResponse.SENT
+
+
+async def test_a_frame_that_lost_its_connection_is_repeated_on_the_next(driver: Driver, network: Network) -> None:
+    events = await driver.connected()
+    network.fault(FaultKind.CUT, contact=ANA)
+    assert (await driver.send("3EB0A")).outcome == pb.SendResponse.SENT
+    assert [frame.attempt for frame in network.frames()] == [1, 2]
+    assert len(network.inbox(ANA)) == 1
+    assert [(await events.next_state()).state for _ in range(2)] == [
+        pb.SessionChanged.RECONNECTING,
+        pb.SessionChanged.CONNECTED,
+    ]
 
 
 async def test_a_refusal_gives_the_code_that_was_asked_for(driver: Driver, network: Network) -> None:
