@@ -5,5 +5,5 @@ package failpoint
 // Pass says that the moment has come.
 func Pass(Point) {}
 
-// PassSoon says that the moment comes when this thread has gone on a little.
-func PassSoon(Point) {}
+// PassWritten says that the moment comes when the next bytes have been written to a socket.
+func PassWritten(Point) {}

@@ -8,14 +8,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
-
-const soon = 500 * time.Microsecond
 
 var (
 	chosen Point
 	left   atomic.Int64
+	armed  atomic.Bool
 )
 
 // WIRE_DIE_AT=point:n kills the process, as SIGKILL does, the n-th time it passes the point. Where WIRE_DIE_FILE names a file
@@ -45,9 +43,16 @@ func Pass(point Point) {
 	}
 }
 
-// PassSoon says that the moment comes when this thread has gone on a little.
-func PassSoon(point Point) {
+// PassWritten says that the moment comes when the next bytes have been written to a socket.
+func PassWritten(point Point) {
 	if point == chosen {
-		time.AfterFunc(soon, func() { Pass(point) })
+		armed.Store(true)
+	}
+}
+
+// Written says that bytes were handed to a socket.
+func Written() {
+	if armed.Swap(false) {
+		Pass(chosen)
 	}
 }

@@ -75,7 +75,7 @@ func (q *Queue) Sending(id string, recipients int) {
 		return
 	}
 	attempt.reach(recipients)
-	failpoint.PassSoon(failpoint.SendFrame)
+	failpoint.PassWritten(failpoint.SendFrame)
 }
 
 // Refuse keeps a message's frame from being written.

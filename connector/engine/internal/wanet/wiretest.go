@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+
+	"threadline/engine/internal/failpoint"
 )
 
 // Client connects to the wire server of the tests alone, WIRE_SERVER, and trusts its root key, WIRE_ROOT: plain WebSocket, or, with
@@ -33,15 +35,26 @@ func Client() (*http.Client, error) {
 	copy(whatsmeow.WACertPubKey[:], key)
 	hurry()
 	transport := sharedTransport()
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		opened, err := (&net.Dialer{Timeout: answerWithin}).DialContext(ctx, "tcp", server)
+		return watched{opened}, err
+	}
+	transport.DialContext = dial
 	if file := os.Getenv("WIRE_CA"); file != "" {
 		return throughConnect(transport, server, file)
 	}
 	transport.Proxy = nil
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: answerWithin}).DialContext(ctx, "tcp", server)
-	}
-	transport.DialContext, transport.DialTLSContext = dial, dial
+	transport.DialTLSContext = dial
 	return &http.Client{Transport: transport}, nil
+}
+
+// watched is a connection whose writes are a fail point.
+type watched struct{ net.Conn }
+
+func (w watched) Write(bytes []byte) (int, error) {
+	written, err := w.Conn.Write(bytes)
+	failpoint.Written()
+	return written, err
 }
 
 // hurry shortens what a test would have to wait for: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code.
