@@ -1,6 +1,7 @@
 """What people do with a request that stands: its creator takes it back, a super-admin decides about one whose end is unknown."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
@@ -90,15 +91,7 @@ class Decisions:
             if standing.message is None and not outbox.queue_state(standing.request.value).is_finished():
                 self.accept.request(standing.request)
                 continue
-            request = outbox.parse_request(standing.request.id, standing.request.value)
-            if isinstance(request, Refusal):
-                raise Refused(ErrorCode.NOT_UNCERTAIN, f"the next send job refuses it: {request.detail}")
-            commit = self._ending(standing, decision.decided(decided, request, by, standing.delivery, at))
-            if (
-                decided is Decision.RESEND
-            ):  # it stands with the decision or not at all; its own trigger takes it from there
-                commit.create(schema.OUTBOX, *decision.resent(request, at))
-            commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request_id), at)
+            commit = self._deciding(standing, decided, by, at)
             if _is_committed(commit):
                 log.request_decided(parse_thread_id(thread)[0], request_id, decided)
                 standing = self._read(request_id, thread)
@@ -116,6 +109,17 @@ class Decisions:
                 ErrorCode.NOT_FOUND, "there is no request of this id; it may have been removed after its time"
             )
         return _Standing(request=request, message=self.stores.message(wa_message_id(thread, outbound_key(request_id))))
+
+    def _deciding(self, standing: _Standing, decided: Decision, by: DecidedBy, at: datetime) -> Commit:
+        request = outbox.parse_request(standing.request.id, standing.request.value)
+        if isinstance(request, Refusal):
+            raise Refused(ErrorCode.NOT_UNCERTAIN, f"the next send job refuses it: {request.detail}")
+        commit = self._ending(standing, decision.decided(decided, request, by, standing.delivery, at))
+        if decided is Decision.RESEND:
+            # With the decision or not at all; its own trigger takes it from there.
+            commit.create(schema.OUTBOX, *decision.resent(request, at))
+        commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id), at)
+        return commit
 
     def _ending(self, standing: _Standing, settlement: Settlement) -> Commit:
         commit, request, message = self.stores.commit(), standing.request, standing.message

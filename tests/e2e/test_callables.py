@@ -1,12 +1,15 @@
 """Accounts from creation to logout, and who may do what, over the callables of the running suite."""
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from google.cloud import firestore
 
-from core import schema
+from core import ids, schema
+from core.ids import RequestId, ThreadId
 from local.project import PROJECT_ID
 from tests.e2e.outside import NOBODY, Outside, User, post
 from tests.waiting import wait_until
@@ -15,6 +18,7 @@ pytestmark = pytest.mark.timeout(240)
 
 PHONE = "+40312000001"
 CONTACT = "+40712000001"
+NO_REQUEST = f"nobody_40712000001@s.whatsapp.net_{'0' * 64}"
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +55,12 @@ def paired(outside: Outside, super_admin: User, store: firestore.Client) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation"]
-)
+    "name",
+    [
+        "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation", "cancelRequest",
+        "resolveRequest",
+    ],
+)  # fmt: skip
 def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, name: str) -> None:
     assert outside.call(NOBODY, name, {}).code == "unauthenticated"
     roleless = outside.sign_up(f"{name}@example.com".lower(), None)
@@ -60,8 +68,8 @@ def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, na
     assert (answer.status, answer.code) == (403, "forbidden")
 
 
-@pytest.mark.parametrize("name", ["createAccount", "pairAccount", "setDesiredState", "logoutAccount"])
-def test_accounts_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
+@pytest.mark.parametrize("name", ["createAccount", "pairAccount", "setDesiredState", "logoutAccount", "resolveRequest"])
+def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
     assert outside.call(employee, name, {"name": "x", "accountId": "x"}).code == "forbidden"
 
 
@@ -80,6 +88,13 @@ def test_accounts_are_the_super_admins_alone(outside: Outside, employee: User, n
         ("logoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
         ("startConversation", {"accountId": "nobody", "phoneE164": CONTACT}, "account_unknown", "no account"),
         ("startConversation", {"accountId": "nobody", "phoneE164": "12"}, "invalid_request", "phone number"),
+        ("cancelRequest", {}, "invalid_request", "id"),
+        ("cancelRequest", {"requestId": "a/b"}, "invalid_request", "id"),
+        ("cancelRequest", {"requestId": NO_REQUEST}, "not_found", "no request"),
+        ("resolveRequest", {"requestId": NO_REQUEST[:-1]}, "invalid_request", "requestId"),
+        ("resolveRequest", {"requestId": NO_REQUEST, "decision": "perhaps"}, "invalid_request", "decision"),
+        ("resolveRequest", {"requestId": NO_REQUEST, "decision": ["resend"]}, "invalid_request", "decision"),
+        ("resolveRequest", {"requestId": NO_REQUEST, "decision": "resend"}, "not_found", "no request"),
     ],
 )
 def test_a_bad_call_says_what_was_wrong(
@@ -141,6 +156,84 @@ def test_a_paused_account_closes_its_session_keeps_it_and_resumes_without_pairin
     assert "set desiredState to connected first" in refused.body["error"]["message"]
     outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
     wait_for_status(store, paired, "connected")
+
+
+def uid_of(user: User) -> str:
+    """As the user's own token says it."""
+    assert user.token is not None
+    claims = user.token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["user_id"])
+
+
+def written(store: firestore.Client, by: User, thread: str, text: str) -> str:
+    """A request of this user's."""
+    chat = thread.partition("_")[2]
+    request = ids.request_id(ThreadId(thread), chat, text, "e2e")
+    document = {
+        "threadId": thread,
+        "accountId": thread.partition("_")[0],
+        "chatId": chat,
+        "to": chat,
+        "text": text,
+        "clientMessageId": "e2e",
+        "createdByUid": uid_of(by),
+        "createdByEmail": "ana@example.com",
+        "createdAt": firestore.SERVER_TIMESTAMP,
+        "status": "queued",
+    }
+    store.collection(schema.OUTBOX).document(request).create(document)
+    return request
+
+
+def request_of(store: firestore.Client, request: str) -> dict[str, Any]:
+    return store.collection(schema.OUTBOX).document(request).get().to_dict() or {}
+
+
+def test_a_creator_and_nobody_else_takes_his_queued_message_back(
+    outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
+) -> None:
+    thread = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT}).result["threadId"]
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    wait_for_status(store, paired, "disconnected")
+    request = written(store, employee, thread, "Never mind.")
+    assert outside.call(super_admin, "cancelRequest", {"requestId": request}).code == "forbidden"
+    assert request_of(store, request)["status"] == "queued"
+    for _ in range(2):
+        assert outside.call(employee, "cancelRequest", {"requestId": request}).result == {}
+    cancelled = request_of(store, request)
+    assert cancelled["status"] == "failed"
+    assert cancelled["lastError"].startswith("cancelled: ")
+    message = store.collection(schema.MESSAGES).document(f"{thread}_{ids.outbound_key(RequestId(request))}").get()
+    assert (message.get("delivery"), message.get("error")) == ("failed", cancelled["lastError"])
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    wait_for_status(store, paired, "connected")
+
+
+def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_resent(
+    outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
+) -> None:
+    thread = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT}).result["threadId"]
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    wait_for_status(store, paired, "disconnected")
+    request = written(store, employee, thread, "Did this arrive?")
+    assert (
+        outside.call(super_admin, "resolveRequest", {"requestId": request, "decision": "resend"}).code
+        == "not_uncertain"
+    )
+    # As a job leaves it that dies with its frame on the wire.
+    store.collection(schema.OUTBOX).document(request).update({"status": "sending", "attempts": 1})
+    known = outside.call(super_admin, "resolveRequest", {"requestId": request}).result
+    assert (known["status"], known["attempts"], known["decision"]) == ("sending", 1, None)
+    data = {"requestId": request, "decision": "resend"}
+    answer = outside.call(super_admin, "resolveRequest", data).result
+    assert (answer["status"], answer["delivery"], answer["decision"]) == ("failed", "failed", "resend")
+    assert outside.call(super_admin, "resolveRequest", data).result == answer
+    assert outside.call(super_admin, "resolveRequest", data | {"decision": "markSent"}).code == "not_uncertain"
+
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    wait_for_status(store, paired, "connected")
+    wait_until(lambda: request_of(store, answer["resentAs"]).get("status") == "sent", "the new request is sent", 60)
+    assert request_of(store, request)["decidedByEmail"] == "root@example.com"
 
 
 def test_logging_out_unlinks_the_device_and_keeps_the_account(
