@@ -19,7 +19,7 @@ from local.production.world import World, spawn_connector
 _WRITERS = 12
 _POINT_LIMIT_S = 3.0
 """An engine that has not come to its point by then is killed where it is."""
-_BACK_LIMIT_S = 60.0
+_BACK_LIMIT_S = 180.0
 _POLL_S = 0.02
 
 Message = Request | Inbound
