@@ -1,11 +1,12 @@
-"""A worker that has just read a thread, or looked at its queue, when something else happens to it."""
+"""A worker that has just read a thread, a request or a message, or looked at a queue, when something else happens to it."""
 
 from collections.abc import Callable
 
 from google.cloud.firestore import Query
 
 from backend.stores import Document, Stored, Stores
-from core.ids import ThreadId
+from core.ids import RequestId, ThreadId, WaMessageId
+from core.message import StoredMessage
 from core.thread import Thread
 
 
@@ -37,3 +38,33 @@ class InterruptedLook(Stores):
             then, self._then = self._then, None
             then()
         return found
+
+
+class InterruptedRequest(Stores):
+    """`then` is called once, after the first read of a request and before its reader goes on."""
+
+    def __init__(self, stores: Stores, then: Callable[[], object]) -> None:
+        super().__init__(stores.db)
+        self._then: Callable[[], object] | None = then
+
+    def request(self, request_id: RequestId) -> Stored[Document] | None:
+        read = super().request(request_id)
+        if self._then is not None:
+            then, self._then = self._then, None
+            then()
+        return read
+
+
+class InterruptedMessage(Stores):
+    """`then` is called once, after the first read of a message and before its reader goes on."""
+
+    def __init__(self, stores: Stores, then: Callable[[], object]) -> None:
+        super().__init__(stores.db)
+        self._then: Callable[[], object] | None = then
+
+    def message(self, message_id: WaMessageId) -> Stored[StoredMessage] | None:
+        read = super().message(message_id)
+        if self._then is not None:
+            then, self._then = self._then, None
+            then()
+        return read

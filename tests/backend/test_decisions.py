@@ -18,26 +18,12 @@ from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode
 from core.ids import ChatId, RequestId, checked_request_id
 from core.outbox import MAX_ATTEMPTS
+from tests.backend.interrupted import InterruptedMessage, InterruptedRequest
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of
 
 ANA = DecidedBy(uid="uid-1", email="ana@example.com")
 ROOT = DecidedBy(uid="root", email="root@example.com")
-
-
-class InterruptedRequest(Stores):
-    """`then` is called once, after the first read of a request and before its reader goes on."""
-
-    def __init__(self, stores: Stores, then: Callable[[], object]) -> None:
-        super().__init__(stores.db)
-        self._then: Callable[[], object] | None = then
-
-    def request(self, request_id: RequestId) -> Stored[Document] | None:
-        read = super().request(request_id)
-        if self._then is not None:
-            then, self._then = self._then, None
-            then()
-        return read
 
 
 def cancel(world: World, request: RequestId, by: DecidedBy = ANA, decisions: Decisions | None = None) -> None:
@@ -315,3 +301,16 @@ def test_a_receipt_that_comes_between_wins_over_the_decision(world: World) -> No
         resolve(world, request, Decision.RESEND, replace(world.services.decisions, stores=stores))
     assert refused.value.code is ErrorCode.NOT_UNCERTAIN
     assert world.request(request)["status"] == "sent"
+
+
+@pytest.mark.parametrize("decided", list(Decision))
+def test_a_receipt_that_moves_only_the_message_wins_over_the_decision(world: World, decided: Decision) -> None:
+    """The request still stands as sending, so only the message itself shows that it was read."""
+    chat = world.chat()
+    request = left_sending(world, chat)
+    receipt = world.receipt(chat, key_of(request), "read")
+    stores = InterruptedMessage(world.services.stores, lambda: world.trigger_ingest(receipt))
+    with pytest.raises(Refused) as refused:
+        resolve(world, request, decided, replace(world.services.decisions, stores=stores))
+    assert refused.value.code is ErrorCode.NOT_UNCERTAIN
+    assert world.message(chat, key_of(request))["delivery"] == "read"

@@ -1,6 +1,5 @@
 """A request that is older than its account's limit fails instead of going out stale, and not in silence."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +9,8 @@ from backend.send import JobEnd
 from backend.send_queue import Job
 from backend.stores import Document, Stored, Stores
 from core import schema
-from core.ids import AccountId, ChatId, RequestId, WaMessageId
-from core.message import StoredMessage
+from core.ids import AccountId, ChatId, RequestId
+from tests.backend.interrupted import InterruptedMessage
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of
 from tests.waiting import wait_until
@@ -29,21 +28,6 @@ class CountedAccounts(Stores):
     def account(self, account_id: AccountId) -> Stored[Document] | None:
         self.reads += 1
         return super().account(account_id)
-
-
-class InterruptedMessage(Stores):
-    """`then` is called once, after the first read of a message and before its reader goes on."""
-
-    def __init__(self, stores: Stores, then: Callable[[], object]) -> None:
-        super().__init__(stores.db)
-        self._then: Callable[[], object] | None = then
-
-    def message(self, message_id: WaMessageId) -> Stored[StoredMessage] | None:
-        read = super().message(message_id)
-        if self._then is not None:
-            then, self._then = self._then, None
-            then()
-        return read
 
 
 def written(world: World, chat: ChatId, age: timedelta, *, accepted: bool = True) -> RequestId:
@@ -174,6 +158,18 @@ def test_an_old_request_whose_message_was_read_meanwhile_is_sent(world: World) -
     assert (world.request(request)["status"], world.request(request)["lastError"]) == ("sent", None)
     assert world.message(chat, key_of(request))["delivery"] == "read"
     assert world.alerts() == []
+
+
+def test_a_receipt_that_comes_between_wins_over_the_expiry(world: World) -> None:
+    chat = world.chat()
+    request = written(world, chat, A_DAY + AN_HOUR)
+    world.hold_until(request, -1)
+    receipt = world.receipt(chat, key_of(request), "read")
+    stores = InterruptedMessage(world.services.stores, lambda: world.trigger_ingest(receipt))
+    send = replace(world.services.send, expiry=replace(world.services.send.expiry, stores=stores))
+    send.run(Job(thread_id=world.thread_id(chat)), is_retry=False)
+    assert world.request(request)["status"] == "sent"
+    assert world.message(chat, key_of(request))["delivery"] == "read"
 
 
 def test_proof_that_comes_after_all_makes_an_expired_message_sent(world: World) -> None:
