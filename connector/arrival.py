@@ -12,9 +12,10 @@ _TICK = timedelta(microseconds=1)
 _SECONDS_REMEMBERED = 4096
 _LAST_SECOND = 253402300799
 """9999-12-31T23:59:59Z, the last that Firestore and datetime hold."""
-_STEP_US, _LAST_STEP_US = 1000, 999_000
-"""Within a second: milliseconds, and microseconds when these are used up, or may have been by a former owner."""
-_MAX_US = 999_999
+_STEP_US, _LAST_STEP_US = 1000, 989_000
+"""Within a second: milliseconds, and microseconds when these are used up."""
+_SHARED_US, _SHARED_SLOTS = 990_000, 10_000
+"""The end of a second that owners share: each of its microseconds belongs to one sequence of the engine's."""
 
 
 @dataclass(kw_only=True)
@@ -34,25 +35,33 @@ class ArrivalOrder:
         self.last_received_at = max(now, self.last_received_at + _TICK)
         return self.last_received_at
 
-    def timestamp(self, second: int, received_at: datetime) -> datetime:
+    def timestamp(self, second: int, received_at: datetime, sequence: int) -> datetime:
         """WhatsApp's whole second with a fraction that keeps the arrival order within it, over changes of owner, too.
 
-        A second that is unset or beyond the calendar is replaced by that of `received_at`.
+        `sequence` is the engine's, which grows whoever owns the session. A second that is unset or beyond the calendar is replaced
+        by that of `received_at`.
         """
         arrival_second = int(received_at.timestamp())
         if not 0 < second <= _LAST_SECOND:
             second = arrival_second
+        if second <= self._former_until_s:
+            microsecond = _SHARED_US + sequence % _SHARED_SLOTS
+        else:
+            least = received_at.microsecond // _STEP_US * _STEP_US if second == arrival_second else 0
+            microsecond = self._next_us(second, least)
+        return datetime.fromtimestamp(second, UTC) + timedelta(microseconds=microsecond)
+
+    def _next_us(self, second: int, least: int) -> int:
+        """Within a second that is this owner's alone."""
         previous = self._last_us.pop(second, None)
+        following = 0
         if previous is not None:
             following = previous + (_STEP_US if previous < _LAST_STEP_US else 1)
-        else:
-            following = _LAST_STEP_US + 1 if second <= self._former_until_s else 0
-        least = received_at.microsecond // _STEP_US * _STEP_US if second == arrival_second else 0
-        microsecond = min(max(following, least), _MAX_US)
-        self._last_us[second] = microsecond
+        chosen = min(max(following, least), _SHARED_US - 1)
+        self._last_us[second] = chosen
         if len(self._last_us) > _SECONDS_REMEMBERED:
             self._last_us.popitem(last=False)
-        return datetime.fromtimestamp(second, UTC) + timedelta(microseconds=microsecond)
+        return chosen
 
 
 @dataclass(kw_only=True)

@@ -53,12 +53,12 @@ class _Draft:
 
 def wal_rows(account: AccountId, event: engine_pb2.Event, order: ArrivalOrder, now: datetime) -> list[WalRow]:
     """The rows of an event that must not be lost: at least one, whatever it holds."""
-    return [_row(account, draft, order, now) for draft in _drafts(event)]
+    return [_row(account, draft, order, now, event.sequence) for draft in _drafts(event)]
 
 
-def _row(account: AccountId, draft: _Draft, order: ArrivalOrder, now: datetime) -> WalRow:
+def _row(account: AccountId, draft: _Draft, order: ArrivalOrder, now: datetime, sequence: int) -> WalRow:
     received_at = order.received_at(now)
-    timestamp = order.timestamp(draft.timestamp_s, received_at)
+    timestamp = order.timestamp(draft.timestamp_s, received_at, sequence)
     return WalRow(
         event_id=event_id(thread_id(account, draft.chat), draft.key),
         key=draft.key,

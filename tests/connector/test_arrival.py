@@ -32,40 +32,41 @@ def test_received_at_lies_after_whatever_a_former_owner_wrote() -> None:
 
 
 def test_a_fresh_events_timestamp_has_the_milliseconds_of_its_arrival() -> None:
-    assert order().timestamp(SECOND, NOW) == datetime.fromtimestamp(SECOND, UTC) + timedelta(milliseconds=250)
+    assert order().timestamp(SECOND, NOW, 1) == datetime.fromtimestamp(SECOND, UTC) + timedelta(milliseconds=250)
 
 
 def test_an_older_events_timestamp_begins_at_its_whole_second() -> None:
-    assert order().timestamp(SECOND - 60, NOW) == datetime.fromtimestamp(SECOND - 60, UTC)
+    assert order().timestamp(SECOND - 60, NOW, 1) == datetime.fromtimestamp(SECOND - 60, UTC)
 
 
 def test_events_of_one_second_get_growing_milliseconds() -> None:
     arrivals = order()
-    stamps = [arrivals.timestamp(SECOND - 60, NOW) for _ in range(3)]
+    stamps = [arrivals.timestamp(SECOND - 60, NOW, n) for n in range(3)]
     assert [stamp.microsecond for stamp in stamps] == [0, 1000, 2000]
 
 
 def test_seconds_that_come_mixed_are_counted_apart() -> None:
     arrivals = order()
-    stamps = [arrivals.timestamp(SECOND - back, NOW).microsecond // 1000 for back in (60, 61, 60, 61)]
+    stamps = [arrivals.timestamp(SECOND - back, NOW, 1).microsecond // 1000 for back in (60, 61, 60, 61)]
     assert stamps == [0, 0, 1, 1]
 
 
 def test_a_crowded_second_keeps_its_order_and_ends_before_the_next() -> None:
     arrivals = order()
-    stamps = [arrivals.timestamp(SECOND - 60, NOW) for _ in range(1900)]
+    stamps = [arrivals.timestamp(SECOND - 60, NOW, n) for n in range(1900)]
     assert stamps == sorted(set(stamps))
     assert int(stamps[-1].timestamp()) == SECOND - 60
 
 
-def test_a_new_owner_stamps_an_old_second_after_whatever_the_former_one_did() -> None:
-    """A lease ran out between two messages of one second: the second of them must not be shown before the first."""
-    former = order()
-    before = [former.timestamp(SECOND, NOW + timedelta(milliseconds=after)) for after in (0, 600)]
-    late = NOW + timedelta(seconds=2)
-    successor = order(floor=NOW + timedelta(seconds=1))
-    after = [successor.timestamp(SECOND, successor.received_at(late)) for _ in range(3)]
-    assert [*before, *after] == sorted({*before, *after})
+def test_new_owners_stamp_an_old_second_after_whatever_the_former_ones_did() -> None:
+    """Leases ran out between the messages of one second: a later one must not be shown before an earlier one."""
+    first = order()
+    stamps = [first.timestamp(SECOND, NOW + timedelta(milliseconds=after), 1) for after in (0, 600)]
+    for number in (2, 3, 4):
+        successor = order(floor=NOW + timedelta(seconds=number))
+        at = successor.received_at(NOW + timedelta(seconds=number))
+        stamps += [successor.timestamp(SECOND, at, 10 * number + place) for place in range(3)]
+    assert stamps == sorted(set(stamps))
 
 
 def test_a_worker_that_follows_itself_goes_on_where_it_was() -> None:
@@ -74,7 +75,8 @@ def test_a_worker_that_follows_itself_goes_on_where_it_was() -> None:
     own = parse_lease(new_lease_document(NOW) | claim_fields(free, WorkerId("w1"), "http://w1", NOW, 24))
     orders = ArrivalOrders(worker=WorkerId("w1"))
     terms = [orders.begin_term(AccountId("a"), before) for before in (free, own, own)]
-    stamps = [term.timestamp(SECOND - 1, term.received_at(NOW)) for term in terms for _ in range(2)]
+    late = NOW + timedelta(days=1)  # a second that no former owner had
+    stamps = [term.timestamp(int(late.timestamp()), term.received_at(late), 1) for term in terms for _ in range(2)]
     assert stamps == sorted(set(stamps))
 
 
@@ -88,4 +90,4 @@ def test_a_worker_that_follows_another_begins_anew() -> None:
 
 @pytest.mark.parametrize("second", [0, -1, 2**62])
 def test_a_second_beyond_the_calendar_is_replaced_by_the_arrivals(second: int) -> None:
-    assert int(order().timestamp(second, NOW).timestamp()) == SECOND
+    assert int(order().timestamp(second, NOW, 1).timestamp()) == SECOND
