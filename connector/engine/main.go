@@ -31,6 +31,7 @@ const (
 	statusFailed   = 1
 	statusSettings = 2
 	stopWithin     = 8 * time.Second
+	greetWithin    = 3 * time.Second
 )
 
 func init() {
@@ -67,7 +68,10 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 		return statusFailed
 	}
 	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), HTTP: client})
-	server := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}))
+	server := grpc.NewServer(
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
+		grpc.ConnectionTimeout(greetWithin), // who connects and says nothing would hold up the stop
+	)
 	contract.RegisterEngineServer(server, engine)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -111,7 +115,6 @@ func stop(server *grpc.Server, engine *service.Service) {
 	case <-closed:
 	case <-time.After(stopWithin):
 		journal.SessionsNotClosed()
-		server.Stop()
 	}
 }
 

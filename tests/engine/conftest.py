@@ -64,4 +64,5 @@ async def link(
     device = await phone.scan(code.qr)
     await account.connected()
     await device.ready()
+    await server.until(lambda: not len(device.waiting), what="what a phone says to a new device to be taken")
     return Linked(account=account, phone=phone, device=device, ana=ana)

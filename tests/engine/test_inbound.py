@@ -1,8 +1,7 @@
 """Promise 1: what WhatsApp was told is received stands in the store, and comes to the connector until it is acknowledged."""
 
 import asyncio
-import sqlite3
-import threading
+import resource
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked
-from tests.engine.running import PATIENCE_S, RunningEngine, State
+from tests.engine.running import PATIENCE_S, Account, RunningEngine, State, locked
 from tests.whatsapp import WhatsAppServer
 from tests.whatsapp.protobufs import e2e
 
@@ -221,6 +220,15 @@ async def test_a_placeholder_is_asked_from_the_phone(server: WhatsAppServer, lin
     assert {message.chat_jid, message.chat_other_jid} == {str(linked.ana.number_jid), str(linked.ana.lid)}
 
 
+async def test_a_message_that_its_sender_does_not_send_again_is_asked_from_the_phone(
+    server: WhatsAppServer, linked: Linked
+) -> None:
+    server.faults.corrupt_next(linked.ana, answers=False)
+    written = await linked.ana.send(linked.phone, "from the phone's store")
+    message = await linked.account.until_message("from the phone's store")
+    assert message.whatsapp_id == written.id
+
+
 async def test_a_backlog_larger_than_whatsmeows_queue_keeps_its_order(
     server: WhatsAppServer, linked: Linked, engine: RunningEngine
 ) -> None:
@@ -241,47 +249,57 @@ async def test_a_backlog_larger_than_whatsmeows_queue_keeps_its_order(
 async def test_a_locked_database_delays_a_message_and_loses_none(
     server: WhatsAppServer, linked: Linked, tmp_path: Path
 ) -> None:
-    lock = sqlite3.connect(tmp_path / "sessions.db", isolation_level=None, check_same_thread=False)
-    lock.execute("BEGIN IMMEDIATE")
-    try:
+    with locked(tmp_path / "sessions.db"):
         await linked.ana.send(linked.phone, "while it was locked")
         await asyncio.sleep(1.0)  # nothing can happen: that is what is looked at
         assert linked.account.messages == []
         assert len(linked.device.waiting) == 1
-    finally:
-        lock.execute("ROLLBACK")
-        lock.close()
     await linked.account.until_message("while it was locked")
     await server.until(lambda: not len(linked.device.waiting), what="the receipt")
 
 
 async def test_a_database_that_stays_locked_gives_the_message_back_until_it_is_free(
-    server: WhatsAppServer, linked: Linked, tmp_path: Path, engine: RunningEngine
+    linked: Linked, tmp_path: Path, engine: RunningEngine
 ) -> None:
-    locked, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        lock = sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        locked.set()
-        release.wait(60)
-        lock.execute("ROLLBACK")
-        lock.close()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    try:
-        assert await asyncio.to_thread(locked.wait, 10)
+    account = await _impatient(linked, engine)
+    with locked(tmp_path / "sessions.db"):
         await linked.ana.send(linked.phone, "for a long time")
-        changed = await linked.account.until_state(State.RECONNECTING, within_s=40)
-        assert changed.reason == "store_failed"
+        assert (await account.until_state(State.RECONNECTING)).reason == "store_failed"
         assert len(linked.device.waiting) == 1, "WhatsApp was told that a message is taken that stands nowhere"
         assert not any('"undecryptable"' in line for line in engine.log)
-    finally:
-        release.set()
-        holder.join()
-    await linked.account.until_message("for a long time", 40)
-    assert linked.account.texts() == ["for a long time"]
+    await account.until_message("for a long time", 40)
+    assert account.texts() == ["for a long time"]
+
+
+async def test_a_full_disk_gives_the_message_back_until_there_is_room(linked: Linked, engine: RunningEngine) -> None:
+    account = await _impatient(linked, engine)
+    _, hard = resource.prlimit(engine.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (0, hard))
+    await linked.ana.send(linked.phone, "no room for it")
+    assert (await account.until_state(State.RECONNECTING)).reason == "store_failed"
+    assert len(linked.device.waiting) == 1, "WhatsApp was told that a message is taken that stands nowhere"
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    await account.until_message("no room for it", 40)
+    assert account.texts() == ["no room for it"]
+
+
+@pytest.mark.parametrize("what", ["call", "placeholder"])
+async def test_what_whatsapp_will_not_hand_over_again_waits_for_the_database(
+    server: WhatsAppServer, linked: Linked, tmp_path: Path, engine: RunningEngine, what: str
+) -> None:
+    """It counts as taken whatever its handler says."""
+    await linked.ana.send(linked.phone, "before")  # whatever must be learnt of a contact is learnt
+    await linked.account.until_message("before")
+    account = await _impatient(linked, engine)
+    with locked(tmp_path / "sessions.db"):
+        if what == "call":
+            linked.ana.call(linked.phone)
+        else:
+            server.faults.unavailable(linked.ana)
+            await linked.ana.send(linked.phone, "for one look")
+        await asyncio.sleep(1.5)  # several times the engine's patience
+        assert set(account.texts()) <= {"before"}
+    await account.until(lambda: set(account.texts()) - {"before"}, "the event", 40)
 
 
 async def test_history_teaches_which_number_a_lid_belongs_to(server: WhatsAppServer, linked: Linked) -> None:
@@ -323,3 +341,14 @@ async def test_history_that_was_cut_off_at_its_handler_is_taken_after_the_restar
         if (await account.until_message(f"hello {number}")).chat_other_jid:
             break
     assert account.messages[-1].chat_other_jid == str(bea.number_jid)
+
+
+async def _impatient(linked: Linked, engine: RunningEngine) -> Account:
+    """The account at an engine that gives a locked store up soon."""
+    await engine.kill()
+    await engine.start(WIRE_STORE_MS="300")
+    account = engine.account("shop")
+    await account.open()
+    await account.connected()
+    await linked.device.ready()
+    return account

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -11,7 +9,7 @@ import pytest
 
 from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked
-from tests.engine.running import Account, Outcome, RunningEngine
+from tests.engine.running import Account, Outcome, RunningEngine, locked
 from tests.whatsapp import WhatsAppServer
 
 INBOUND = ["inbox.entry", "inbox.saved", "event.handed", "ack.before", "ack.after"]
@@ -109,7 +107,7 @@ async def test_whatsapp_is_told_of_nothing_that_does_not_stand(
     await linked.ana.send(linked.phone, "before")  # whatever must be learnt of a contact is learnt
     await linked.account.until_message("before")
     await server.until(lambda: not len(linked.device.waiting), what="the first receipt")
-    with _locked(tmp_path / "sessions.db"):
+    with locked(tmp_path / "sessions.db"):
         if what == "message":
             await linked.ana.send(linked.phone, "hello")
         elif what == "receipt":
@@ -130,17 +128,6 @@ async def test_a_killed_engine_leaves_a_store_that_opens_again_at_once(linked: L
         assert (await account.open()).paired
         await account.connected()
         await account.leave()
-
-
-@contextlib.contextmanager
-def _locked(database: Path) -> Iterator[None]:
-    lock = sqlite3.connect(database, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        lock.execute("ROLLBACK")
-        lock.close()
 
 
 async def _open_if_it_lives(account: Account) -> None:

@@ -184,6 +184,20 @@ async def test_a_connection_lost_before_the_ack_leaves_the_outcome_unknown_or_pr
     assert len(linked.ana.inbox) == 1
 
 
+async def test_a_connection_that_stays_lost_holds_a_send_no_longer_than_its_deadline(
+    server: WhatsAppServer, linked: Linked
+) -> None:
+    """whatsmeow waits five seconds for another connection, whatever the send's own time."""
+    refused = server.faults.refuse_connections()
+    server.faults.drop_at_frame()
+    ended = await linked.account.send(linked.ana_jid, message_id(), "hello", timeout_s=2.0)
+    assert ended.outcome == Outcome.UNKNOWN
+    refused.end()
+    await linked.account.until_state(State.CONNECTED, after=3)
+    assert (await linked.account.send(linked.ana_jid, message_id(), "hello")).outcome == Outcome.SENT
+    assert len(linked.ana.inbox) == 1
+
+
 async def test_without_a_connection_nothing_leaves(server: WhatsAppServer, linked: Linked) -> None:
     refused = server.faults.refuse_connections()
     server.faults.drop(linked.device)

@@ -11,6 +11,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
+	"threadline/engine/internal/pace"
 	"threadline/engine/internal/settings"
 )
 
@@ -74,7 +75,7 @@ func connect(store settings.Store) (*sql.DB, error) {
 // waiting for a lock rather than failing, since whatsmeow takes a failure while it decrypts for a message that cannot be decrypted.
 func sqliteAddress(path string) string {
 	pragmas := url.Values{
-		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)", "synchronous(NORMAL)"},
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", pace.StoreBusy.Milliseconds()), "foreign_keys(1)", "journal_mode(WAL)", "synchronous(NORMAL)"},
 		"_txlock": {"immediate"},
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String()

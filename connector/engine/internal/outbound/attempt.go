@@ -25,6 +25,7 @@ var (
 	errTooLate     = errors.New("the time for the frame has passed")
 	errNoRecipient = errors.New("the message is encrypted for no device of its recipient")
 	errClosed      = errors.New("the session is closed")
+	errAbandoned   = errors.New("the send's deadline has passed")
 )
 
 // way is how far a frame has come.

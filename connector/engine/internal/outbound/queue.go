@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -13,10 +14,13 @@ import (
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/failpoint"
+	"threadline/engine/internal/pace"
 )
 
-// ackWithin is how long one send may hold the account's others up while WhatsApp is silent. An ack that comes later is told as a receipt.
-const ackWithin = 10 * time.Second
+// abandonAfter is what whatsmeow is given to come back when a send's time is over. It has waits that no context ends.
+const abandonAfter = 100 * time.Millisecond
+
+var errPanicked = errors.New("whatsmeow panicked")
 
 // Client is what of whatsmeow a send needs.
 type Client interface {
@@ -176,20 +180,48 @@ func (q *Queue) carryOut(current *attempt) Result {
 	if client == nil {
 		return notConnected
 	}
-	text := &waE2E.Message{Conversation: proto.String(request.Text)}
-	extra := whatsmeow.SendRequestExtra{ID: request.ID, Timeout: ackWithin}
-	response, err := client.SendMessage(permittedContext{Context: ctx, attempt: current}, request.Chat, text, extra)
+	err := send(ctx, client, current)
 	if err == nil {
 		failpoint.Pass(failpoint.SendAcked)
 	}
 	frame, word, refusal := current.seen()
-	if err == nil && word == nil {
-		word = &ack{at: response.Timestamp}
-	}
 	if isWithoutAccount(err) {
 		return q.withoutAccount(ctx, client, request)
 	}
 	return conclude(err, frame, refusal, word)
+}
+
+// send has whatsmeow send, and waits no longer than the context says: what it has not written by then is refused for ever. Its ack, if it
+// comes in time, is the attempt's.
+func send(ctx context.Context, client Client, current *attempt) error {
+	request := current.request
+	ended := make(chan error, 1)
+	go func() {
+		defer func() {
+			if recover() != nil {
+				ended <- errPanicked
+			}
+		}()
+		text := &waE2E.Message{Conversation: proto.String(request.Text)}
+		extra := whatsmeow.SendRequestExtra{ID: request.ID, Timeout: pace.Ack}
+		response, err := client.SendMessage(permittedContext{Context: ctx, attempt: current}, request.Chat, text, extra)
+		if err == nil {
+			current.acknowledge(ack{at: response.Timestamp})
+		}
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	current.refuse(errAbandoned)
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(abandonAfter):
+		return ctx.Err()
+	}
 }
 
 // withoutAccount is the end of a send to a number for which WhatsApp names no LID: it is asked outright before the number is said to be

@@ -64,7 +64,7 @@ func notSent(err, refusal error) Result {
 		return Result{Outcome: contract.SendResponse_NOT_SENT, Reason: reasonNoRecipient}
 	case errors.Is(refusal, errClosed), isDisconnection(err):
 		return notConnected
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, whatsmeow.ErrIQTimedOut):
+	case errors.Is(refusal, errAbandoned), errors.Is(err, context.DeadlineExceeded), errors.Is(err, whatsmeow.ErrIQTimedOut):
 		return Result{Outcome: contract.SendResponse_NOT_SENT, Reason: reasonTimeout}
 	default:
 		return Result{Outcome: contract.SendResponse_NOT_SENT, Reason: reasonEngine}

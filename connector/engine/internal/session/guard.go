@@ -10,18 +10,20 @@ import (
 	"go.mau.fi/whatsmeow/types"
 
 	"threadline/engine/internal/database"
+	"threadline/engine/internal/pace"
 )
 
 // guard stands between whatsmeow and the store where a failure of the database would cost a message: whatsmeow takes any failure while it
-// decrypts for a message that cannot be decrypted, acknowledges it, and leaves it to its sender. Here it is tried again for a while; then
-// the error says that the work was cancelled, which makes whatsmeow leave the message unanswered, and the connection is reset, so that
-// WhatsApp hands it over again.
+// decrypts for a message that cannot be decrypted, and one while it asks the phone for a message only for bad luck; it acknowledges the
+// message, and leaves it to its sender. Here it is tried again for a while. Then nothing is acknowledged any more on this connection (see
+// observer.Sending), and the connection is reset, so that WhatsApp hands over again what was not.
 func (s *Session) guard(device *store.Device) {
 	if _, guarded := device.EventBuffer.(guardedBuffer); guarded {
 		return
 	}
 	device.EventBuffer = guardedBuffer{EventBuffer: device.EventBuffer, session: s}
 	device.Sessions = guardedSessions{SessionStore: device.Sessions, session: s}
+	device.Identities = guardedIdentities{IdentityStore: device.Identities, session: s}
 	device.LIDs = guardedLIDs{LIDStore: device.LIDs, session: s}
 }
 
@@ -33,7 +35,7 @@ type guardedBuffer struct {
 }
 
 func (g guardedBuffer) GetBufferedEvent(ctx context.Context, hash [32]byte) (found *store.BufferedEvent, err error) {
-	err = g.session.guarded("reading a decrypted message", func() error {
+	err = g.session.guarded(ctx, "reading a decrypted message", func() error {
 		found, err = g.EventBuffer.GetBufferedEvent(ctx, hash)
 		return err
 	})
@@ -41,17 +43,57 @@ func (g guardedBuffer) GetBufferedEvent(ctx context.Context, hash [32]byte) (fou
 }
 
 func (g guardedBuffer) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
-	return g.session.guarded("decrypting a message", func() error { return g.EventBuffer.DoDecryptionTxn(ctx, decrypt) })
+	// What fails within a transaction is tried again with all of it: the database may have undone it.
+	within := context.WithValue(ctx, withinGuard{}, true)
+	return g.session.guarded(ctx, "decrypting a message", func() error { return g.EventBuffer.DoDecryptionTxn(within, decrypt) })
 }
 
-// guardedSessions guards the move of a contact's ratchet from its number to its LID, whose failure whatsmeow only logs.
+// guardedSessions guards the ratchets.
 type guardedSessions struct {
 	store.SessionStore
 	session *Session
 }
 
+func (g guardedSessions) GetSession(ctx context.Context, address string) (found []byte, err error) {
+	err = g.session.guarded(ctx, "reading a ratchet", func() error {
+		found, err = g.SessionStore.GetSession(ctx, address)
+		return err
+	})
+	return found, err
+}
+
+func (g guardedSessions) HasSession(ctx context.Context, address string) (found bool, err error) {
+	err = g.session.guarded(ctx, "reading a ratchet", func() error {
+		found, err = g.SessionStore.HasSession(ctx, address)
+		return err
+	})
+	return found, err
+}
+
+func (g guardedSessions) PutSession(ctx context.Context, address string, session []byte) error {
+	return g.session.guarded(ctx, "writing a ratchet", func() error { return g.SessionStore.PutSession(ctx, address, session) })
+}
+
 func (g guardedSessions) MigratePNToLID(ctx context.Context, number, lid types.JID) error {
-	return g.session.guarded("moving a ratchet", func() error { return g.SessionStore.MigratePNToLID(ctx, number, lid) })
+	return g.session.guarded(ctx, "moving a ratchet", func() error { return g.SessionStore.MigratePNToLID(ctx, number, lid) })
+}
+
+// guardedIdentities guards the keys that people are known by: encrypting writes them, too.
+type guardedIdentities struct {
+	store.IdentityStore
+	session *Session
+}
+
+func (g guardedIdentities) PutIdentity(ctx context.Context, address string, key [32]byte) error {
+	return g.session.guarded(ctx, "writing an identity", func() error { return g.IdentityStore.PutIdentity(ctx, address, key) })
+}
+
+func (g guardedIdentities) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (trusted bool, err error) {
+	err = g.session.guarded(ctx, "reading an identity", func() error {
+		trusted, err = g.IdentityStore.IsTrustedIdentity(ctx, address, key)
+		return err
+	})
+	return trusted, err
 }
 
 // guardedLIDs guards the look-up that says under which name a ratchet stands, whose failure whatsmeow only logs.
@@ -61,15 +103,21 @@ type guardedLIDs struct {
 }
 
 func (g guardedLIDs) GetLIDForPN(ctx context.Context, number types.JID) (lid types.JID, err error) {
-	err = g.session.guarded("looking a LID up", func() error {
+	err = g.session.guarded(ctx, "looking a LID up", func() error {
 		lid, err = g.LIDStore.GetLIDForPN(ctx, number)
 		return err
 	})
 	return lid, err
 }
 
+// withinGuard marks the context of what is guarded as a whole.
+type withinGuard struct{}
+
 // guarded tries again what failed by the database's fault.
-func (s *Session) guarded(what string, work func() error) error {
+func (s *Session) guarded(ctx context.Context, what string, work func() error) error {
+	if ctx.Value(withinGuard{}) != nil {
+		return work()
+	}
 	if s.broken.Load() {
 		return errGivenBack
 	}
@@ -80,12 +128,14 @@ func (s *Session) guarded(what string, work func() error) error {
 			return err
 		}
 		s.log.StoreFailed(what, err)
-		if time.Since(began)+wait > time.Duration(patient) {
+		if time.Since(began)+wait > pace.StorePatience {
 			s.giveBack()
 			return errGivenBack
 		}
 		select {
 		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-s.ctx.Done():
 			return errGivenBack
 		}

@@ -12,16 +12,15 @@ import (
 	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/incoming"
+	"threadline/engine/internal/pace"
 )
 
-// patience is how long the saving of an event is tried.
-type patience time.Duration
+// patience says how long the saving of an event is tried.
+type patience int
 
 const (
-	// patient is for what WhatsApp hands over again when it is not acknowledged.
-	patient = patience(8 * time.Second)
-	// stubborn is for what never comes again: it is tried until the session is closed.
-	stubborn = patience(0)
+	patient  patience = iota // for a while: WhatsApp hands over again what is not acknowledged
+	stubborn                 // until the session is closed: it never comes again
 )
 
 const (
@@ -112,7 +111,7 @@ func (s *Session) persist(kind string, how patience, save func() error) bool {
 			return false
 		}
 		s.log.EventNotSaved(kind, err)
-		if how != stubborn && time.Since(began)+wait > time.Duration(how) {
+		if how != stubborn && time.Since(began)+wait > pace.StorePatience {
 			s.log.EventGivenBack(kind)
 			s.giveBack()
 			return false

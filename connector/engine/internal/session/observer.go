@@ -13,7 +13,11 @@ import (
 	"threadline/engine/internal/nodes"
 )
 
-const syncWithin = 2 * time.Second
+const (
+	syncWithin     = 2 * time.Second
+	heldBackWithin = 30 * time.Second
+	heldBackLook   = 10 * time.Millisecond
+)
 
 // observer looks at the nodes of one client: at what whatsmeow itself says nothing of, and at what leaves.
 type observer struct {
@@ -60,8 +64,10 @@ func (o *observer) Sending(node *waBinary.Node) {
 			_ = o.sync() // keys that WhatsApp is given, a device that it is told of
 		}
 	case "receipt":
+		o.holdBack()
 		o.session.gate.Answer("message", id)
 	case "ack":
+		o.holdBack()
 		o.session.gate.Answer(attributes.OptionalString("class"), id)
 	case "message":
 		if err := o.sync(); err != nil { // of the ratchet that has encrypted it
@@ -70,6 +76,14 @@ func (o *observer) Sending(node *waBinary.Node) {
 		if participants, ok := node.GetOptionalChildByTag("participants"); ok {
 			o.session.sends.Sending(id, recipients(node, participants))
 		}
+	}
+}
+
+// holdBack keeps an answer from leaving on a connection on which something was given back, until that connection is gone and the answer
+// with it: whatsmeow answers some stanzas whatever became of them.
+func (o *observer) holdBack() {
+	for began := time.Now(); o.session.broken.Load() && o.client.IsConnected() && time.Since(began) < heldBackWithin; {
+		time.Sleep(heldBackLook)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/identity"
+	"threadline/engine/internal/pace"
 )
 
 // WhatsApp gives six codes; the first is good for longer.
@@ -100,6 +101,14 @@ func (k *keeper) requestPhoneCode(lifetime time.Duration) {
 			k.pairingAfter(lifetime, func() { k.endPairing(contract.PairingEnded_EXPIRED, "codes_used_up") })
 		})
 	}()
+}
+
+// codeLifetime is how long a code is good, by how many are left with it.
+func codeLifetime(left int) time.Duration {
+	if left == codesGiven {
+		return pace.FirstCode
+	}
+	return pace.Code
 }
 
 func (k *keeper) show(code *contract.PairingCode, lifetime time.Duration) {

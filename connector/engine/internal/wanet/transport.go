@@ -13,9 +13,3 @@ func sharedTransport() *http.Transport {
 	transport.ResponseHeaderTimeout = answerWithin
 	return transport
 }
-
-// How long a pairing code is good: the first of six, and each of the others.
-var (
-	FirstCodeLifetime = 60 * time.Second
-	CodeLifetime      = 20 * time.Second
-)

@@ -13,8 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
-	"time"
 
 	"go.mau.fi/whatsmeow"
 
@@ -33,7 +31,6 @@ func Client() (*http.Client, error) {
 		return nil, errors.New("WIRE_SERVER must be 127.0.0.1:PORT")
 	}
 	copy(whatsmeow.WACertPubKey[:], key)
-	hurry()
 	transport := sharedTransport()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		opened, err := (&net.Dialer{Timeout: answerWithin}).DialContext(ctx, "tcp", server)
@@ -55,22 +52,6 @@ func (w watched) Write(bytes []byte) (int, error) {
 	written, err := w.Conn.Write(bytes)
 	failpoint.Written()
 	return written, err
-}
-
-// hurry shortens what a test would have to wait for: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code.
-func hurry() {
-	if ping := milliseconds("WIRE_PING_MS"); ping > 0 {
-		whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = ping, ping+time.Millisecond
-		whatsmeow.KeepAliveResponseDeadline = ping
-	}
-	if lifetime := milliseconds("WIRE_CODE_MS"); lifetime > 0 {
-		FirstCodeLifetime, CodeLifetime = lifetime, lifetime
-	}
-}
-
-func milliseconds(name string) time.Duration {
-	number, _ := strconv.Atoi(os.Getenv(name))
-	return time.Duration(number) * time.Millisecond
 }
 
 func throughConnect(transport *http.Transport, server, caFile string) (*http.Client, error) {

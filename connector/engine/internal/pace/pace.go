@@ -1,0 +1,16 @@
+// Package pace holds the times that a test would have to wait for. In a release they never change.
+package pace
+
+import "time"
+
+var (
+	// FirstCode is how long the first of six pairing codes is good, Code each of the others: as WhatsApp's own apps have it.
+	FirstCode = 60 * time.Second
+	Code      = 20 * time.Second
+	// StoreBusy is how long SQLite waits for the lock of another process.
+	StoreBusy = 5 * time.Second
+	// StorePatience is how long the saving of an event is tried that WhatsApp would hand over again.
+	StorePatience = 8 * time.Second
+	// Ack is how long one send may hold the account's others up while WhatsApp is silent.
+	Ack = 10 * time.Second
+)

@@ -1,0 +1,33 @@
+//go:build wiretest
+
+package pace
+
+import (
+	"os"
+	"strconv"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+)
+
+// Milliseconds: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code; WIRE_STORE_MS for a store that is locked;
+// WIRE_ACK_MS for an ack.
+func init() {
+	set("WIRE_PING_MS", &whatsmeow.KeepAliveIntervalMin, &whatsmeow.KeepAliveIntervalMax, &whatsmeow.KeepAliveResponseDeadline)
+	if whatsmeow.KeepAliveIntervalMin == whatsmeow.KeepAliveIntervalMax {
+		whatsmeow.KeepAliveIntervalMax += time.Millisecond // it draws from the span between them
+	}
+	set("WIRE_CODE_MS", &FirstCode, &Code)
+	set("WIRE_STORE_MS", &StoreBusy, &StorePatience)
+	set("WIRE_ACK_MS", &Ack)
+}
+
+func set(name string, durations ...*time.Duration) {
+	number, err := strconv.Atoi(os.Getenv(name))
+	if err != nil {
+		return
+	}
+	for _, duration := range durations {
+		*duration = time.Duration(number) * time.Millisecond
+	}
+}
