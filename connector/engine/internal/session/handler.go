@@ -69,11 +69,12 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 	return s.keep(incoming.Message(s.ctx, client.Store.LIDs, message), how)
 }
 
-// callCame saves a call, stubbornly: whatsmeow acknowledges it whatever its handler says.
+// callCame saves a call. whatsmeow acknowledges it whatever its handler says: what keeps the ack of a call back that is not saved is
+// observer.holdBack.
 func (s *Session) callCame(client *whatsmeow.Client, call types.BasicCallMeta) bool {
 	wire := s.wires.Take("call", call.CallID)
 	client.StoreLIDPNMapping(s.ctx, call.From.ToNonAD(), call.CallCreatorAlt.ToNonAD())
-	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, call, wire), stubborn)
+	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, call, wire), patient)
 }
 
 // keep makes an event durable, and says whether it is. There is nothing to keep of nil.
