@@ -70,6 +70,7 @@ def test_a_short_outage_of_firestore_only_makes_acknowledgements_wait(stage: Sta
 
     firestore_stops.process.send_signal(signal.SIGSTOP)
     whatsapp_id = stage.network.write(theirs, ours, "hello")
+    wait_until(lambda: stage.unacknowledged(account) == 1, "the engine has the message")
     stays(lambda: stage.unacknowledged(account) == 1, "acknowledged although Firestore does not answer", RENEWAL_S / 2)
     firestore_stops.process.send_signal(signal.SIGCONT)
 

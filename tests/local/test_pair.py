@@ -35,7 +35,7 @@ def wire(processes: Processes) -> Iterator[tuple[Network, dict[str, str]]]:
     """People and phones, and how an engine reaches them."""
     engine_build.build()
     control_port = ports.free_port()
-    stand_in = whatsapp.spawn(processes, NetworkKind.REAL, control_port=control_port, scale={})
+    stand_in = whatsapp.spawn(processes, NetworkKind.REAL, control_port=control_port, scale={}, name="network-of-pair")
     environment = stand_in.connector_environment(processes)
     yield Network(control_port), environment
     processes.stop(stand_in.child)
