@@ -43,9 +43,9 @@ faults: ## the promises under faults (seeds=20 n=300 seed=1 network=simulated|re
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
 
-chaos: ## engine and connector killed while people converse (faults=300 seed=7 store=sqlite|postgres)
+chaos: ## engine and connector killed while people converse (faults=300 seed=1 store=sqlite|postgres)
 	@$(call set_up,test)
-	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(if $(filter command line,$(origin seed)),$(seed),7)" --store "$(store)"
+	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(seed)" --store "$(store)"
 
 bench: ## how fast it is, beside the floor of the same minute; writes out/bench.json
 	@$(call set_up,test)

@@ -8,11 +8,11 @@ from pathlib import Path
 from sys import executable
 
 from local import ports
+from local.engine_build import WIRETEST_ENGINE
 from local.processes import Child, Processes, printed
 from local.project import PYTHONPATH, ROOT
 
 _LIMIT_S = 30.0
-WIRETEST_ENGINE = ROOT / ".cache/engine/wa-engine-wiretest"
 
 
 class NetworkKind(StrEnum):

@@ -1,5 +1,6 @@
 """Waiting for a condition, with an answer to what was waited for in vain."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,3 +28,11 @@ def stays(holds: Callable[[], bool], what: str, seconds: float) -> None:
     while time.monotonic() < deadline:
         assert holds(), what
         time.sleep(_POLL_S)
+
+
+async def stays_so(holds: Callable[[], bool], what: str, seconds: float) -> None:
+    """`stays`, where the event loop must go on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert holds(), what
+        await asyncio.sleep(_POLL_S)

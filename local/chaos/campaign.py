@@ -48,7 +48,7 @@ class Campaign:
     def run(self) -> None:
         """Raises CampaignFailed."""
         portions = portions_of(self.cast, len(self.strikes) + 1)
-        self._strike_at_once()  # so that the first strike's engine knows its point
+        self._start_an_engine_that_knows_its_point()
         with ThreadPoolExecutor(_WRITERS) as writers:
             for number, strike in enumerate(self.strikes):
                 engine = self._await_engine()
@@ -61,7 +61,8 @@ class Campaign:
             for group in _by_chat(portions[-1]):
                 self._write(group)
 
-    def _strike_at_once(self) -> None:
+    def _start_an_engine_that_knows_its_point(self) -> None:
+        """For the first strike. It counts as none itself."""
         self._plan(self.strikes[0] if self.strikes else None)
         self._await_engine().kill()
 

@@ -1,6 +1,5 @@
 """Promise 1: what WhatsApp was told is received stands in the store, and comes to the connector until it is acknowledged."""
 
-import asyncio
 import resource
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked
 from tests.engine.running import PATIENCE_S, Account, RunningEngine, State, locked
+from tests.waiting import stays_so
 from tests.whatsapp import WhatsAppServer
 from tests.whatsapp.protobufs import e2e
 
@@ -251,9 +251,9 @@ async def test_a_locked_database_delays_a_message_and_loses_none(
 ) -> None:
     with locked(tmp_path / "sessions.db"):
         await linked.ana.send(linked.phone, "while it was locked")
-        await asyncio.sleep(1.0)  # nothing can happen: that is what is looked at
-        assert linked.account.messages == []
-        assert len(linked.device.waiting) == 1
+        await stays_so(
+            lambda: linked.account.messages == [] and len(linked.device.waiting) == 1, "nothing is taken", 1.0
+        )
     await linked.account.until_message("while it was locked")
     await server.until(lambda: not len(linked.device.waiting), what="the receipt")
 
@@ -297,8 +297,8 @@ async def test_what_whatsapp_will_not_hand_over_again_waits_for_the_database(
         else:
             server.faults.unavailable(linked.ana)
             await linked.ana.send(linked.phone, "for one look")
-        await asyncio.sleep(1.5)  # several times the engine's patience
-        assert set(account.texts()) <= {"before"}
+        several_patiences_s = 1.5
+        await stays_so(lambda: set(account.texts()) <= {"before"}, "nothing is handed over", several_patiences_s)
     await account.until(lambda: set(account.texts()) - {"before"}, "the event", 40)
 
 

@@ -1,6 +1,5 @@
 """SIGKILL at each moment in the life of an event and of a send: nothing is lost, nothing is shown twice."""
 
-import asyncio
 import contextlib
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked
 from tests.engine.running import Account, Outcome, RunningEngine, locked
+from tests.waiting import stays_so
 from tests.whatsapp import WhatsAppServer
 
 INBOUND = ["inbox.entry", "inbox.saved", "event.handed", "ack.before", "ack.after"]
@@ -114,8 +114,8 @@ async def test_whatsapp_is_told_of_nothing_that_does_not_stand(
             linked.ana.receipt(linked.phone, ["3EB0AA"], "read")
         else:
             linked.ana.call(linked.phone)
-        await asyncio.sleep(1.0)  # nothing can happen: that is what is looked at
-        assert len(linked.device.waiting) == 1
+        await server.until(lambda: len(linked.device.waiting) == 1, what="the stanza to wait")
+        await stays_so(lambda: len(linked.device.waiting) == 1, "WhatsApp is not told", 1.0)
     await server.until(lambda: not len(linked.device.waiting), what="WhatsApp to be told")
     await linked.account.until(lambda: len(linked.account.messages) + len(linked.account.receipts) == 2, "the event")
 

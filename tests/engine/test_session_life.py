@@ -16,6 +16,7 @@ from connector.contract import engine_pb2 as pb
 from local import engine_build
 from tests.engine.conftest import PHONE, Linked
 from tests.engine.running import PATIENCE_S, EngineEnded, RunningEngine, State
+from tests.waiting import stays_so
 from tests.whatsapp import WhatsAppServer
 
 
@@ -111,8 +112,12 @@ async def test_a_session_that_is_opened_elsewhere_is_replaced(server: WhatsAppSe
     server.faults.replace(linked.device)
     assert (await linked.account.until_state(State.REPLACED)).reason == "conflict"
     logins = linked.device.logins
-    await asyncio.sleep(1.5)
-    assert linked.device.logins == logins, "two sessions would throw each other out for ever"
+    longer_than_the_first_back_off_s = 1.5
+    await stays_so(
+        lambda: linked.device.logins == logins,
+        "two sessions would throw each other out for ever",
+        longer_than_the_first_back_off_s,
+    )
     seen = len(linked.account.changes)
     await linked.account.stub.Open(pb.OpenRequest(session=linked.account.session), timeout=PATIENCE_S)
     await linked.account.until_state(State.CONNECTED, after=seen)
