@@ -14,7 +14,7 @@ VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pair test cost bench faults chaos check format proto lock clean
+.PHONY: help setup demo pair test cost bench faults chaos check format proto bump lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -65,6 +65,14 @@ format: ## formats and sorts what can be put right by a program
 proto: ## connector/contract/*_pb2* from engine.proto
 	@$(call set_up,check)
 	@exec $(VENV)/python -m local.contract
+
+bump: ## another whatsmeow (version=v0.0.0-DATE-COMMIT), and whether the engine still does what it must with it
+	@$(call set_up,test)
+	@test -n "$(version)" || { echo "Name it: make bump version=v0.0.0-DATE-COMMIT" >&2; exit 1; }
+	@$(VENV)/python -m local.go get go.mau.fi/whatsmeow@$(version)
+	@$(VENV)/python -m local.go mod tidy
+	@$(VENV)/python -m tests.whatsapp.build
+	@exec $(VENV)/python -m pytest tests/engine tests/whatsapp tests/connector/test_real_engine.py
 
 lock: ## requirements*.txt from requirements*.in, package-lock.json from package.json
 	@$(call set_up,check)
