@@ -34,10 +34,20 @@ class EngineStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Hello = channel.unary_unary(
+                '/threadline.engine.v1.Engine/Hello',
+                request_serializer=connector_dot_contract_dot_engine__pb2.HelloRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.HelloResponse.FromString,
+                _registered_method=True)
         self.Open = channel.unary_unary(
                 '/threadline.engine.v1.Engine/Open',
                 request_serializer=connector_dot_contract_dot_engine__pb2.OpenRequest.SerializeToString,
                 response_deserializer=connector_dot_contract_dot_engine__pb2.OpenResponse.FromString,
+                _registered_method=True)
+        self.Extend = channel.unary_unary(
+                '/threadline.engine.v1.Engine/Extend',
+                request_serializer=connector_dot_contract_dot_engine__pb2.ExtendRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.ExtendResponse.FromString,
                 _registered_method=True)
         self.Close = channel.unary_unary(
                 '/threadline.engine.v1.Engine/Close',
@@ -84,9 +94,25 @@ class EngineStub:
 class EngineServicer:
     """Missing associated documentation comment in .proto file."""
 
+    def Hello(self, request, context):
+        """Says which version of this contract each side speaks. The connector asks before anything else, and opens nothing with an engine
+        of another version; one that does not know the call speaks version 1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Open(self, request, context):
         """Opens an account's session on its store and starts to connect. Takes the session from a holder with a lower epoch, whose stream
-        ends with SessionChanged REPLACED. Opening again with the same epoch changes nothing.
+        ends with SessionChanged REPLACED. Opening again with the same epoch extends the term and changes nothing else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Extend(self, request, context):
+        """Moves the end of the owner's term; an end that is not later than the known one changes nothing. From the end of the term on, the
+        engine writes nothing to the session's store and no frame, and closes the session: NOT_FOUND then, until it is opened again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,10 +180,20 @@ class EngineServicer:
 
 def add_EngineServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Hello': grpc.unary_unary_rpc_method_handler(
+                    servicer.Hello,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.HelloRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.HelloResponse.SerializeToString,
+            ),
             'Open': grpc.unary_unary_rpc_method_handler(
                     servicer.Open,
                     request_deserializer=connector_dot_contract_dot_engine__pb2.OpenRequest.FromString,
                     response_serializer=connector_dot_contract_dot_engine__pb2.OpenResponse.SerializeToString,
+            ),
+            'Extend': grpc.unary_unary_rpc_method_handler(
+                    servicer.Extend,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.ExtendRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.ExtendResponse.SerializeToString,
             ),
             'Close': grpc.unary_unary_rpc_method_handler(
                     servicer.Close,
@@ -211,6 +247,33 @@ class Engine:
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
+    def Hello(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/Hello',
+            connector_dot_contract_dot_engine__pb2.HelloRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.HelloResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Open(request,
             target,
             options=(),
@@ -227,6 +290,33 @@ class Engine:
             '/threadline.engine.v1.Engine/Open',
             connector_dot_contract_dot_engine__pb2.OpenRequest.SerializeToString,
             connector_dot_contract_dot_engine__pb2.OpenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Extend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/Extend',
+            connector_dot_contract_dot_engine__pb2.ExtendRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.ExtendResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,7 +77,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18, 0}
 }
 
 type SessionChanged_State int32
@@ -143,7 +143,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type PairingEnded_Result int32
@@ -196,7 +196,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type SendResponse_Outcome int32
@@ -263,7 +263,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -319,16 +319,109 @@ func (x *Session) GetEpoch() int64 {
 	return 0
 }
 
+type HelloRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that the connector speaks: 2.
+	Contract      uint32 `protobuf:"varint,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HelloRequest) Reset() {
+	*x = HelloRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HelloRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HelloRequest) ProtoMessage() {}
+
+func (x *HelloRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
+func (*HelloRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *HelloRequest) GetContract() uint32 {
+	if x != nil {
+		return x.Contract
+	}
+	return 0
+}
+
+type HelloResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that the engine speaks: 2.
+	Contract      uint32 `protobuf:"varint,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HelloResponse) Reset() {
+	*x = HelloResponse{}
+	mi := &file_connector_contract_engine_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HelloResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HelloResponse) ProtoMessage() {}
+
+func (x *HelloResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
+func (*HelloResponse) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *HelloResponse) GetContract() uint32 {
+	if x != nil {
+		return x.Contract
+	}
+	return 0
+}
+
 type OpenRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// When the owner's term ends, unless it is extended: milliseconds on the clock that both processes read and nobody sets (see
+	// connector/clock.py). An engine that was frozen knows by it, when it goes on, that its time is over.
+	TermEndsMs    int64 `protobuf:"varint,2,opt,name=term_ends_ms,json=termEndsMs,proto3" json:"term_ends_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[1]
+	mi := &file_connector_contract_engine_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +433,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[1]
+	mi := &file_connector_contract_engine_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +446,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{1}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *OpenRequest) GetSession() *Session {
@@ -361,6 +454,13 @@ func (x *OpenRequest) GetSession() *Session {
 		return x.Session
 	}
 	return nil
+}
+
+func (x *OpenRequest) GetTermEndsMs() int64 {
+	if x != nil {
+		return x.TermEndsMs
+	}
+	return 0
 }
 
 type OpenResponse struct {
@@ -375,7 +475,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[2]
+	mi := &file_connector_contract_engine_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -387,7 +487,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[2]
+	mi := &file_connector_contract_engine_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -400,7 +500,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{2}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OpenResponse) GetPaired() bool {
@@ -417,6 +517,95 @@ func (x *OpenResponse) GetPhoneE164() string {
 	return ""
 }
 
+type ExtendRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// As in OpenRequest.
+	TermEndsMs    int64 `protobuf:"varint,2,opt,name=term_ends_ms,json=termEndsMs,proto3" json:"term_ends_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendRequest) Reset() {
+	*x = ExtendRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendRequest) ProtoMessage() {}
+
+func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
+func (*ExtendRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ExtendRequest) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ExtendRequest) GetTermEndsMs() int64 {
+	if x != nil {
+		return x.TermEndsMs
+	}
+	return 0
+}
+
+type ExtendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendResponse) Reset() {
+	*x = ExtendResponse{}
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendResponse) ProtoMessage() {}
+
+func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
+func (*ExtendResponse) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+}
+
 type CloseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -426,7 +615,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +627,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +640,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{3}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CloseRequest) GetSession() *Session {
@@ -469,7 +658,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +670,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +683,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
 }
 
 type EventsRequest struct {
@@ -506,7 +695,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +707,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +720,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EventsRequest) GetSession() *Session {
@@ -551,7 +740,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +752,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +765,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AcknowledgeRequest) GetSession() *Session {
@@ -601,7 +790,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +802,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +815,7 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
 }
 
 type PairRequest struct {
@@ -640,7 +829,7 @@ type PairRequest struct {
 
 func (x *PairRequest) Reset() {
 	*x = PairRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +841,7 @@ func (x *PairRequest) String() string {
 func (*PairRequest) ProtoMessage() {}
 
 func (x *PairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +854,7 @@ func (x *PairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairRequest.ProtoReflect.Descriptor instead.
 func (*PairRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PairRequest) GetSession() *Session {
@@ -690,7 +879,7 @@ type PairResponse struct {
 
 func (x *PairResponse) Reset() {
 	*x = PairResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +891,7 @@ func (x *PairResponse) String() string {
 func (*PairResponse) ProtoMessage() {}
 
 func (x *PairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +904,7 @@ func (x *PairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairResponse.ProtoReflect.Descriptor instead.
 func (*PairResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
 }
 
 type LogoutRequest struct {
@@ -727,7 +916,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +928,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +941,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LogoutRequest) GetSession() *Session {
@@ -770,7 +959,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +971,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +984,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
 }
 
 type Event struct {
@@ -819,7 +1008,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1020,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1033,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -971,7 +1160,7 @@ type MessageReceived struct {
 
 func (x *MessageReceived) Reset() {
 	*x = MessageReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1172,7 @@ func (x *MessageReceived) String() string {
 func (*MessageReceived) ProtoMessage() {}
 
 func (x *MessageReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1185,7 @@ func (x *MessageReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageReceived.ProtoReflect.Descriptor instead.
 func (*MessageReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MessageReceived) GetWhatsappId() string {
@@ -1097,7 +1286,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1298,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1311,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -1173,7 +1362,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1374,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1387,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -1236,7 +1425,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1437,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1450,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -1325,7 +1514,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1526,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1539,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -1387,7 +1576,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1588,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1601,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -1463,7 +1652,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1664,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1677,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -1522,7 +1711,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1723,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1736,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -1575,7 +1764,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1776,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1789,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -1629,7 +1818,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1830,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1843,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -1686,7 +1875,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1887,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1900,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 var File_connector_contract_engine_proto protoreflect.FileDescriptor
@@ -1722,13 +1911,24 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"F\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"*\n" +
+	"\fHelloRequest\x12\x1a\n" +
+	"\bcontract\x18\x01 \x01(\rR\bcontract\"+\n" +
+	"\rHelloResponse\x12\x1a\n" +
+	"\bcontract\x18\x01 \x01(\rR\bcontract\"h\n" +
 	"\vOpenRequest\x127\n" +
-	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"E\n" +
+	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12 \n" +
+	"\fterm_ends_ms\x18\x02 \x01(\x03R\n" +
+	"termEndsMs\"E\n" +
 	"\fOpenResponse\x12\x16\n" +
 	"\x06paired\x18\x01 \x01(\bR\x06paired\x12\x1d\n" +
 	"\n" +
-	"phone_e164\x18\x02 \x01(\tR\tphoneE164\"G\n" +
+	"phone_e164\x18\x02 \x01(\tR\tphoneE164\"j\n" +
+	"\rExtendRequest\x127\n" +
+	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12 \n" +
+	"\fterm_ends_ms\x18\x02 \x01(\x03R\n" +
+	"termEndsMs\"\x10\n" +
+	"\x0eExtendResponse\"G\n" +
 	"\fCloseRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x0f\n" +
 	"\rCloseResponse\"H\n" +
@@ -1848,9 +2048,11 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12\x19\n" +
 	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12!\n" +
 	"\fwhatsapp_ids\x18\x03 \x03(\tR\vwhatsappIds\"\x12\n" +
-	"\x10MarkReadResponse2\x90\x06\n" +
-	"\x06Engine\x12M\n" +
-	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12P\n" +
+	"\x10MarkReadResponse2\xb7\a\n" +
+	"\x06Engine\x12P\n" +
+	"\x05Hello\x12\".threadline.engine.v1.HelloRequest\x1a#.threadline.engine.v1.HelloResponse\x12M\n" +
+	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12S\n" +
+	"\x06Extend\x12#.threadline.engine.v1.ExtendRequest\x1a$.threadline.engine.v1.ExtendResponse\x12P\n" +
 	"\x05Close\x12\".threadline.engine.v1.CloseRequest\x1a#.threadline.engine.v1.CloseResponse\x12L\n" +
 	"\x06Events\x12#.threadline.engine.v1.EventsRequest\x1a\x1b.threadline.engine.v1.Event0\x01\x12b\n" +
 	"\vAcknowledge\x12(.threadline.engine.v1.AcknowledgeRequest\x1a).threadline.engine.v1.AcknowledgeResponse\x12M\n" +
@@ -1873,79 +2075,88 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_connector_contract_engine_proto_goTypes = []any{
 	(ReceiptReceived_Type)(0),    // 0: threadline.engine.v1.ReceiptReceived.Type
 	(SessionChanged_State)(0),    // 1: threadline.engine.v1.SessionChanged.State
 	(PairingEnded_Result)(0),     // 2: threadline.engine.v1.PairingEnded.Result
 	(SendResponse_Outcome)(0),    // 3: threadline.engine.v1.SendResponse.Outcome
 	(*Session)(nil),              // 4: threadline.engine.v1.Session
-	(*OpenRequest)(nil),          // 5: threadline.engine.v1.OpenRequest
-	(*OpenResponse)(nil),         // 6: threadline.engine.v1.OpenResponse
-	(*CloseRequest)(nil),         // 7: threadline.engine.v1.CloseRequest
-	(*CloseResponse)(nil),        // 8: threadline.engine.v1.CloseResponse
-	(*EventsRequest)(nil),        // 9: threadline.engine.v1.EventsRequest
-	(*AcknowledgeRequest)(nil),   // 10: threadline.engine.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),  // 11: threadline.engine.v1.AcknowledgeResponse
-	(*PairRequest)(nil),          // 12: threadline.engine.v1.PairRequest
-	(*PairResponse)(nil),         // 13: threadline.engine.v1.PairResponse
-	(*LogoutRequest)(nil),        // 14: threadline.engine.v1.LogoutRequest
-	(*LogoutResponse)(nil),       // 15: threadline.engine.v1.LogoutResponse
-	(*Event)(nil),                // 16: threadline.engine.v1.Event
-	(*MessageReceived)(nil),      // 17: threadline.engine.v1.MessageReceived
-	(*ReceiptReceived)(nil),      // 18: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),       // 19: threadline.engine.v1.SessionChanged
-	(*PairingCode)(nil),          // 20: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),         // 21: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),          // 22: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),         // 23: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),  // 24: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil), // 25: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),      // 26: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),     // 27: threadline.engine.v1.MarkReadResponse
+	(*HelloRequest)(nil),         // 5: threadline.engine.v1.HelloRequest
+	(*HelloResponse)(nil),        // 6: threadline.engine.v1.HelloResponse
+	(*OpenRequest)(nil),          // 7: threadline.engine.v1.OpenRequest
+	(*OpenResponse)(nil),         // 8: threadline.engine.v1.OpenResponse
+	(*ExtendRequest)(nil),        // 9: threadline.engine.v1.ExtendRequest
+	(*ExtendResponse)(nil),       // 10: threadline.engine.v1.ExtendResponse
+	(*CloseRequest)(nil),         // 11: threadline.engine.v1.CloseRequest
+	(*CloseResponse)(nil),        // 12: threadline.engine.v1.CloseResponse
+	(*EventsRequest)(nil),        // 13: threadline.engine.v1.EventsRequest
+	(*AcknowledgeRequest)(nil),   // 14: threadline.engine.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),  // 15: threadline.engine.v1.AcknowledgeResponse
+	(*PairRequest)(nil),          // 16: threadline.engine.v1.PairRequest
+	(*PairResponse)(nil),         // 17: threadline.engine.v1.PairResponse
+	(*LogoutRequest)(nil),        // 18: threadline.engine.v1.LogoutRequest
+	(*LogoutResponse)(nil),       // 19: threadline.engine.v1.LogoutResponse
+	(*Event)(nil),                // 20: threadline.engine.v1.Event
+	(*MessageReceived)(nil),      // 21: threadline.engine.v1.MessageReceived
+	(*ReceiptReceived)(nil),      // 22: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),       // 23: threadline.engine.v1.SessionChanged
+	(*PairingCode)(nil),          // 24: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),         // 25: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),          // 26: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),         // 27: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),  // 28: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil), // 29: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),      // 30: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),     // 31: threadline.engine.v1.MarkReadResponse
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
 	4,  // 0: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 1: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 2: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 3: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 4: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 5: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
-	17, // 6: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	18, // 7: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	19, // 8: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	20, // 9: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	21, // 10: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
-	0,  // 11: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	1,  // 12: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	2,  // 13: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	4,  // 14: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	3,  // 15: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	4,  // 16: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 17: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 18: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	7,  // 19: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	9,  // 20: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	10, // 21: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	12, // 22: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	14, // 23: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	22, // 24: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	24, // 25: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	26, // 26: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	6,  // 27: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	8,  // 28: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	16, // 29: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	11, // 30: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	13, // 31: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	15, // 32: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	23, // 33: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	25, // 34: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	27, // 35: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	27, // [27:36] is the sub-list for method output_type
-	18, // [18:27] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	4,  // 1: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 2: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 3: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 4: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 5: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 6: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
+	21, // 7: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
+	22, // 8: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	23, // 9: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	24, // 10: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	25, // 11: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	0,  // 12: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	1,  // 13: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	2,  // 14: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	4,  // 15: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	3,  // 16: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	4,  // 17: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 18: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 19: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	7,  // 20: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	9,  // 21: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	11, // 22: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	13, // 23: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	14, // 24: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	16, // 25: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	18, // 26: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	26, // 27: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	28, // 28: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	30, // 29: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	6,  // 30: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	8,  // 31: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	10, // 32: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	12, // 33: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	20, // 34: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	15, // 35: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	17, // 36: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	19, // 37: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	27, // 38: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	29, // 39: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	31, // 40: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	30, // [30:41] is the sub-list for method output_type
+	19, // [19:30] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -1953,18 +2164,18 @@ func file_connector_contract_engine_proto_init() {
 	if File_connector_contract_engine_proto != nil {
 		return
 	}
-	file_connector_contract_engine_proto_msgTypes[12].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[16].OneofWrappers = []any{
 		(*Event_Message)(nil),
 		(*Event_Receipt)(nil),
 		(*Event_Session)(nil),
 		(*Event_PairingCode)(nil),
 		(*Event_PairingEnded)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[13].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[17].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[16].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -1974,7 +2185,7 @@ func file_connector_contract_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   24,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

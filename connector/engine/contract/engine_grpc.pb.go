@@ -25,7 +25,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	Engine_Hello_FullMethodName        = "/threadline.engine.v1.Engine/Hello"
 	Engine_Open_FullMethodName         = "/threadline.engine.v1.Engine/Open"
+	Engine_Extend_FullMethodName       = "/threadline.engine.v1.Engine/Extend"
 	Engine_Close_FullMethodName        = "/threadline.engine.v1.Engine/Close"
 	Engine_Events_FullMethodName       = "/threadline.engine.v1.Engine/Events"
 	Engine_Acknowledge_FullMethodName  = "/threadline.engine.v1.Engine/Acknowledge"
@@ -40,9 +42,15 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type EngineClient interface {
+	// Says which version of this contract each side speaks. The connector asks before anything else, and opens nothing with an engine
+	// of another version; one that does not know the call speaks version 1.
+	Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloResponse, error)
 	// Opens an account's session on its store and starts to connect. Takes the session from a holder with a lower epoch, whose stream
-	// ends with SessionChanged REPLACED. Opening again with the same epoch changes nothing.
+	// ends with SessionChanged REPLACED. Opening again with the same epoch extends the term and changes nothing else.
 	Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error)
+	// Moves the end of the owner's term; an end that is not later than the known one changes nothing. From the end of the term on, the
+	// engine writes nothing to the session's store and no frame, and closes the session: NOT_FOUND then, until it is opened again.
+	Extend(ctx context.Context, in *ExtendRequest, opts ...grpc.CallOption) (*ExtendResponse, error)
 	// Closes the session and keeps its store. Idempotent.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 	// The account's events, in order: first those that were not acknowledged, then as they come. Ends when the session is closed or
@@ -72,10 +80,30 @@ func NewEngineClient(cc grpc.ClientConnInterface) EngineClient {
 	return &engineClient{cc}
 }
 
+func (c *engineClient) Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HelloResponse)
+	err := c.cc.Invoke(ctx, Engine_Hello_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *engineClient) Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenResponse)
 	err := c.cc.Invoke(ctx, Engine_Open_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *engineClient) Extend(ctx context.Context, in *ExtendRequest, opts ...grpc.CallOption) (*ExtendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendResponse)
+	err := c.cc.Invoke(ctx, Engine_Extend_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +203,15 @@ func (c *engineClient) MarkRead(ctx context.Context, in *MarkReadRequest, opts .
 // All implementations must embed UnimplementedEngineServer
 // for forward compatibility.
 type EngineServer interface {
+	// Says which version of this contract each side speaks. The connector asks before anything else, and opens nothing with an engine
+	// of another version; one that does not know the call speaks version 1.
+	Hello(context.Context, *HelloRequest) (*HelloResponse, error)
 	// Opens an account's session on its store and starts to connect. Takes the session from a holder with a lower epoch, whose stream
-	// ends with SessionChanged REPLACED. Opening again with the same epoch changes nothing.
+	// ends with SessionChanged REPLACED. Opening again with the same epoch extends the term and changes nothing else.
 	Open(context.Context, *OpenRequest) (*OpenResponse, error)
+	// Moves the end of the owner's term; an end that is not later than the known one changes nothing. From the end of the term on, the
+	// engine writes nothing to the session's store and no frame, and closes the session: NOT_FOUND then, until it is opened again.
+	Extend(context.Context, *ExtendRequest) (*ExtendResponse, error)
 	// Closes the session and keeps its store. Idempotent.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	// The account's events, in order: first those that were not acknowledged, then as they come. Ends when the session is closed or
@@ -207,8 +241,14 @@ type EngineServer interface {
 // pointer dereference when methods are called.
 type UnimplementedEngineServer struct{}
 
+func (UnimplementedEngineServer) Hello(context.Context, *HelloRequest) (*HelloResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
+}
 func (UnimplementedEngineServer) Open(context.Context, *OpenRequest) (*OpenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Open not implemented")
+}
+func (UnimplementedEngineServer) Extend(context.Context, *ExtendRequest) (*ExtendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Extend not implemented")
 }
 func (UnimplementedEngineServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -255,6 +295,24 @@ func RegisterEngineServer(s grpc.ServiceRegistrar, srv EngineServer) {
 	s.RegisterService(&Engine_ServiceDesc, srv)
 }
 
+func _Engine_Hello_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HelloRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServer).Hello(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Engine_Hello_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServer).Hello(ctx, req.(*HelloRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Engine_Open_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenRequest)
 	if err := dec(in); err != nil {
@@ -269,6 +327,24 @@ func _Engine_Open_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(EngineServer).Open(ctx, req.(*OpenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Engine_Extend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServer).Extend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Engine_Extend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServer).Extend(ctx, req.(*ExtendRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -418,8 +494,16 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*EngineServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
+			MethodName: "Hello",
+			Handler:    _Engine_Hello_Handler,
+		},
+		{
 			MethodName: "Open",
 			Handler:    _Engine_Open_Handler,
+		},
+		{
+			MethodName: "Extend",
+			Handler:    _Engine_Extend_Handler,
 		},
 		{
 			MethodName: "Close",
