@@ -13,7 +13,7 @@ from core.text import MAX_TEXT_UTF16_UNITS, utf16_units
 _OUTBOUND_KEY = re.compile(r"3EB0[0-9A-F]{18}")
 
 
-class InvalidBody(ValueError):
+class InvalidCall(ValueError):
     """What is wrong, under the code that the answer gives."""
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.INVALID_REQUEST) -> None:
@@ -26,9 +26,9 @@ def parse_send(body: bytes) -> SendRequest:
     try:
         account, chat = account_id(fields.get("accountId")), chat_id(fields.get("chatId"))
     except InvalidId as error:
-        raise InvalidBody(str(error)) from error
+        raise InvalidCall(str(error)) from error
     if not is_direct(chat):
-        raise InvalidBody("chatId is a group's: messages cannot be sent to groups yet", ErrorCode.CHAT_NOT_SUPPORTED)
+        raise InvalidCall("chatId is a group's: messages cannot be sent to groups yet", ErrorCode.CHAT_NOT_SUPPORTED)
     return SendRequest(
         account=account,
         chat=chat,
@@ -42,41 +42,41 @@ def parse_number(body: bytes) -> str:
     try:
         return phone_e164(_object(body).get("phoneE164"))
     except InvalidId as error:
-        raise InvalidBody(f"phoneE164: {error}") from error
+        raise InvalidCall(f"phoneE164: {error}") from error
 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidBody("the body must be JSON") from error
+        raise InvalidCall("the body must be JSON") from error
     if not isinstance(fields, dict):
-        raise InvalidBody("the body must be a JSON object")
+        raise InvalidCall("the body must be a JSON object")
     return fields
 
 
 def _outbound_key(value: object) -> WaMessageKey:
     if not isinstance(value, str) or not _OUTBOUND_KEY.fullmatch(value):
-        raise InvalidBody("waMessageKey must be 3EB0 and 18 upper-case hex digits")
+        raise InvalidCall("waMessageKey must be 3EB0 and 18 upper-case hex digits")
     return WaMessageKey(value)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not 1 <= utf16_units(value) <= MAX_TEXT_UTF16_UNITS:
-        raise InvalidBody(f"text must be a string of 1 to {MAX_TEXT_UTF16_UNITS} UTF-16 units")
+        raise InvalidCall(f"text must be a string of 1 to {MAX_TEXT_UTF16_UNITS} UTF-16 units")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise InvalidBody("text must not hold half of a surrogate pair")
+        raise InvalidCall("text must not hold half of a surrogate pair")
     return value
 
 
 def _time(value: object) -> datetime:
     complaint = "notAfter must be a time in RFC 3339 with a zone, such as 2026-05-01T12:00:00.000Z"
     if not isinstance(value, str):
-        raise InvalidBody(complaint)
+        raise InvalidCall(complaint)
     try:
         time = datetime.fromisoformat(value)
     except ValueError as error:
-        raise InvalidBody(complaint) from error
+        raise InvalidCall(complaint) from error
     if time.tzinfo is None or not 1970 < time.year < 9999:
-        raise InvalidBody(complaint)
+        raise InvalidCall(complaint)
     return time

@@ -8,6 +8,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from connector import log, metrics
 from connector.backoff import Backoff
+from core import contract
 from core.ids import AccountId
 from core.timing import Timing
 from identity.tokens import IdentityTokens
@@ -67,7 +68,7 @@ class Flusher:
         async with self.http.post(
             self.url,
             json={"accountId": account},
-            headers={"Authorization": authorization},
+            headers={"Authorization": authorization, contract.HEADER: str(contract.VERSION)},
             timeout=aiohttp.ClientTimeout(total=self.timing.post_s),
         ) as response:
             if response.status != 200:

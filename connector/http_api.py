@@ -8,11 +8,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from connector import log, metrics
-from connector.bodies import InvalidBody, parse_number, parse_send
+from connector.bodies import InvalidCall, parse_number, parse_send
 from connector.engine import EngineFailed, EngineRefused
 from connector.health import Health
 from connector.sending import NOT_OWNER, OtherSendUnderWay
 from connector.supervisor import Supervisor
+from core import contract
 from core.errors import ErrorCode
 from core.ids import AccountId, InvalidId, account_id, canonical_chat, chat_id
 from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused, TokenVerifier
@@ -46,7 +47,7 @@ class HttpApi:
             answer = NOT_OWNER if owned is None else await owned.sends.send(asked)
         except OtherSendUnderWay as error:
             message = "waMessageKey is under way with another text or chat"
-            raise InvalidBody(message) from error
+            raise InvalidCall(message) from error
         body = {"outcome": str(answer.outcome)}
         return web.json_response(body | {"reason": answer.reason} if answer.reason else body)
 
@@ -85,10 +86,13 @@ class HttpApi:
 
     @web.middleware
     async def _check_caller(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Everything under /v1 is for the functions alone, addresses that do not exist included."""
+        """Everything under /v1 is for the functions alone, addresses that do not exist included, and for those that it understands."""
         if request.path.startswith("/v1"):
             # In a thread: the key set may have to be fetched.
             await asyncio.to_thread(self.verifier.check, request.headers.get("Authorization"))
+            complaint = contract.complaint(request.headers.get(contract.HEADER))
+            if complaint is not None:
+                raise InvalidCall(complaint, ErrorCode.CONTRACT_UNSUPPORTED)
         return await handler(request)
 
 
@@ -97,7 +101,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     """Every error has a body of the same form."""
     try:
         return await handler(request)
-    except InvalidBody as error:
+    except InvalidCall as error:
         return error_response(400, error.code, str(error))
     except TokenRefused as error:
         return error_response(401, ErrorCode.UNAUTHENTICATED, str(error))
@@ -128,7 +132,7 @@ def _account(request: web.Request) -> AccountId:
     try:
         return account_id(request.match_info["accountId"])
     except InvalidId as error:
-        raise InvalidBody(str(error)) from error
+        raise InvalidCall(str(error)) from error
 
 
 def _not_connected() -> web.Response:

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 from google.auth.exceptions import GoogleAuthError
 
+from core import contract
 from core.account import Lease
+from core.errors import ErrorCode
 from core.ids import AccountId, ChatId, InvalidId, chat_id
 from core.outbox import Claim, Outcome, Request, SendResult
 from identity.tokens import IdentityTokens
@@ -128,7 +130,7 @@ class ConnectorClient:
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:
         try:
-            headers = {"Authorization": self.tokens.header(endpoint)}
+            headers = {"Authorization": self.tokens.header(endpoint), contract.HEADER: str(contract.VERSION)}
         except GoogleAuthError as error:
             raise NoIdentityToken from error
         return self.http.post(f"{endpoint}{path}", json=dict(body), headers=headers, timeout=timeout)
@@ -136,7 +138,7 @@ class ConnectorClient:
 
 def _send_result(response: httpx.Response) -> SendResult:
     if response.status_code in _REFUSALS:
-        return SendResult(outcome=Outcome.REFUSED, reason=str(response.status_code))
+        return SendResult(outcome=Outcome.REFUSED, reason=_refusal(response))
     if response.status_code in _NOT_TAKEN:
         return SendResult(outcome=Outcome.NOT_SENT, reason=str(response.status_code))
     answer = _json_object(response)
@@ -148,6 +150,13 @@ def _send_result(response: httpx.Response) -> SendResult:
         reason=reason if isinstance(reason, str) else "",
         not_before=_time(not_before),
     )
+
+
+def _refusal(response: httpx.Response) -> str:
+    """The status, and the code that the connector gave where it is one of ours: its words could quote anything."""
+    error = _json_object(response).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return f"{response.status_code} {code}" if code in list(ErrorCode) else str(response.status_code)
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     CANCELLED = "cancelled"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_UNCERTAIN = "not_uncertain"
+    CONTRACT_UNSUPPORTED = "contract_unsupported"
 
 
 class Severity(StrEnum):
@@ -238,6 +239,11 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_CALLABLE,
         meaning="There is nothing to decide: what became of the message is known, an attempt is under way, or it was decided otherwise before. The text says which.",
         what_to_do="Call resolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute.",
+    ),
+    ErrorCode.CONTRACT_UNSUPPORTED: Entry(
+        seen_in=f"{_OUTBOX} (with connector_refused); {_CONNECTOR}; flush",
+        meaning="Functions and connector are of versions that do not fit; the text says which side is the older. Nothing is lost: what waits is tried again.",
+        what_to_do="Deploy the older side, in the order of docs/rollout.md.",
     ),
 }
 

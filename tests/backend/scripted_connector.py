@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from backend.send_queue import Job, parse_job
+from core import contract
 
 JOBS_PATH = "/jobs"
 
@@ -54,6 +55,8 @@ class ScriptedConnector:
     run_job: Callable[[Job, bool], None] | None = None
     frames: list[Frame] = field(default_factory=list)
     posts: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
+    """The contract versions that the posts of an account have named."""
     _scripts: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -74,9 +77,10 @@ class ScriptedConnector:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return server
 
-    def handle_send(self, body: dict[str, Any]) -> Answer:
+    def handle_send(self, body: dict[str, Any], version: str | None) -> Answer:
         with self._lock:
             self.posts.append(body)
+            self.versions[body["accountId"]].add(version)
             waiting = self._scripts.get(body["waMessageKey"])
             answer = waiting.popleft() if waiting else Answer()
         if answer.before is not None:
@@ -110,7 +114,7 @@ def _handler(connector: ScriptedConnector) -> type[BaseHTTPRequestHandler]:
             if self.path == JOBS_PATH:
                 self._run_job(body)
             elif self.path == "/v1/send":
-                self._answer(connector.handle_send(body))
+                self._answer(connector.handle_send(body, self.headers.get(contract.HEADER)))
             else:
                 self._reply(404, b"{}")
 

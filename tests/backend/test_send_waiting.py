@@ -1,10 +1,12 @@
 """What is no message's fault: an account, a connector or a token that is not there just now. Nothing is burnt, nobody is missed."""
 
+import json
+
 import pytest
 from google.auth.exceptions import TransportError
 
 from backend.send import JobEnd
-from core import schema
+from core import contract, schema
 from identity.tokens import IdentityTokens
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of
@@ -63,6 +65,28 @@ def test_a_connector_that_keeps_denying_is_asked_again_later_and_not_in_a_circle
     assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
     assert len(world.connector.posts_of(world.account)) == 2
     assert world.wait_for(request, "sent")["attempts"] == 1
+
+
+def test_a_connector_of_another_version_is_called_again_when_it_has_been_deployed(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    refusal = json.dumps({"error": {"code": "contract_unsupported", "message": "deploy this side first"}})
+    world.connector.script(key_of(request), Answer(status=400, body=refusal, reaches_wire=False))
+    world.accept(request)
+    world.send_job(chat)
+    waiting = world.request(request)
+    assert (waiting["status"], waiting["attempts"]) == ("queued", 0)
+    assert "400 contract_unsupported" in waiting["lastError"]
+    assert [alert["type"] for alert in world.alerts()] == ["connector_refused"]
+    assert world.wait_for(request, "sent")["attempts"] == 1
+
+
+def test_every_call_to_the_connector_names_its_contract_version(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    world.send_job(chat)
+    assert world.connector.versions[world.account] == {str(contract.VERSION)}
 
 
 def test_no_text_and_no_token_goes_to_an_endpoint_outside_the_allow_list(world: World) -> None:

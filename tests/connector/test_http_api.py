@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from core import contract
 from core.account import CommandKind
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.signing import TOKEN_LIFETIME_S, SigningKey
@@ -126,6 +127,29 @@ def test_another_service_account_is_forbidden(connector: Connector, path_and_bod
     for token in (forger.token(service_account=CONNECTOR_ACCOUNT), forger.token(email_verified=False)):
         response = connector.post(path, body, headers={"Authorization": f"Bearer {token}"})
         assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("path_and_body", ENDPOINTS[:3], ids=[path for path, _ in ENDPOINTS[:3]])
+def test_functions_of_the_version_before_are_served_and_those_of_a_version_that_is_not_known_yet_are_told(
+    connector: Connector, path_and_body: tuple[str, object]
+) -> None:
+    path, body = path_and_body
+    authorization = {"Authorization": f"Bearer {connector.token()}"}
+    answers = {
+        named: connector.post(path, body, headers=authorization | ({} if named is None else {contract.HEADER: named}))
+        for named in (None, str(contract.VERSION), str(contract.VERSION + 1))
+    }
+    served = answers[str(contract.VERSION)]
+    assert served.status_code in (200, 202, 409)
+    assert (answers[None].status_code, answers[None].json()) == (served.status_code, served.json())
+    refused = answers[str(contract.VERSION + 1)]
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "contract_unsupported")
+    assert "docs/rollout.md" in refused.json()["error"]["message"]
+
+
+def test_who_has_no_token_is_not_told_which_versions_are_served(connector: Connector) -> None:
+    response = connector.post("/v1/send", {}, headers={contract.HEADER: str(contract.VERSION + 1)})
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthenticated")
 
 
 GOOD = send_body("shop", CHAT, KEY, "hello", within_s=3600)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from core import ids, schema
+from core import contract, ids, schema
 from core.ids import RequestId, ThreadId
 from local.project import PROJECT_ID
 from tests.e2e.outside import NOBODY, Outside, User, post
@@ -260,6 +260,19 @@ def test_flush_takes_the_connectors_token_and_no_other(outside: Outside) -> None
     assert status(outside.identity_token(ports.identity_connector, "http://elsewhere")) == (401, "unauthenticated")
     assert status(outside.identity_token(ports.identity_functions, flush)) == (403, "forbidden")
     assert status(outside.identity_token(ports.identity_connector, flush)) == (200, "")
+
+
+def test_flush_serves_a_connector_of_the_version_before_and_tells_one_that_is_too_new(outside: Outside) -> None:
+    flush = outside.suite.function_url("flush")
+    token = outside.identity_token(outside.suite.ports.identity_connector, flush)
+
+    def status(headers: dict[str, str]) -> tuple[int, str]:
+        answer = post(flush, {"accountId": "nobody"}, {"Authorization": f"Bearer {token}"} | headers)
+        return answer.status, answer.body.get("error", {}).get("code", "")
+
+    assert status({}) == (200, "")
+    assert status({contract.HEADER: str(contract.VERSION)}) == (200, "")
+    assert status({contract.HEADER: str(contract.VERSION + 1)}) == (400, "contract_unsupported")
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"accountId": "a/b"}, {"accountId": 7}])

@@ -16,6 +16,7 @@ from backend.deployment import (
 from backend.edge import contained
 from backend.send_queue import InvalidJob, parse_job
 from backend.services import services
+from core import contract
 from core.errors import ErrorCode
 from core.ids import InvalidId, account_id
 from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused
@@ -47,6 +48,9 @@ def flush(request: Request) -> Response:
         return _error(ErrorCode.FORBIDDEN, str(error), 403)
     except KeysUnavailable as error:
         return _error(ErrorCode.UNAUTHENTICATED, str(error), 503)
+    complaint = contract.complaint(request.headers.get(contract.HEADER))
+    if complaint is not None:
+        return _error(ErrorCode.CONTRACT_UNSUPPORTED, complaint, 400)
     body = request.get_json(silent=True)
     try:
         account = account_id(body.get("accountId") if isinstance(body, dict) else None)
