@@ -248,7 +248,7 @@ def start_floor(processes: Processes) -> Side:
         ready=printed("ready "),
     )
     environment = {"SINK_URL": f"http://{ports.HOST}:{port}/wire"}
-    world = production.start(processes, source=BARE, names=None, gates=False, connector=False, environment=environment)
+    world = production.start(processes, source=BARE, names=None, gates=False, workers=0, environment=environment)
     side = Side(name="floor", world=world, db=world.client(), sink=ControlClient(port))
     side.begin()
     return side

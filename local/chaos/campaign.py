@@ -14,7 +14,7 @@ from local.chaos.strikes import Strike, Victim
 from local.faults.cast import Cast, Inbound, Request
 from local.faults.stage import Stage
 from local.processes import Child
-from local.production.world import World, spawn_connector
+from local.production.world import World, spawn_worker
 
 _WRITERS = 12
 _POINT_LIMIT_S = 3.0
@@ -81,7 +81,7 @@ class Campaign:
                 time.sleep(strike.delay_s)
                 self.world.processes.kill(self._connector)
                 self.done[strike.victim] += 1
-                self._connector = spawn_connector(self.world.processes, self.world.connector_environment)
+                self._connector = spawn_worker(self.world.processes, self.world.workers[0])
         _has_ended(engine, _BACK_LIMIT_S)
 
     def _plan(self, strike: Strike | None) -> None:

@@ -43,7 +43,7 @@ def take_record(world: World, db: Client, cast: Cast) -> Record:
     phones = {account.phone for account in cast.accounts}
     accounts = {account.account_id for account in cast.accounts}
     posts: dict[str, list[str]] = {}
-    for post in world.connector_gate.posts() if world.connector_gate else []:
+    for post in (post for gate in world.connector_gates for post in gate.posts()):
         posts.setdefault(post["wa_message_key"], []).append(post["outcome"])
     return Record(
         frames=[frame for frame in world.network.frames() if frame.account in phones],

@@ -104,15 +104,16 @@ def play(world: World, db: Client, this: Round) -> Result:
 
 def _strike(world: World, plan: FaultPlan) -> None:
     world.cloud.strike(plan)
-    for gate in (world.firestore_gate, world.connector_gate):
-        if gate is not None:
-            gate.strike(plan)
+    if world.firestore_gate is not None:
+        world.firestore_gate.strike(plan)
+    for gate in world.connector_gates:
+        gate.strike(plan)
 
 
 def _struck(world: World) -> int:
     return sum(
         count
-        for source in (world.cloud, world.firestore_gate, world.connector_gate)
+        for source in (world.cloud, world.firestore_gate, *world.connector_gates)
         if source is not None
         for name, count in source.counters().items()
         if name.startswith(("fault_", "firestore_"))
@@ -141,8 +142,8 @@ def _count(query: Query) -> int:
 
 def _on_their_way(world: World) -> int:
     """Events, tasks and held-up calls that could still do harm."""
-    sources = (world.cloud, world.connector_gate)
-    under_way = sum(source.counters().get("under_way", 0) for source in sources if source is not None)
+    counted = [world.cloud.counters(), *(gate.counters() for gate in world.connector_gates)]
+    under_way = sum(counters.get("under_way", 0) for counters in counted)
     return under_way + len(world.tasks.tasks())
 
 

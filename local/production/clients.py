@@ -3,8 +3,10 @@
 from typing import Any
 
 from local.control_client import ControlClient
+from local.production.commits import CommitKind
 from local.production.faults import FaultPlan
 from local.production.firestore_counter import Count, Operation
+from local.production.holds import Moment
 
 
 class Cloud:
@@ -24,8 +26,34 @@ class Cloud:
         return {row["name"]: row["count"] for row in self._control.get("/counters")}
 
 
-class Gate:
-    """In front of Firestore or of the connector."""
+class FirestoreGate:
+    """In front of Firestore, with a port a client."""
+
+    def __init__(self, control_port: int) -> None:
+        self._control = ControlClient(control_port)
+
+    def strike(self, plan: FaultPlan, client: str | None = None) -> None:
+        """For all clients, or for one of them."""
+        self._control.post("/faults", plan=plan.text(), client=client)
+
+    def counters(self) -> dict[str, int]:
+        return {row["name"]: row["count"] for row in self._control.get("/counters")}
+
+    def hold(self, client: str, commit: CommitKind, moment: Moment, passes: int = 1) -> int:
+        """The client's `passes`-th such commit from now on is held until it is released. Returns the hold's id."""
+        return int(self._control.post("/hold", client=client, commit=commit, moment=moment, passes=passes)["hold_id"])
+
+    def has_met(self, hold_id: int) -> bool:
+        """Whether such a commit has come, and is held."""
+        return bool(self._control.get("/met", hold_id=str(hold_id))[0]["has_met"])
+
+    def release(self, hold_id: int | None = None) -> None:
+        """Lets go what is held, or holds it no more. None: everything."""
+        self._control.post("/release", hold_id=hold_id)
+
+
+class ConnectorGate:
+    """In front of one connector."""
 
     def __init__(self, control_port: int) -> None:
         self._control = ControlClient(control_port)
@@ -37,7 +65,7 @@ class Gate:
         return {row["name"]: row["count"] for row in self._control.get("/counters")}
 
     def posts(self) -> list[dict[str, Any]]:
-        """The connector's gate alone: every send that reached the connector, with its outcome."""
+        """Every send that reached the connector, with its outcome."""
         return self._control.get("/posts")
 
 

@@ -1,20 +1,24 @@
 """python -m local.production.firestore_gate: a gRPC proxy before the Firestore emulator, which can refuse or hang for some seconds.
 
-It passes bytes on and understands no message. `Watcher` is told of each call with its bytes: whoever counts documents begins there.
+A port a client (--client NAME=PORT), so that it can be gone for one of them alone, and that a client's commit can be held. It passes
+bytes on, and looks into a commit only while one is to be held. `Watcher` is told of each call with its bytes: whoever counts
+documents begins there.
 """
 
 import argparse
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
 from aiohttp import web
 
 from local.control_api import Fields, Json, control_application
+from local.production.commits import CommitKind
 from local.production.faults import NO_FAULTS, FaultKind, FaultPlan, InvalidPlan, parse_plan
-from local.refusals import Malformed
+from local.production.holds import Hold, Holds, Moment
+from local.refusals import Malformed, Unknown
 from local.serving import HOST, serve_until_terminated, start_http
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -67,10 +71,18 @@ class Outages:
 
 
 class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic in its type stub alone
-    def __init__(self, channel: grpc.aio.Channel, outages: Outages, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        outages: Outages,
+        watcher: Watcher | None = None,
+        hold: Callable[[bytes], Hold | None] | None = None,
+    ) -> None:
+        """`hold` is asked about each commit."""
         self._channel = channel
         self._outages = outages
         self._watcher = watcher
+        self._hold = hold
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         method = handler_call_details.method
@@ -105,6 +117,9 @@ class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic
                 await _refuse(context)
             await self._outages.pass_by()
         self._outages.counters[name] += 1
+        held = self._hold(request) if self._hold is not None and name == "Commit" else None
+        if held is not None and held.moment is Moment.BEFORE:
+            await held.meet()
         try:
             answers: list[bytes] = await call()
         except grpc.aio.AioRpcError as error:
@@ -113,6 +128,8 @@ class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic
             await context.abort(error.code(), error.details() or "")
         if self._watcher is not None:
             self._watcher(name, request, answers)
+        if held is not None and held.moment is Moment.AFTER:
+            await held.meet()
         if after and self._outages.strikes(FaultKind.FIRESTORE_REFUSES):
             await _refuse(context)
         if after:
@@ -145,41 +162,83 @@ async def _refuse(context: Context) -> NoReturn:
 
 
 class Control:
-    def __init__(self, outages: Outages) -> None:
+    def __init__(self, outages: Mapping[str, Outages], holds: Holds) -> None:
         self._outages = outages
+        self._holds = holds
 
     def application(self) -> web.Application:
-        return control_application([("POST", "/faults", self.faults, "plan"), ("GET", "/counters", self.counters, "")])
+        return control_application(
+            [
+                ("POST", "/faults", self.faults, "plan client"),
+                ("GET", "/counters", self.counters, ""),
+                ("POST", "/hold", self.hold, "client commit moment passes"),
+                ("POST", "/release", self.release, "hold_id"),
+                ("GET", "/met", self.met, "hold_id"),
+            ]
+        )
 
     def faults(self, fields: Fields) -> Json:
         try:
-            self._outages.begin(parse_plan(fields.text_or("plan", "")))
+            plan = parse_plan(fields.text_or("plan", ""))
         except InvalidPlan as error:
             raise Malformed(str(error)) from error
+        client = fields.optional_text("client")
+        for name in self._outages if client is None else [self._known(client)]:
+            self._outages[name].begin(plan)
         return {}
 
     def counters(self, _fields: Fields) -> Json:
-        return [{"name": name, "count": count} for name, count in self._outages.counters.items()]
+        counted = sum((outages.counters for outages in self._outages.values()), Counter[str]())
+        return [{"name": name, "count": count} for name, count in counted.items()]
+
+    def hold(self, fields: Fields) -> Json:
+        hold = self._holds.add(
+            self._known(fields.text("client")),
+            fields.choice("commit", CommitKind),
+            fields.choice("moment", Moment),
+            fields.optional_count("passes") or 1,
+        )
+        return {"hold_id": hold.hold_id}
+
+    def release(self, fields: Fields) -> Json:
+        self._holds.release(fields.optional_count("hold_id"))
+        return {}
+
+    def met(self, fields: Fields) -> Json:
+        return [{"has_met": self._holds.has_met(int(fields.text("hold_id")))}]
+
+    def _known(self, client: str) -> str:
+        if client not in self._outages:
+            raise Unknown(f"there is no client {client}; there are: {', '.join(self._outages)}")
+        return client
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(prog="local.production.firestore_gate")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--client", action="append", required=True, metavar="NAME=PORT")
     parser.add_argument("--control-port", type=int, required=True)
     parser.add_argument("--firestore", required=True, help="host:port of the emulator")
     parser.add_argument("--window-s", type=float, default=1.0, help="how long one outage lasts at least")
     options = parser.parse_args()
-    outages = Outages(options.window_s)
     channel = grpc.aio.insecure_channel(options.firestore, options=_OPTIONS)
-    server = grpc.aio.server(options=_OPTIONS)
-    server.add_generic_rpc_handlers((FirestoreGate(channel, outages),))
-    server.add_insecure_port(f"{HOST}:{options.port}")
-    await server.start()
-    control = await start_http(Control(outages).application(), options.control_port)
-    await serve_until_terminated(f"gate before Firestore on {HOST}:{options.port}")
-    await server.stop(grace=0)
+    ports = dict(client.split("=") for client in options.client)
+    outages, holds = {client: Outages(options.window_s) for client in ports}, Holds()
+    servers = [await _serve(channel, outages[client], holds, client, port) for client, port in ports.items()]
+    control = await start_http(Control(outages, holds).application(), options.control_port)
+    await serve_until_terminated(f"gate before Firestore for {', '.join(ports)}")
+    for server in servers:
+        await server.stop(grace=0)
     await control.cleanup()
     await channel.close(None)
+
+
+async def _serve(channel: grpc.aio.Channel, outages: Outages, holds: Holds, client: str, port: str) -> grpc.aio.Server:
+    server = grpc.aio.server(options=_OPTIONS)
+    gate = FirestoreGate(channel, outages, hold=lambda commit: holds.take(client, commit))
+    server.add_generic_rpc_handlers((gate,))
+    server.add_insecure_port(f"{HOST}:{port}")
+    await server.start()
+    return server
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Starts the product as production runs it, wired by the settings of docs/architecture.md, on ports that the system chooses."""
 
 import os
+import secrets
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.network.client import Network
 from local.ports import HOST
 from local.processes import Child, Processes, answers, printed
-from local.production.clients import Cloud, FirestoreCounter, Gate
+from local.production.clients import Cloud, ConnectorGate, FirestoreCounter, FirestoreGate
 from local.production.cloud import CloudSettings
 from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_environment, discover
 from local.project import PROJECT_ID, PYTHONPATH
@@ -22,15 +23,25 @@ from local.whatsapp import NetworkKind
 
 MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
 """The functions that messages need; the callables are left out, since each function costs a second of start."""
-CLIENT, CONNECTOR = "client", "connector"
-"""Who calls Firestore beside the functions, as a counter names them."""
+CLIENT, CONNECTOR, FUNCTION = "client", "connector", "functions"
+"""Who calls Firestore, as a counter or a gate names them. A counter has a name for each function, a gate one for each connector."""
 _LIMIT_S = 60.0
 _EMULATOR_VARIABLE = "FIRESTORE_EMULATOR_HOST"
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkerPorts:
+    """One connector's, with those of the gates before it and before its Firestore."""
+
+    connector: int = field(default_factory=ports.free_port)
+    gate: int = field(default_factory=ports.free_port)
+    gate_control: int = field(default_factory=ports.free_port)
+    firestore_gate: int = field(default_factory=ports.free_port)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ports:
-    """All of one world's."""
+    """All of one world's, but for its connectors'."""
 
     firestore: int = field(default_factory=ports.free_port)
     firestore_gate: int = field(default_factory=ports.free_port)
@@ -44,17 +55,31 @@ class Ports:
     identity_connector: int = field(default_factory=ports.free_port)
     identity_certs: int = field(default_factory=ports.free_port)
     network_control: int = field(default_factory=ports.free_port)
-    connector: int = field(default_factory=ports.free_port)
-    connector_gate: int = field(default_factory=ports.free_port)
-    connector_gate_control: int = field(default_factory=ports.free_port)
     counter_control: int = field(default_factory=ports.free_port)
     counted: Mapping[str, int] = field(default_factory=dict)
     """The counter's ports, by client; empty in a world without a counter."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class Worker:
+    """One connector. `child` is what was started with the world; whoever has killed it starts another with `spawn_worker`."""
+
+    name: str
+    """Of its log, and as the gate before Firestore names it."""
+    ports: WorkerPorts
+    environment: Mapping[str, str]
+    gate: ConnectorGate | None
+    child: Child
+
+    @property
+    def endpoint(self) -> str:
+        """As its leases name it, whichever process it is by now."""
+        return self.environment["PUBLIC_ENDPOINT"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class World:
-    """What runs. `firestore_gate` and `connector_gate` are None in a world without gates, which is a little faster."""
+    """What runs. `firestore_gate` and the workers' gates are None in a world without gates, which is a little faster."""
 
     processes: Processes
     ports: Ports
@@ -62,12 +87,18 @@ class World:
     cloud: Cloud
     tasks: TaskServer
     network: Network
-    firestore_gate: Gate | None
-    connector_gate: Gate | None
+    firestore_gate: FirestoreGate | None
     counter: FirestoreCounter | None
-    connector: Child | None
-    connector_environment: Mapping[str, str]
-    """For whoever starts the connector again; empty in a world without one."""
+    workers: Sequence[Worker]
+
+    @property
+    def connector(self) -> Child | None:
+        """The only one, in a world that has one."""
+        return self.workers[0].child if self.workers else None
+
+    @property
+    def connector_gates(self) -> list[ConnectorGate]:
+        return [worker.gate for worker in self.workers if worker.gate is not None]
 
     @property
     def firestore(self) -> str:
@@ -95,7 +126,7 @@ def start(
     instances: Mapping[str, int] | None = None,
     gates: bool = True,
     counted: bool = False,
-    connector: bool = True,
+    workers: int = 1,
     network: NetworkKind = NetworkKind.SIMULATED,
     engine_store: str | None = None,
     late_s: float = 4.0,
@@ -105,10 +136,12 @@ def start(
     """Starts everything, as far as possible at the same time, and returns when all of it serves. Raises StartFailed.
 
     `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given,
-    `connector_environment` to what the connector is.
+    `connector_environment` to what each connector is. Several `workers` over the real network need an `engine_store` that they can
+    share.
     `counted`: a counter takes the place of the gate before Firestore. `engine_store` is the real network's alone.
     """
     used = Ports()
+    started = [WorkerPorts() for _ in range(workers)]
     scale = {"TIME_SCALE": str(time_scale)}
     stand_in = whatsapp.spawn(
         processes, network, control_port=used.network_control, scale=scale, seed=1, engine_store=engine_store
@@ -128,7 +161,7 @@ def start(
         instances=dict(instances or {}),
         environment={
             **deployed_environment(source),
-            **_functions_environment(used, gates=gates),
+            **_functions_environment(used, started, gates=gates),
             **scale,
             **(environment or {}),
         },
@@ -142,21 +175,31 @@ def start(
     ).write(cloud_settings)
     cloud = _spawn(processes, "cloud", "local.production.cloud", cloud_settings)
     emulator.start_firestore(processes, used.firestore, functions_port=used.events)
+    names_of = {CONNECTOR if workers == 1 else f"{CONNECTOR}-{number}": ports for number, ports in enumerate(started)}
     if gates:
-        waiting += _spawn_gates(processes, used, late_s)
+        waiting += _spawn_gates(processes, used, names_of, late_s)
     if counted:
         waiting.append(_spawn_counter(processes, used))
-    connector_settings = {
-        **stand_in.connector_environment(processes),
-        **_connector_environment(used, gates=gates),
-        **scale,
-        **(connector_environment or {}),
-    }
-    started = spawn_connector(processes, connector_settings) if connector else None
+    reached = stand_in.connector_environment(processes) if workers else {}
+    at_work = [
+        _start_worker(
+            processes,
+            name,
+            of_worker,
+            {
+                **reached,
+                **_worker_environment(used, of_worker, gates=gates),
+                **scale,
+                **(connector_environment or {}),
+            },
+            gates=gates,
+        )
+        for name, of_worker in names_of.items()
+    ]
     for child in [*waiting, cloud]:
         processes.await_ready(child, printed("ready "), time_limit_s=_LIMIT_S)
-    if started is not None:
-        processes.await_ready(started, answers(used.connector), time_limit_s=_LIMIT_S)
+    for worker in at_work:
+        processes.await_ready(worker.child, answers(worker.ports.connector), time_limit_s=_LIMIT_S)
     return World(
         processes=processes,
         ports=used,
@@ -164,11 +207,9 @@ def start(
         cloud=Cloud(used.cloud_control),
         tasks=TaskServer(used.tasks_control),
         network=Network(used.network_control),
-        firestore_gate=Gate(used.firestore_gate_control) if gates else None,
-        connector_gate=Gate(used.connector_gate_control) if gates else None,
+        firestore_gate=FirestoreGate(used.firestore_gate_control) if gates else None,
         counter=FirestoreCounter(used.counter_control) if counted else None,
-        connector=started,
-        connector_environment=connector_settings if connector else {},
+        workers=at_work,
     )
 
 
@@ -211,26 +252,20 @@ def _spawn_tasks(processes: Processes, used: Ports, queues: list[str], scale: di
     return _spawn(processes, "cloud-tasks", "local.cloud_tasks", *arguments, environment=scale)
 
 
-def _spawn_gates(processes: Processes, used: Ports, late_s: float) -> list[Child]:
-    firestore = ("--port", used.firestore_gate, "--control-port", used.firestore_gate_control)
-    connector = ("--port", used.connector_gate, "--control-port", used.connector_gate_control, "--late-s", late_s)
-    return [
+def _spawn_gates(processes: Processes, used: Ports, workers: Mapping[str, WorkerPorts], late_s: float) -> list[Child]:
+    clients = {FUNCTION: used.firestore_gate} | {name: of_worker.firestore_gate for name, of_worker in workers.items()}
+    arguments: list[object] = ["--control-port", used.firestore_gate_control, "--firestore", _address(used.firestore)]
+    for client, port in clients.items():
+        arguments += ["--client", f"{client}={port}"]
+    return [_spawn(processes, "firestore-gate", "local.production.firestore_gate", *arguments)] + [
         _spawn(
             processes,
-            "firestore-gate",
-            "local.production.firestore_gate",
-            *firestore,
-            "--firestore",
-            _address(used.firestore),
-        ),
-        _spawn(
-            processes,
-            "connector-gate",
+            name.replace(CONNECTOR, f"{CONNECTOR}-gate"),
             "local.production.connector_gate",
-            *connector,
-            "--connector",
-            _url(used.connector),
-        ),
+            *("--port", of_worker.gate, "--control-port", of_worker.gate_control, "--late-s", late_s),
+            *("--connector", _url(of_worker.connector)),
+        )
+        for name, of_worker in workers.items()
     ]
 
 
@@ -245,18 +280,36 @@ def _counted_environment(used: Ports, client: str) -> dict[str, str]:
     return {_EMULATOR_VARIABLE: _address(used.counted[client])} if client in used.counted else {}
 
 
-def spawn_connector(processes: Processes, environment: Mapping[str, str]) -> Child:
-    """Does not wait for it. `environment` is a world's connector_environment."""
-    return _spawn(processes, "connector", "connector", environment=environment)
+def _start_worker(
+    processes: Processes, name: str, used: WorkerPorts, environment: Mapping[str, str], *, gates: bool
+) -> Worker:
+    return Worker(
+        name=name,
+        ports=used,
+        environment=environment,
+        gate=ConnectorGate(used.gate_control) if gates else None,
+        child=_spawn_connector(processes, name, environment),
+    )
 
 
-def _connector_environment(used: Ports, *, gates: bool) -> dict[str, str]:
+def spawn_worker(processes: Processes, worker: Worker) -> Child:
+    """Another process in a worker's place, which is not waited for."""
+    return _spawn_connector(processes, worker.name, worker.environment)
+
+
+def _spawn_connector(processes: Processes, name: str, environment: Mapping[str, str]) -> Child:
+    # Each process has a name of its own, as in production.
+    worker_id = f"{name}-{secrets.token_hex(4)}"
+    return _spawn(processes, name, "connector", environment={**environment, "WORKER_ID": worker_id})
+
+
+def _worker_environment(used: Ports, worker: WorkerPorts, *, gates: bool) -> dict[str, str]:
     return {
-        **_common_environment(used, gates=gates),
+        **_common_environment(used, worker.firestore_gate if gates else used.firestore),
         **_counted_environment(used, CONNECTOR),
-        "PUBLIC_ENDPOINT": _connector_url(used, gates=gates),
+        "PUBLIC_ENDPOINT": _connector_url(worker, gates=gates),
         "HOST": HOST,
-        "PORT": str(used.connector),
+        "PORT": str(worker.connector),
         "GCE_METADATA_HOST": _address(used.identity_connector),
     }
 
@@ -272,10 +325,10 @@ def _spawn(
     )
 
 
-def _common_environment(used: Ports, *, gates: bool) -> dict[str, str]:
+def _common_environment(used: Ports, firestore_port: int) -> dict[str, str]:
     return {
         "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
-        "FIRESTORE_EMULATOR_HOST": _address(used.firestore_gate if gates else used.firestore),
+        _EMULATOR_VARIABLE: _address(firestore_port),
         "IDENTITY_CERTS_URL": f"{_url(used.identity_certs)}/certs",
         "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
         "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
@@ -283,11 +336,11 @@ def _common_environment(used: Ports, *, gates: bool) -> dict[str, str]:
     }
 
 
-def _functions_environment(used: Ports, *, gates: bool) -> dict[str, str]:
+def _functions_environment(used: Ports, workers: Sequence[WorkerPorts], *, gates: bool) -> dict[str, str]:
     """They see what they will see when deployed: nothing of this machine's Python set-up or Google account."""
     return {
-        **_common_environment(used, gates=gates),
-        "CONNECTOR_ENDPOINTS": _connector_url(used, gates=gates),
+        **_common_environment(used, used.firestore_gate if gates else used.firestore),
+        "CONNECTOR_ENDPOINTS": ",".join(_connector_url(worker, gates=gates) for worker in workers or [WorkerPorts()]),
         "SEND_URL": f"{_url(used.front)}/send",
         "CLOUD_TASKS_GRPC": _address(used.tasks),
         "GCE_METADATA_HOST": _address(used.identity_functions),
@@ -297,8 +350,8 @@ def _functions_environment(used: Ports, *, gates: bool) -> dict[str, str]:
     }
 
 
-def _connector_url(used: Ports, *, gates: bool) -> str:
-    return _url(used.connector_gate if gates else used.connector)
+def _connector_url(worker: WorkerPorts, *, gates: bool) -> str:
+    return _url(worker.gate if gates else worker.connector)
 
 
 def _address(port: int) -> str:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from google.cloud.firestore import Client
 from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
+from core import schema
 from local.processes import Processes
 from local.production import world as production
+from local.production.commits import CommitKind
 from local.production.faults import NO_FAULTS, FaultKind, FaultPlan
+from local.production.holds import Moment
 from local.production.world import World
 from local.project import PROJECT_ID, REGION
 from local.run_marker import marked
@@ -44,7 +48,7 @@ def world(processes: Processes) -> Iterator[World]:
     def ours() -> list[psutil.Process]:
         return [found for found in function_processes(processes) if found not in others]
 
-    yield production.start(processes, time_scale=SCALE, source=BARE, names=None, connector=False, late_s=1.0)
+    yield production.start(processes, time_scale=SCALE, source=BARE, names=None, workers=0, late_s=1.0)
     assert len(ours()) == 4  # two functions, each a master and its worker
     for child in [child for child in processes.children if child not in before]:
         processes.stop(child)
@@ -208,4 +212,26 @@ def test_firestore_hangs_until_the_outage_is_over(world: World, db: Client) -> N
         batch.commit(retry=None, timeout=1.0)
     world.firestore_gate.strike(NO_FAULTS)
     assert client.collection("hanging").document("two").create({}) is not None
+    client.close()
+
+
+@pytest.mark.parametrize(("moment", "stands"), [(Moment.BEFORE, False), (Moment.AFTER, True)])
+def test_a_commit_is_held_before_or_after_firestore_has_it(
+    world: World, db: Client, moment: Moment, stands: bool
+) -> None:
+    assert world.firestore_gate is not None
+    client, row = through_the_gate(world), f"held-{moment}"
+    held = world.firestore_gate.hold(production.FUNCTION, CommitKind.WAL, moment, passes=2)
+    other = world.firestore_gate.hold(production.FUNCTION, CommitKind.RENEWAL, moment)
+    client.collection(schema.INGEST).document(f"{row}-passes").create({})
+    with ThreadPoolExecutor(1) as caller:
+        creating = caller.submit(client.collection(schema.INGEST).document(row).create, {})
+        wait_for(lambda: world.firestore_gate is not None and world.firestore_gate.has_met(held), "the commit")
+        assert db.collection(schema.INGEST).document(row).get().exists is stands
+        assert not creating.done()
+        world.firestore_gate.release(held)
+        creating.result()
+    assert db.collection(schema.INGEST).document(row).get().exists
+    assert not world.firestore_gate.has_met(other)
+    world.firestore_gate.release()
     client.close()

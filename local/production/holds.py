@@ -1,0 +1,68 @@
+"""Commits that are held on their way: whoever asked for it kills or freezes their callers meanwhile, and lets them go."""
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from local.production.commits import CommitKind, kinds_of
+
+
+class Moment(StrEnum):
+    BEFORE = "before"
+    """Firestore has not got the commit."""
+    AFTER = "after"
+    """The commit stands, its caller has no answer."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Hold:
+    """The `left`-th matching commit of a client from now on is held until it is released."""
+
+    hold_id: int
+    client: str
+    kind: CommitKind
+    moment: Moment
+    left: int
+    has_met: bool = False
+    """A commit is held, or was until its caller went away."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def meet(self) -> None:
+        self.has_met = True
+        await self.released.wait()
+
+
+class Holds:
+    def __init__(self) -> None:
+        self._holds: dict[int, Hold] = {}
+        self._made = 0
+
+    def add(self, client: str, kind: CommitKind, moment: Moment, passes: int) -> Hold:
+        self._made += 1
+        hold = Hold(hold_id=self._made, client=client, kind=kind, moment=moment, left=passes)
+        self._holds[hold.hold_id] = hold
+        return hold
+
+    def has_met(self, hold_id: int) -> bool:
+        hold = self._holds.get(hold_id)
+        return hold is not None and hold.has_met
+
+    def release(self, hold_id: int | None) -> None:
+        """Lets go what is held, and holds nothing more. None: all."""
+        for known in [hold_id] if hold_id is not None else list(self._holds):
+            if (hold := self._holds.pop(known, None)) is not None:
+                hold.released.set()
+
+    def take(self, client: str, commit: bytes) -> Hold | None:
+        """The hold that this commit meets. Commits are looked into only while one of their client is waited for."""
+        waiting = [hold for hold in self._holds.values() if hold.client == client and hold.left > 0]
+        if not waiting:
+            return None
+        kinds = kinds_of(commit)
+        met = None
+        for hold in waiting:
+            if hold.kind in kinds:
+                hold.left -= 1
+                if hold.left == 0 and met is None:
+                    met = hold
+        return met
