@@ -18,7 +18,7 @@ _GO_PLUGINS = {
     "go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc",
 }
 _BIN = ROOT / ".venv/bin"
-_PYTHON_OUTPUTS = ("python", "grpc_python", "mypy")
+_PYTHON_OUTPUTS = ("python", "grpc_python", "mypy", "mypy_grpc")
 
 
 def generate(into: Path) -> None:

@@ -36,9 +36,17 @@ class EngineStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EngineAsyncStub: ...
+    Hello: _grpc.UnaryUnaryMultiCallable[_engine_pb2.HelloRequest, _engine_pb2.HelloResponse]
+    """Says which version of this contract each side speaks. The connector asks before anything else, and opens nothing with an engine
+    of another version; one that does not know the call speaks version 1.
+    """
     Open: _grpc.UnaryUnaryMultiCallable[_engine_pb2.OpenRequest, _engine_pb2.OpenResponse]
     """Opens an account's session on its store and starts to connect. Takes the session from a holder with a lower epoch, whose stream
-    ends with SessionChanged REPLACED. Opening again with the same epoch changes nothing.
+    ends with SessionChanged REPLACED. Opening again with the same epoch extends the term and changes nothing else.
+    """
+    Extend: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ExtendRequest, _engine_pb2.ExtendResponse]
+    """Moves the end of the owner's term; an end that is not later than the known one changes nothing. From the end of the term on, the
+    engine writes nothing to the session's store and no frame, and closes the session: NOT_FOUND then, until it is opened again.
     """
     Close: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CloseRequest, _engine_pb2.CloseResponse]
     """Closes the session and keeps its store. Idempotent."""
@@ -65,9 +73,17 @@ class EngineStub:
 @_typing.type_check_only
 class EngineAsyncStub(EngineStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Hello: _aio.UnaryUnaryMultiCallable[_engine_pb2.HelloRequest, _engine_pb2.HelloResponse]  # type: ignore[assignment]
+    """Says which version of this contract each side speaks. The connector asks before anything else, and opens nothing with an engine
+    of another version; one that does not know the call speaks version 1.
+    """
     Open: _aio.UnaryUnaryMultiCallable[_engine_pb2.OpenRequest, _engine_pb2.OpenResponse]  # type: ignore[assignment]
     """Opens an account's session on its store and starts to connect. Takes the session from a holder with a lower epoch, whose stream
-    ends with SessionChanged REPLACED. Opening again with the same epoch changes nothing.
+    ends with SessionChanged REPLACED. Opening again with the same epoch extends the term and changes nothing else.
+    """
+    Extend: _aio.UnaryUnaryMultiCallable[_engine_pb2.ExtendRequest, _engine_pb2.ExtendResponse]  # type: ignore[assignment]
+    """Moves the end of the owner's term; an end that is not later than the known one changes nothing. From the end of the term on, the
+    engine writes nothing to the session's store and no frame, and closes the session: NOT_FOUND then, until it is opened again.
     """
     Close: _aio.UnaryUnaryMultiCallable[_engine_pb2.CloseRequest, _engine_pb2.CloseResponse]  # type: ignore[assignment]
     """Closes the session and keeps its store. Idempotent."""
@@ -93,13 +109,33 @@ class EngineAsyncStub(EngineStub):
 
 class EngineServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
+    def Hello(
+        self,
+        request: _engine_pb2.HelloRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.HelloResponse, _abc.Awaitable[_engine_pb2.HelloResponse]]:
+        """Says which version of this contract each side speaks. The connector asks before anything else, and opens nothing with an engine
+        of another version; one that does not know the call speaks version 1.
+        """
+
+    @_abc_1.abstractmethod
     def Open(
         self,
         request: _engine_pb2.OpenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.OpenResponse, _abc.Awaitable[_engine_pb2.OpenResponse]]:
         """Opens an account's session on its store and starts to connect. Takes the session from a holder with a lower epoch, whose stream
-        ends with SessionChanged REPLACED. Opening again with the same epoch changes nothing.
+        ends with SessionChanged REPLACED. Opening again with the same epoch extends the term and changes nothing else.
+        """
+
+    @_abc_1.abstractmethod
+    def Extend(
+        self,
+        request: _engine_pb2.ExtendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ExtendResponse, _abc.Awaitable[_engine_pb2.ExtendResponse]]:
+        """Moves the end of the owner's term; an end that is not later than the known one changes nothing. From the end of the term on, the
+        engine writes nothing to the session's store and no frame, and closes the session: NOT_FOUND then, until it is opened again.
         """
 
     @_abc_1.abstractmethod
