@@ -57,7 +57,8 @@ class ArrivalOrder:
         following = 0
         if previous is not None:
             following = previous + (_STEP_US if previous < _LAST_STEP_US else 1)
-        chosen = min(max(following, least), _SHARED_US - 1)
+        # Not too near its end: whoever arrives there leaves room for those that follow within the second.
+        chosen = min(max(following, min(least, _LAST_STEP_US)), _SHARED_US - 1)
         self._last_us[second] = chosen
         if len(self._last_us) > _SECONDS_REMEMBERED:
             self._last_us.popitem(last=False)

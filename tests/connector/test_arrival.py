@@ -58,6 +58,12 @@ def test_a_crowded_second_keeps_its_order_and_ends_before_the_next() -> None:
     assert int(stamps[-1].timestamp()) == SECOND - 60
 
 
+def test_events_that_arrive_at_the_very_end_of_their_second_keep_their_order() -> None:
+    arrivals, end = order(), NOW.replace(microsecond=985_500)
+    stamps = [arrivals.timestamp(SECOND, end + n * timedelta(microseconds=100), n) for n in range(140)]
+    assert stamps == sorted(set(stamps))
+
+
 def test_new_owners_stamp_an_old_second_after_whatever_the_former_ones_did() -> None:
     """Leases ran out between the messages of one second: a later one must not be shown before an earlier one."""
     first = order()
