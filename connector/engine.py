@@ -23,6 +23,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
 _REACH_S = 1.0
+CONTRACT = 2
+"""The version of engine.proto that this code speaks."""
 
 
 class EngineFailed(Exception):
@@ -54,8 +56,15 @@ class Engine:
     """Clear while the engine is known to be down: whoever runs it says so."""
 
     async def open(self, term: Term) -> pb.OpenResponse:
+        request = pb.OpenRequest(session=_session(term), term_ends_ms=term.ends_ms())
         with _translated():
-            return await self.stub.Open(pb.OpenRequest(session=_session(term)), timeout=self.call_s)
+            return await self.stub.Open(request, timeout=self.call_s)
+
+    async def extend(self, term: Term) -> None:
+        """Tells the term's end as it is now. Called only when the lease says so: the engine acts until then on its own."""
+        request = pb.ExtendRequest(session=_session(term), term_ends_ms=term.ends_ms())
+        with _translated():
+            await self.stub.Extend(request, timeout=self.call_s)
 
     async def close(self, term: Term) -> None:
         with _translated():

@@ -1,6 +1,5 @@
 """The lease's documents: finding free accounts, claiming one, renewing, taking a command, giving it back."""
 
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from google.cloud.firestore import AsyncClient
 
 from connector.accounts import AccountDocument
+from connector.clock import now_s
 from connector.queries import free_leases
 from connector.store import PRECONDITION_FAILED, UpdateTime, commit
 from connector.term import Term, TermLost
@@ -61,7 +61,7 @@ class HeldLease:
 
     async def renew(self, *, clears_command: bool = False) -> None:
         """Extends the term by the TTL. Raises LeaseChanged, after which the lease must be read."""
-        began = time.monotonic()
+        began = now_s()
         fields = renewal_fields(datetime.now(UTC), self.ttl_s)
         await self._write(fields | {"command": None} if clears_command else fields)
         self.term.extend(_deadline(began, self.ttl_s))
@@ -128,7 +128,7 @@ class Leases:
         account_read = await account_document.get(retry=None, timeout=self.call_s)
         if not account_read.exists:
             raise NotClaimable("the lease has no account document")
-        began, now = time.monotonic(), datetime.now(UTC)
+        began, now = now_s(), datetime.now(UTC)
         fields = claim_fields(before, self.worker, self.endpoint, now, self.ttl_s)
         batch = self.db.batch()
         batch.update(lease_document, fields, option=self.db.write_option(last_update_time=lease_read.update_time))

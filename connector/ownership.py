@@ -9,7 +9,7 @@ from typing import Any
 
 from connector import log, metrics
 from connector.backoff import Backoff
-from connector.engine import Engine, EngineFailed
+from connector.engine import Engine, EngineFailed, SessionNotOpen
 from connector.leases import HeldLease, LeaseChanged
 from connector.sending import Sends
 from connector.session import Session
@@ -93,11 +93,21 @@ class Ownership:
                 await self._hand_over(None, "handed_over")
             try:
                 await self._look_and_renew(start)
+                start(self._extend())  # beside: an engine that does not answer must not hold up the next renewal
                 backoff.reset()
                 pause_s = self.timing.lease_renew_s
             except UNAVAILABLE as error:
                 log.lease_not_renewed(self.term.account, error, self.term.seconds_left())
                 pause_s = backoff.next_delay_s()
+
+    async def _extend(self) -> None:
+        """The lease is renewed, so the engine may go on, too. A call that fails is made up for by that of the next renewal."""
+        try:
+            await self.engine.extend(self.term)
+        except SessionNotOpen:
+            return  # its stream has ended, then, and it is opened again, with the term's end as it is by then
+        except EngineFailed as error:
+            log.engine_failed(self.term.account, "extend", error)
 
     async def _look_and_renew(self, start: StartTask) -> None:
         """The lease is read when somebody says so, or when its renewal shows that it was written."""

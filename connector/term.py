@@ -1,10 +1,13 @@
 """One worker's term as owner of one account: until when it may act, by its own clock."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
+from connector.clock import now_s
 from core.ids import AccountId, WorkerId
+
+_LATEST_MS = 10**12
+"""An end that never comes, as a number that the contract and Go's durations hold."""
 
 
 class TermLost(Exception):
@@ -13,7 +16,8 @@ class TermLost(Exception):
 
 @dataclass(kw_only=True)
 class Term:
-    """`deadline_s` is on the monotonic clock and counts from before the claim or renewal was sent, so it never lies after leaseUntil."""
+    """`deadline_s` is on the clock of connector/clock.py and counts from before the claim or renewal was sent, so it never lies
+    after leaseUntil."""
 
     account: AccountId
     worker: WorkerId
@@ -22,7 +26,11 @@ class Term:
     _ended: bool = field(default=False, init=False)
 
     def seconds_left(self) -> float:
-        return 0.0 if self._ended else max(0.0, self.deadline_s - time.monotonic())
+        return 0.0 if self._ended else max(0.0, self.deadline_s - now_s())
+
+    def ends_ms(self) -> int:
+        """The end as the engine is told it, never later than the deadline."""
+        return int(min(self.deadline_s * 1000, _LATEST_MS))
 
     def is_live(self) -> bool:
         return self.seconds_left() > 0

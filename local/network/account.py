@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from connector.clock import now_s
 from connector.contract.engine_pb2 import Event, PairingCode, PairingEnded, SessionChanged
 from local.network import trouble
 from local.network.faults import FaultBook, FaultKind
@@ -56,6 +57,8 @@ class Account:
         self.account_id = account_id
         self.epoch = 0
         self.is_open = False
+        self.term_ends_ms = 0
+        """On the clock of connector/clock.py. From then on nothing is taken or handed over until the account is opened again."""
         self.phone: str | None = None
         self.state: State.ValueType = SessionChanged.STATE_UNSPECIFIED
         """Unspecified while there is nothing to connect: not open, or not paired."""
@@ -81,13 +84,19 @@ class Account:
     def require(self, epoch: int) -> None:
         """The session is open under this epoch. A stale one is refused as such, whether the session is open or not."""
         self._refuse_stale(epoch)
+        self.close_if_over()
         if epoch > self.epoch or not self.is_open:
             raise Unknown("the account is not open here")
 
-    def open(self, epoch: int) -> None:
+    def open(self, epoch: int, term_ends_ms: int) -> None:
         self._refuse_stale(epoch)
-        if self.is_open and epoch == self.epoch and not self.has_ended:
-            return
+        self.close_if_over()
+        if _seconds_until(term_ends_ms) <= 0:
+            raise NotPossible("the owner's term is over")
+        if self.is_open and epoch == self.epoch:
+            self.extend(epoch, term_ends_ms)
+            if not self.has_ended:
+                return
         if self.is_open and epoch > self.epoch:
             self._lose_connection()
             self._set_state(SessionChanged.REPLACED, trouble.TAKEN_OVER)
@@ -96,8 +105,22 @@ class Account:
             self.pairing = None
             self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
             self._untold, self._had_stream = [], False
+            self.term_ends_ms = term_ends_ms
         self.epoch, self.is_open = epoch, True
         self._connect()
+
+    def extend(self, epoch: int, term_ends_ms: int) -> None:
+        self.require(epoch)
+        self.term_ends_ms = max(self.term_ends_ms, term_ends_ms)
+
+    def seconds_left(self) -> float:
+        """Of the owner's term; 0 for a session that is not open."""
+        return max(0.0, _seconds_until(self.term_ends_ms)) if self.is_open else 0.0
+
+    def close_if_over(self) -> None:
+        """Its owner may be frozen or cut off, and another worker own the account: called before anything is done for it."""
+        if self.is_open and self.seconds_left() == 0:
+            self.close(self.epoch)
 
     def close(self, epoch: int) -> None:
         self._refuse_stale(epoch)
@@ -156,6 +179,7 @@ class Account:
 
     def admit(self, incoming: Incoming) -> None:
         """Something comes from the network: it waits while nobody is connected, and meets the faults that were asked for."""
+        self.close_if_over()
         if incoming.is_receipt:
             hold = self._faults.take(FaultKind.HOLD_RECEIPTS, self.phone or "", incoming.contact)
             if hold is not None:
@@ -325,3 +349,7 @@ class Account:
     def _refuse_stale(self, epoch: int) -> None:
         if epoch < self.epoch:
             raise NotPossible("the epoch is stale")
+
+
+def _seconds_until(ends_ms: int) -> float:
+    return ends_ms / 1000 - now_s()

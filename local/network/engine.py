@@ -13,6 +13,7 @@ import grpc
 
 from connector.contract import engine_pb2 as pb
 from connector.contract.engine_pb2_grpc import EngineServicer
+from connector.engine import CONTRACT
 from core.ids import InvalidId, phone_e164
 from local.network.account import Account
 from local.network.code_display import CodeDisplay
@@ -41,13 +42,25 @@ class SimulatedEngine(EngineServicer):
         self._world = world
         self._sender = sender
         self._codes = codes
+        self._looks: dict[Account, asyncio.TimerHandle] = {}
+        """When a session is looked at next: its owner's term may be over then."""
+
+    async def Hello(self, _request: pb.HelloRequest, _context: Context) -> pb.HelloResponse:
+        return pb.HelloResponse(contract=CONTRACT)
 
     async def Open(self, request: pb.OpenRequest, context: Context) -> pb.OpenResponse:
         async with _refusals_told(context):
             account, epoch = self._named(request.session)
             stored_phone = account.phone
-            account.open(epoch)
+            account.open(epoch, _end(request.term_ends_ms))
+            self._look(account)
             return pb.OpenResponse(paired=stored_phone is not None, phone_e164=stored_phone or "")
+
+    async def Extend(self, request: pb.ExtendRequest, context: Context) -> pb.ExtendResponse:
+        async with _refusals_told(context):
+            account, epoch = self._named(request.session)
+            account.extend(epoch, _end(request.term_ends_ms))
+            return pb.ExtendResponse()
 
     async def Close(self, request: pb.CloseRequest, context: Context) -> pb.CloseResponse:
         async with _refusals_told(context):
@@ -126,6 +139,16 @@ class SimulatedEngine(EngineServicer):
             self._world.mark_read(account, request.chat_jid, whatsapp_ids)
             return pb.MarkReadResponse()
 
+    def _look(self, account: Account) -> None:
+        """Closes the session when its owner's term is over. Whatever is asked looks for itself, too: a timer may be late."""
+        known = self._looks.pop(account, None)
+        if known is not None:
+            known.cancel()
+        account.close_if_over()
+        if account.is_open:
+            loop = asyncio.get_running_loop()
+            self._looks[account] = loop.call_later(account.seconds_left(), self._look, account)
+
     def _named(self, session: pb.Session) -> tuple[Account, int]:
         if not session.account_id or session.epoch < 1:
             raise Malformed("session must name an account and an epoch from 1")
@@ -141,6 +164,12 @@ def _answer_within_s(context: Context) -> float:
     """The caller must have its answer before its deadline, as the real engine sees to."""
     left_s = context.time_remaining()
     return math.inf if left_s is None else max(0.0, left_s - min(_ANSWER_MARGIN_S, left_s / 10))
+
+
+def _end(term_ends_ms: int) -> int:
+    if term_ends_ms <= 0:
+        raise Malformed("term_ends_ms must be given")
+    return term_ends_ms
 
 
 def _phone(value: str) -> str:

@@ -108,6 +108,7 @@ class Sender:
 
     def _connection(self, send: Send) -> Connection | None:
         account = send.account
+        account.close_if_over()
         return account.connection if account.is_open and account.epoch == send.epoch else None
 
     async def _ack(

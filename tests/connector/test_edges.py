@@ -1,7 +1,6 @@
 """What no simulated network or Firestore can be brought to do: refusals and failures that must stay where they belong."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from google.cloud.firestore import AsyncClient
 
 from connector.accounts import AccountDocument
 from connector.arrival import ArrivalOrder
+from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
 from connector.engine import connect_engine
 from connector.flush import Flusher
@@ -83,7 +83,7 @@ async def line(db: AsyncClient, tmp_path: Path) -> AsyncIterator[Line]:
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     engine = connect_engine(socket, CALL_S)
-    term = Term(account=ACCOUNT, worker=WorkerId("w1"), epoch=1, deadline_s=time.monotonic() + 3600)
+    term = Term(account=ACCOUNT, worker=WorkerId("w1"), epoch=1, deadline_s=now_s() + 3600)
     account = AccountDocument(db=db, term=term, call_s=CALL_S, update_time=datetime.now(UTC), phone_e164=None)
     session = Session(
         db=db,

@@ -10,7 +10,7 @@ import pytest
 from connector.contract.engine_pb2_grpc import EngineStub
 from local.network.client import Network
 from local.ports import free_port
-from local.processes import Processes
+from local.processes import Child, Processes
 from tests.local.network.driver import ANA, Driver
 from tests.local.running import running
 
@@ -19,14 +19,15 @@ from tests.local.running import running
 class Address:
     socket: Path
     control_port: int
+    process: Child
 
 
 @pytest.fixture(scope="session")
 def network_address(processes: Processes) -> Iterator[Address]:
-    address = Address(processes.folder / "network.sock", free_port())
-    arguments = ["--socket", str(address.socket), "--control-port", str(address.control_port)]
-    with running(processes, "local.network", *arguments):
-        yield address
+    socket, control_port = processes.folder / "network.sock", free_port()
+    arguments = ["--socket", str(socket), "--control-port", str(control_port)]
+    with running(processes, "local.network", *arguments) as process:
+        yield Address(socket, control_port, process)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
 from local.network.client import Network
 
@@ -17,11 +18,18 @@ SHOP = "+40700000001"
 ANA = "+40712345678"
 ANA_JID = "40712345678@s.whatsapp.net"
 SOON_S = 5.0
+TERM_S = 3600.0
+"""Longer than any test."""
 
 
 def in_ms(seconds: float) -> int:
     """A not_after so many seconds ahead."""
     return int((time.time() + seconds) * 1000)
+
+
+def ends_ms(seconds: float) -> int:
+    """A term's end so many seconds ahead."""
+    return int((now_s() + seconds) * 1000)
 
 
 @dataclass
@@ -66,8 +74,12 @@ class Driver:
     def session(self, epoch: int = 1, account: str = "shop") -> pb.Session:
         return pb.Session(account_id=account, epoch=epoch)
 
-    async def open(self, epoch: int = 1, account: str = "shop") -> pb.OpenResponse:
-        return await self.engine.Open(pb.OpenRequest(session=self.session(epoch, account)), wait_for_ready=True)
+    async def open(self, epoch: int = 1, account: str = "shop", *, term_s: float = TERM_S) -> pb.OpenResponse:
+        request = pb.OpenRequest(session=self.session(epoch, account), term_ends_ms=ends_ms(term_s))
+        return await self.engine.Open(request, wait_for_ready=True)
+
+    async def extend(self, term_s: float, epoch: int = 1) -> None:
+        await self.engine.Extend(pb.ExtendRequest(session=self.session(epoch), term_ends_ms=ends_ms(term_s)))
 
     async def close(self, epoch: int = 1) -> None:
         await self.engine.Close(pb.CloseRequest(session=self.session(epoch)))

@@ -12,7 +12,7 @@ from local.network.faults import FaultBook, FaultKind
 from local.network.pairing import QR_CODES, Pairing
 from local.network.world import World
 from local.refusals import NotPossible
-from tests.local.network.driver import ANA, ANA_JID, SHOP
+from tests.local.network.driver import ANA, ANA_JID, SHOP, ends_ms
 
 OTHER_SHOP = "+40700000002"
 
@@ -130,7 +130,7 @@ def account() -> Account:
 def test_the_first_stream_begins_with_what_happened_since_the_account_was_opened() -> None:
     shop = account()
     shop.admit(incoming("offline"))
-    shop.open(1)
+    shop.open(1, ends_ms(60))
     shop.admit(incoming("early"))
 
     stream = shop.attach()
@@ -143,18 +143,18 @@ def test_the_first_stream_begins_with_what_happened_since_the_account_was_opened
 
 def test_sequences_go_on_over_sessions() -> None:
     shop = account()
-    shop.open(1)
+    shop.open(1, ends_ms(60))
     shop.admit(incoming("one"))
     shop.acknowledge(1)
-    shop.open(2)
+    shop.open(2, ends_ms(60))
     shop.admit(incoming("two"))
     assert [event.sequence for event in shop.unacknowledged] == [2]
 
 
 def test_a_stale_owner_can_do_nothing_even_when_nobody_holds_the_session() -> None:
     shop = account()
-    shop.open(2)
+    shop.open(2, ends_ms(60))
     shop.close(2)
-    for call in (shop.open, shop.close, shop.require):
+    for call in (lambda epoch: shop.open(epoch, ends_ms(60)), shop.close, shop.require):
         with pytest.raises(NotPossible):
             call(1)
