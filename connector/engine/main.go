@@ -52,7 +52,7 @@ func main() {
 }
 
 func run(read settings.Settings, orphaned <-chan struct{}) int {
-	client, err := wanet.Client()
+	way, err := wanet.Find()
 	if err != nil {
 		journal.SettingsRefused(err)
 		return statusSettings
@@ -67,7 +67,7 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 		journal.StartFailed("the socket cannot be opened", err)
 		return statusFailed
 	}
-	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), HTTP: client})
+	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), Way: way})
 	server := grpc.NewServer(
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
 		grpc.ConnectionTimeout(greetWithin), // who connects and says nothing would hold up the stop

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
 	"threadline/engine/internal/pace"
@@ -30,6 +29,7 @@ type Database struct {
 
 // Open connects, and makes the tables that are missing.
 func Open(ctx context.Context, store settings.Store) (*Database, error) {
+	ctx = Unowned(ctx)
 	connection, err := connect(store)
 	if err != nil {
 		return nil, err
@@ -58,12 +58,14 @@ func (d *Database) Choose(sqlite, postgres string) string {
 
 func connect(store settings.Store) (*sql.DB, error) {
 	if store.Kind == settings.Postgres {
-		connection, err := sql.Open("pgx", store.Address)
-		if err == nil {
-			connection.SetMaxOpenConns(postgresConnections)
-			connection.SetMaxIdleConns(postgresConnections)
+		connector, err := newPostgres(store.Address)
+		if err != nil {
+			return nil, err
 		}
-		return connection, err
+		connection := sql.OpenDB(connector)
+		connection.SetMaxOpenConns(postgresConnections)
+		connection.SetMaxIdleConns(postgresConnections)
+		return connection, nil
 	}
 	connection := sql.OpenDB(compiling{address: sqliteAddress(store.Address)})
 	connection.SetMaxOpenConns(1) // one writer: nobody in this process ever meets a lock of another
@@ -119,7 +121,7 @@ func (d *Database) lockUpgrade(ctx context.Context) (func(), error) {
 
 func (d *Database) ownTables() []string {
 	blob := d.Choose("BLOB", "BYTEA")
-	return []string{
+	tables := []string{
 		`CREATE TABLE IF NOT EXISTS engine_accounts (
 			account_id TEXT PRIMARY KEY, epoch BIGINT NOT NULL, device_jid TEXT NOT NULL DEFAULT '')`,
 		`CREATE TABLE IF NOT EXISTS engine_inbox (
@@ -129,4 +131,8 @@ func (d *Database) ownTables() []string {
 		`CREATE TABLE IF NOT EXISTS engine_history (
 			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
 	}
+	if d.Kind == settings.Postgres {
+		tables = append(tables, ownedFunction)
+	}
+	return tables
 }

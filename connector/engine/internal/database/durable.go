@@ -1,17 +1,10 @@
 package database
 
-import (
-	"context"
-	"database/sql"
-	"errors"
-)
+import "context"
 
-// Work is a part of a transaction.
-type Work func(ctx context.Context, transaction *sql.Tx) error
-
-// Durable does work in a transaction that is on the disk when this returns, with all that was committed before it.
-func (d *Database) Durable(ctx context.Context, work Work) error {
-	if err := d.transact(ctx, work); err != nil {
+// Durable carries a statement out. When this returns it is on the disk, with all that was committed before it.
+func (d *Database) Durable(ctx context.Context, statement string, arguments ...any) error {
+	if _, err := d.SQL.ExecContext(ctx, statement, arguments...); err != nil {
 		return err
 	}
 	return d.Sync(ctx)
@@ -27,15 +20,4 @@ func (d *Database) Sync(ctx context.Context) error {
 		return nil
 	}
 	return d.flusher.flush(ctx)
-}
-
-func (d *Database) transact(ctx context.Context, work Work) error {
-	transaction, err := d.SQL.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := work(ctx, transaction); err != nil {
-		return errors.Join(err, transaction.Rollback())
-	}
-	return transaction.Commit()
 }

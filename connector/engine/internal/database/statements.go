@@ -20,7 +20,7 @@ func (c compiling) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{capabilities: opened.(capabilities), compiled: map[string]*statement{}}, nil
+	return &owned{writer: &connection{capabilities: opened.(capabilities), compiled: map[string]*statement{}}}, nil
 }
 
 func (c compiling) Driver() driver.Driver { return &sqlite.Driver{} }
@@ -34,7 +34,6 @@ type capabilities interface {
 	driver.QueryerContext
 	driver.Pinger
 	driver.SessionResetter
-	driver.Validator
 }
 
 type connection struct {
@@ -75,6 +74,8 @@ func (c *connection) QueryContext(ctx context.Context, query string, arguments [
 	return &result{Rows: rows, of: found}, nil
 }
 
+func (c *connection) IsValid() bool { return c.capabilities.(driver.Validator).IsValid() }
+
 func (c *connection) Close() error {
 	for _, compiled := range c.compiled {
 		_ = compiled.Close()
@@ -103,9 +104,8 @@ func (c *connection) statement(ctx context.Context, query string) (*statement, e
 
 // isRepeated tells what reads and writes rows from what makes tables, which may be several statements in one.
 func isRepeated(query string) bool {
-	verb, _, _ := strings.Cut(strings.TrimSpace(query), " ")
-	switch strings.ToUpper(strings.TrimSpace(verb)) {
-	case "SELECT", "INSERT", "UPDATE", "DELETE":
+	switch verb(query) {
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "ROLLBACK":
 		return !strings.Contains(query, ";")
 	}
 	return false

@@ -1,7 +1,7 @@
-// Package failpoint names the moments at which a test may kill the engine. In a release passing one does nothing.
+// Package failpoint names the moments at which a test may kill or freeze the engine. In a release passing one does nothing.
 package failpoint
 
-// Point is a moment in the life of an event or a send.
+// Point is a moment in the life of an event or a send, or of what is written.
 type Point string
 
 const (
@@ -12,4 +12,9 @@ const (
 	AckAfter    Point = "ack.after"    // the rows are gone, the connector not yet told
 	SendFrame   Point = "send.frame"   // a message's frame is just handed to the socket
 	SendAcked   Point = "send.acked"   // WhatsApp has taken it, the connector not yet told
+	FrameWrite  Point = "frame.write"  // bytes are about to go to the socket: the last look at the term comes next
+	StoreBegin  Point = "store.begin"  // a transaction is about to begin, in the same way
+	StoreWrite  Point = "store.write"  // a statement is about to write, in the same way
+	StoreCommit Point = "store.commit" // a transaction is about to be committed, in the same way
+	StoreHeld   Point = "store.held"   // a transaction has begun, and holds the account's epoch
 )

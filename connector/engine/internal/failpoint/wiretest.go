@@ -4,16 +4,20 @@ package failpoint
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
 	chosen Point
 	left   atomic.Int64
 	armed  atomic.Bool
+	frozen = os.Getenv("WIRE_FREEZE_FILE")
 )
 
 // WIRE_DIE_AT=point:n kills the process, as SIGKILL does, the n-th time it passes the point. Where WIRE_DIE_FILE names a file
@@ -37,6 +41,9 @@ func init() {
 
 // Pass says that the moment has come.
 func Pass(point Point) {
+	if frozen != "" {
+		freezeAt(point)
+	}
 	if point == chosen && left.Add(-1) == 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
@@ -55,4 +62,15 @@ func Written() {
 	if armed.Swap(false) {
 		Pass(chosen)
 	}
+}
+
+// freezeAt stops the process, as SIGSTOP does, where the file that WIRE_FREEZE_FILE names holds the point. The file is removed: once.
+func freezeAt(point Point) {
+	written, err := os.ReadFile(frozen)
+	if err != nil || Point(strings.TrimSpace(string(written))) != point || os.Remove(frozen) != nil {
+		return
+	}
+	runtime.LockOSThread() // the signal is this thread's: it goes no further before it has stopped
+	defer runtime.UnlockOSThread()
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP)
 }

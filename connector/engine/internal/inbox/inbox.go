@@ -4,22 +4,19 @@ package inbox
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
 
 	"threadline/engine/contract"
-	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/database"
 )
 
-// Inbox is one account's, under one epoch. Sequences grow by one, over restarts too; none is used again.
+// Inbox is one account's, in one owner's term. Sequences grow by one, over restarts too; none is used again.
 type Inbox struct {
 	db      *database.Database
 	account string
-	epoch   int64
 	onMore  func()
 
 	mu   sync.Mutex
@@ -28,12 +25,12 @@ type Inbox struct {
 }
 
 // Open reads how far the account's sequence has come. `onMore` is called after each event that was appended; it must not wait.
-func Open(ctx context.Context, db *database.Database, account string, epoch int64, onMore func()) (*Inbox, error) {
-	box := &Inbox{db: db, account: account, epoch: epoch, onMore: onMore}
+func Open(ctx context.Context, db *database.Database, account string, onMore func()) (*Inbox, error) {
+	box := &Inbox{db: db, account: account, onMore: onMore}
 	return box, box.readLast(ctx)
 }
 
-// Append makes an event durable under the account's next sequence. Raises accounts.ErrStale when the account is another's by now. An
+// Append makes an event durable under the account's next sequence. Raises term.ErrStale when the account is another's by now. An
 // error of the database may leave the event saved all the same: appending it again is safe, since its reader knows it by its id.
 func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
 	encoded, err := proto.Marshal(event)
@@ -48,23 +45,8 @@ func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
 		}
 	}
 	b.sure = false
-	// The epoch is part of the statement: an owner that was frozen and wakes up writes nothing.
-	insert := b.db.Choose(
-		`INSERT INTO engine_inbox (account_id, sequence, event)
-			SELECT account_id, $1, $2 FROM engine_accounts WHERE account_id = $3 AND epoch = $4`,
-		`INSERT INTO engine_inbox (account_id, sequence, event)
-			SELECT account_id, $1::bigint, $2::bytea FROM engine_accounts WHERE account_id = $3 AND epoch = $4 FOR SHARE`)
-	err = b.db.Durable(ctx, func(ctx context.Context, transaction *sql.Tx) error {
-		result, err := transaction.ExecContext(ctx, insert, int64(b.last+1), encoded, b.account, b.epoch)
-		if err != nil {
-			return err
-		}
-		if rows, err := result.RowsAffected(); err != nil || rows > 0 {
-			return err
-		}
-		return accounts.ErrStale
-	})
-	if err != nil {
+	const insert = `INSERT INTO engine_inbox (account_id, sequence, event) VALUES ($1, $2, $3)`
+	if err := b.db.Durable(ctx, insert, b.account, int64(b.last+1), encoded); err != nil {
 		return err
 	}
 	b.last++

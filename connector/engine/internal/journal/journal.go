@@ -79,7 +79,11 @@ func (a Account) EventGivenBack(kind string) {
 }
 
 func (a Account) Fenced() {
-	a.write(slog.LevelWarn, "another engine has taken the session over", "fenced")
+	a.write(slog.LevelWarn, "the store knows a later owner: the session is fenced", "fenced")
+}
+
+func (a Account) TermOver() {
+	a.write(slog.LevelWarn, "the owner's term has ended without a word: the session is closed", "term_over")
 }
 
 func (a Account) Undecryptable(unavailable bool, count uint64) {

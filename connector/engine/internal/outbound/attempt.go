@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow/types"
+
+	"threadline/engine/internal/term"
 )
 
 // Request is a text for a person, under an id that stays the same in every attempt.
@@ -47,6 +49,7 @@ type ack struct {
 // attempt is one send under way. It is asked, through the context that it gives to whatsmeow, whether its frame may be written.
 type attempt struct {
 	request Request
+	owner   *term.Term
 	done    chan struct{} // closed when `result` stands
 	result  Result
 
@@ -56,8 +59,8 @@ type attempt struct {
 	ack     *ack
 }
 
-func newAttempt(request Request) *attempt {
-	return &attempt{request: request, done: make(chan struct{})}
+func newAttempt(request Request, owner *term.Term) *attempt {
+	return &attempt{request: request, owner: owner, done: make(chan struct{})}
 }
 
 // refuse keeps the frame from being written, unless it has been.
@@ -89,6 +92,9 @@ func (a *attempt) permit(now time.Time) error {
 	defer a.mu.Unlock()
 	if a.refusal == nil && now.After(a.request.NotAfter) {
 		a.refusal = errTooLate
+	}
+	if a.refusal == nil && a.owner.Err() != nil {
+		a.refusal = errClosed
 	}
 	if a.way == atSocket {
 		if a.refusal != nil {

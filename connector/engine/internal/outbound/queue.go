@@ -15,6 +15,7 @@ import (
 	"threadline/engine/contract"
 	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/pace"
+	"threadline/engine/internal/term"
 )
 
 // abandonAfter is what whatsmeow is given to come back when a send's time is over. It has waits that no context ends.
@@ -30,6 +31,7 @@ type Client interface {
 
 // Queue sends for one account, in the order of the calls.
 type Queue struct {
+	owner *term.Term
 	// connected gives the client while the session is connected, else nil.
 	connected func() Client
 
@@ -41,9 +43,9 @@ type Queue struct {
 	closed   bool
 }
 
-// NewQueue makes an account's queue.
-func NewQueue(connected func() Client) *Queue {
-	return &Queue{connected: connected, underWay: map[string]*attempt{}, unknown: newUnanswered()}
+// NewQueue makes an account's queue, for an owner's term.
+func NewQueue(owner *term.Term, connected func() Client) *Queue {
+	return &Queue{owner: owner, connected: connected, underWay: map[string]*attempt{}, unknown: newUnanswered()}
 }
 
 // Send waits for the send's end, or for the caller's: the send goes on without its caller. The same id under way is joined.
@@ -115,7 +117,7 @@ func (q *Queue) join(request Request) *attempt {
 	if same := q.underWay[request.ID]; same != nil {
 		return same
 	}
-	added := newAttempt(request)
+	added := newAttempt(request, q.owner)
 	q.underWay[request.ID] = added
 	q.waiting = append(q.waiting, added)
 	if !q.running { // an idle account costs no thread
@@ -160,7 +162,7 @@ func (q *Queue) end(ended *attempt, result Result) {
 func (q *Queue) carryOut(current *attempt) Result {
 	request := current.request
 	// The caller must have its answer within its deadline, however long the sends before this one took.
-	ctx, cancel := context.WithDeadline(context.Background(), request.Deadline)
+	ctx, cancel := context.WithDeadline(term.With(context.Background(), q.owner), request.Deadline)
 	defer cancel()
 	// An answer that is awaited before the frame is not worth waiting for when the frame may not leave any more.
 	late := time.AfterFunc(time.Until(request.NotAfter), func() {

@@ -10,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow"
 
 	"threadline/engine/contract"
+	"threadline/engine/internal/term"
 )
 
 const (
@@ -65,7 +66,7 @@ func TestASendsEndSaysWhatItProves(t *testing.T) {
 
 func TestAFrameIsStoppedInTheLastMoment(t *testing.T) {
 	now := time.Now()
-	late := newAttempt(Request{NotAfter: now.Add(-time.Millisecond)})
+	late := newAttempt(Request{NotAfter: now.Add(-time.Millisecond)}, lasting())
 	late.reach(1)
 	if err := late.permit(now); !errors.Is(err, errTooLate) {
 		t.Errorf("permitted after its time: %v", err)
@@ -77,7 +78,7 @@ func TestAFrameIsStoppedInTheLastMoment(t *testing.T) {
 
 func TestAFrameThatWasPermittedHasLeft(t *testing.T) {
 	now := time.Now()
-	attempt := newAttempt(Request{NotAfter: now.Add(time.Second)})
+	attempt := newAttempt(Request{NotAfter: now.Add(time.Second)}, lasting())
 	if err := attempt.permit(now); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestAFrameThatWasPermittedHasLeft(t *testing.T) {
 }
 
 func TestAFrameThatNobodyCouldReadIsStopped(t *testing.T) {
-	attempt := newAttempt(Request{NotAfter: time.Now().Add(time.Second)})
+	attempt := newAttempt(Request{NotAfter: time.Now().Add(time.Second)}, lasting())
 	attempt.reach(0)
 	if err := attempt.permit(time.Now()); !errors.Is(err, errNoRecipient) {
 		t.Errorf("permitted: %v", err)
@@ -106,7 +107,7 @@ func TestAFrameThatNobodyCouldReadIsStopped(t *testing.T) {
 }
 
 func TestTheContextOfASendEndsWithItsTimeAndNotAMomentLater(t *testing.T) {
-	attempt := newAttempt(Request{NotAfter: time.Now().Add(20 * time.Millisecond)})
+	attempt := newAttempt(Request{NotAfter: time.Now().Add(20 * time.Millisecond)}, lasting())
 	ctx := permittedContext{Context: context.Background(), attempt: attempt}
 	if ctx.Err() != nil {
 		t.Fatal("ended before its time")
@@ -118,3 +119,16 @@ func TestTheContextOfASendEndsWithItsTimeAndNotAMomentLater(t *testing.T) {
 		t.Error("goes on after its time")
 	}
 }
+
+func TestNoFrameOfATermThatIsOverIsPermitted(t *testing.T) {
+	attempt := newAttempt(Request{NotAfter: time.Now().Add(time.Second)}, term.New("shop", 1, term.Now()))
+	attempt.reach(1)
+	if err := attempt.permit(time.Now()); !errors.Is(err, errClosed) {
+		t.Errorf("permitted: %v", err)
+	}
+	if frame, _, _ := attempt.seen(); frame != stopped {
+		t.Errorf("the frame is %v, want stopped", frame)
+	}
+}
+
+func lasting() *term.Term { return term.New("shop", 1, term.Now()+60_000) }

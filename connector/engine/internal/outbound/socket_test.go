@@ -25,7 +25,7 @@ func TestTheSocketAsksBeforeItWrites(t *testing.T) {
 		"too late": {time.Now().Add(-time.Millisecond), errTooLate, stopped},
 	} {
 		t.Run(name, func(t *testing.T) {
-			attempt := newAttempt(Request{NotAfter: c.notAfter})
+			attempt := newAttempt(Request{NotAfter: c.notAfter}, lasting())
 			attempt.reach(1)
 			err := closedSocket(t).SendFrame(permittedContext{Context: context.Background(), attempt: attempt}, []byte("frame"))
 			if !errors.Is(err, c.want) {
@@ -40,7 +40,7 @@ func TestTheSocketAsksBeforeItWrites(t *testing.T) {
 
 func TestTheSocketAsksWhenItIsItsTurnToWrite(t *testing.T) {
 	written := closedSocket(t)
-	attempt := newAttempt(Request{NotAfter: time.Now().Add(30 * time.Millisecond)})
+	attempt := newAttempt(Request{NotAfter: time.Now().Add(30 * time.Millisecond)}, lasting())
 	attempt.reach(1)
 	release := make(chan struct{})
 	holding := make(chan struct{})

@@ -9,6 +9,9 @@ var (
 	Code      = 20 * time.Second
 	// StoreBusy is how long SQLite waits for the lock of another process.
 	StoreBusy = 5 * time.Second
+	// StoreHeld is how long PostgreSQL waits for the next statement of a transaction: who claims the account of an owner that was
+	// frozen within one waits as long.
+	StoreHeld = 5 * time.Second
 	// StorePatience is how long the saving of an event is tried that WhatsApp would hand over again.
 	StorePatience = 8 * time.Second
 	// Ack is how long one send may hold the account's others up while WhatsApp is silent.

@@ -11,7 +11,7 @@ import (
 )
 
 // Milliseconds: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code; WIRE_STORE_MS for a store that is locked;
-// WIRE_ACK_MS for an ack.
+// WIRE_HELD_MS for the next statement of a transaction; WIRE_ACK_MS for an ack.
 func init() {
 	set("WIRE_PING_MS", &whatsmeow.KeepAliveIntervalMin, &whatsmeow.KeepAliveIntervalMax, &whatsmeow.KeepAliveResponseDeadline)
 	if whatsmeow.KeepAliveIntervalMin == whatsmeow.KeepAliveIntervalMax {
@@ -19,6 +19,7 @@ func init() {
 	}
 	set("WIRE_CODE_MS", &FirstCode, &Code)
 	set("WIRE_STORE_MS", &StoreBusy, &StorePatience)
+	set("WIRE_HELD_MS", &StoreHeld)
 	set("WIRE_ACK_MS", &Ack)
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"threadline/engine/contract"
+	"threadline/engine/internal/term"
 )
 
 var (
@@ -16,8 +17,11 @@ var (
 )
 
 var (
-	errStale = status.Error(codes.FailedPrecondition, "the epoch is stale")
-	errPhone = status.Error(codes.InvalidArgument, "a phone number must be '+' and 7 to 15 digits, such as +40712345678")
+	errStale   = status.Error(codes.FailedPrecondition, "the epoch is stale")
+	errNotOpen = status.Error(codes.NotFound, "the account is not open here")
+	errOver    = status.Error(codes.FailedPrecondition, "the term was over before the session was opened")
+	errEnd     = status.Error(codes.InvalidArgument, "term_ends_ms must be given")
+	errPhone   = status.Error(codes.InvalidArgument, "a phone number must be '+' and 7 to 15 digits, such as +40712345678")
 )
 
 func named(of *contract.Session) (string, int64, error) {
@@ -25,6 +29,19 @@ func named(of *contract.Session) (string, int64, error) {
 		return "", 0, status.Error(codes.InvalidArgument, "session must name an account and an epoch from 1")
 	}
 	return of.GetAccountId(), of.GetEpoch(), nil
+}
+
+// ownerIn gives the term that a session is to be opened for.
+func ownerIn(request *contract.OpenRequest) (*term.Term, error) {
+	account, epoch, err := named(request.GetSession())
+	if err != nil {
+		return nil, err
+	}
+	ends := request.GetTermEndsMs()
+	if ends <= 0 {
+		ends = 1_000_000_000_000 // until every caller gives it
+	}
+	return term.New(account, epoch, ends), nil
 }
 
 func person(chat string) (types.JID, error) {

@@ -11,12 +11,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"threadline/engine/contract"
-	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/outbound"
 	"threadline/engine/internal/session"
+	"threadline/engine/internal/term"
 )
 
 const (
+	contractVersion = 2
 	// A send's caller must have the answer before its own deadline ends the call.
 	answerMargin = 300 * time.Millisecond
 	// What a send may take whose caller has set no deadline.
@@ -38,44 +39,79 @@ func New(shared session.Shared) *Service {
 	return &Service{shared: shared, sessions: map[string]*session.Session{}, opening: map[string]*sync.Mutex{}}
 }
 
+// Hello says which version of the contract this engine speaks.
+func (s *Service) Hello(context.Context, *contract.HelloRequest) (*contract.HelloResponse, error) {
+	return &contract.HelloResponse{Contract: contractVersion}, nil
+}
+
 func (s *Service) Open(ctx context.Context, request *contract.OpenRequest) (*contract.OpenResponse, error) {
-	account, epoch, err := named(request.GetSession())
+	owner, err := ownerIn(request)
 	if err != nil {
 		return nil, err
 	}
-	turn := s.turn(account)
+	turn := s.turn(owner.Account)
 	turn.Lock()
 	defer turn.Unlock()
-	current := s.session(account)
-	if current != nil && epoch < current.Epoch {
+	current := s.session(owner.Account)
+	if current != nil && owner.Epoch < current.Term().Epoch {
 		return nil, errStale
 	}
-	if current == nil || epoch > current.Epoch {
-		if current, err = s.open(ctx, current, account, epoch); err != nil {
-			return nil, err
-		}
-		return opened(current), nil
+	if current != nil && owner.Epoch == current.Term().Epoch && current.Term().Extend(request.GetTermEndsMs()) {
+		answer := opened(current)
+		current.TryAgain()
+		return answer, nil
 	}
-	answer := opened(current)
-	current.TryAgain()
-	return answer, nil
+	if current, err = s.open(ctx, current, owner); err != nil {
+		return nil, err
+	}
+	return opened(current), nil
 }
 
 // open takes the account from its former holder, if there is one.
-func (s *Service) open(ctx context.Context, former *session.Session, account string, epoch int64) (*session.Session, error) {
+func (s *Service) open(ctx context.Context, former *session.Session, owner *term.Term) (*session.Session, error) {
+	if owner.IsOver() { // the request was read late
+		return nil, errOver
+	}
 	if former != nil {
-		s.put(account, nil)
+		s.put(owner.Account, nil)
 		former.Close(&contract.SessionChanged{State: contract.SessionChanged_REPLACED, Reason: "taken_over"})
 	}
-	opened, err := session.Open(ctx, s.shared, account, epoch)
+	opened, err := session.Open(ctx, s.shared, owner, s.over)
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if !s.put(account, opened) {
+	if !s.put(owner.Account, opened) {
 		opened.Close(nil)
 		return nil, status.Error(codes.Unavailable, "the engine stops")
 	}
 	return opened, nil
+}
+
+// over closes a session whose owner's term has come to its end.
+func (s *Service) over(ended *session.Session) {
+	account := ended.Term().Account
+	turn := s.turn(account)
+	turn.Lock()
+	defer turn.Unlock()
+	if s.session(account) == ended {
+		s.put(account, nil)
+		ended.Close(nil)
+	}
+}
+
+// Extend moves the end of the owner's term.
+func (s *Service) Extend(_ context.Context, request *contract.ExtendRequest) (*contract.ExtendResponse, error) {
+	if request.GetTermEndsMs() <= 0 {
+		return nil, errEnd
+	}
+	current, err := s.require(request.GetSession())
+	if err != nil {
+		return nil, err
+	}
+	if !current.Term().Extend(request.GetTermEndsMs()) {
+		return nil, refusal(current.Term().Err())
+	}
+	return &contract.ExtendResponse{}, nil
 }
 
 func (s *Service) Close(_ context.Context, request *contract.CloseRequest) (*contract.CloseResponse, error) {
@@ -87,10 +123,10 @@ func (s *Service) Close(_ context.Context, request *contract.CloseRequest) (*con
 	turn.Lock()
 	defer turn.Unlock()
 	current := s.session(account)
-	if current != nil && epoch < current.Epoch {
+	if current != nil && epoch < current.Term().Epoch {
 		return nil, errStale
 	}
-	if current != nil && epoch == current.Epoch {
+	if current != nil && epoch == current.Term().Epoch {
 		s.put(account, nil)
 		current.Close(nil)
 	}
@@ -102,7 +138,16 @@ func (s *Service) Events(request *contract.EventsRequest, stream contract.Engine
 	if err != nil {
 		return err
 	}
-	return current.Attach().Run(stream.Context(), stream.Send)
+	send := func(event *contract.Event) error {
+		if current.Term().IsOver() {
+			return term.ErrOver
+		}
+		return stream.Send(event)
+	}
+	if err := current.Attach().Run(stream.Context(), send); !errors.Is(err, term.ErrOver) {
+		return err
+	}
+	return nil
 }
 
 func (s *Service) Acknowledge(ctx context.Context, request *contract.AcknowledgeRequest) (*contract.AcknowledgeResponse, error) {
@@ -229,10 +274,12 @@ func (s *Service) require(of *contract.Session) (*session.Session, error) {
 	}
 	current := s.session(account)
 	switch {
-	case current == nil || epoch > current.Epoch:
-		return nil, status.Error(codes.NotFound, "the account is not open here")
-	case epoch < current.Epoch:
+	case current == nil || epoch > current.Term().Epoch:
+		return nil, errNotOpen
+	case epoch < current.Term().Epoch:
 		return nil, errStale
+	case current.Term().IsOver():
+		return nil, errNotOpen
 	}
 	return current, nil
 }
@@ -285,8 +332,10 @@ func answerBy(ctx context.Context, now time.Time) time.Time {
 // refusal translates what went wrong into the contract's statuses. Its words hold no number.
 func refusal(err error) error {
 	switch {
-	case errors.Is(err, accounts.ErrStale):
+	case errors.Is(err, term.ErrStale):
 		return errStale
+	case errors.Is(err, term.ErrOver):
+		return errNotOpen
 	case errors.Is(err, session.ErrClosed):
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, session.ErrPaired), errors.Is(err, session.ErrNotConnected):

@@ -30,9 +30,9 @@ func (s *Session) newClient(device *store.Device) *whatsmeow.Client {
 	client.EnableAutoReconnect = false
 	client.DisableLoginAutoReconnect = true
 	client.BackgroundEventCtx = s.ctx
-	client.SetWebsocketHTTPClient(s.shared.HTTP)
-	client.SetPreLoginHTTPClient(s.shared.HTTP)
-	client.SetMediaHTTPClient(s.shared.HTTP)
+	client.SetWebsocketHTTPClient(s.http)
+	client.SetPreLoginHTTPClient(s.http)
+	client.SetMediaHTTPClient(s.http)
 	client.PrePairCallback = func(jid types.JID, _, _ string) bool { return s.linking(jid) }
 	client.AddEventHandlerWithSuccessStatus(func(event any) bool { return s.handle(client, event) })
 	return client
@@ -40,7 +40,7 @@ func (s *Session) newClient(device *store.Device) *whatsmeow.Client {
 
 // linking records the device before WhatsApp is told that it is linked.
 func (s *Session) linking(jid types.JID) bool {
-	if err := s.shared.Accounts.Link(s.ctx, s.Account, s.Epoch, jid.String()); err != nil {
+	if err := s.shared.Accounts.Link(s.ctx, s.term.Account, jid.String()); err != nil {
 		s.log.StoreFailed("linking the device", err)
 		return false
 	}

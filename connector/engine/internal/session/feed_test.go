@@ -10,6 +10,7 @@ import (
 	"threadline/engine/internal/database"
 	"threadline/engine/internal/inbox"
 	"threadline/engine/internal/settings"
+	"threadline/engine/internal/term"
 )
 
 const owner = "shop"
@@ -70,11 +71,11 @@ func openFeed(t *testing.T) *feed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if _, err := accounts.NewRegistry(db).Claim(t.Context(), owner, 1); err != nil {
+	if _, err := accounts.NewRegistry(db).Claim(t.Context(), term.New(owner, 1, term.Now()+60_000)); err != nil {
 		t.Fatal(err)
 	}
 	opened := &feed{}
-	opened.box, err = inbox.Open(t.Context(), db, owner, 1, opened.more)
+	opened.box, err = inbox.Open(t.Context(), db, owner, opened.more)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func appendEvents(t *testing.T, to *feed, count int) {
 	t.Helper()
 	for range count {
 		event := &contract.Event{Kind: &contract.Event_Message{Message: &contract.MessageReceived{WhatsappId: "A"}}}
-		if err := to.box.Append(t.Context(), event); err != nil {
+		if err := to.box.Append(term.With(t.Context(), term.New(owner, 1, term.Now()+60_000)), event); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -124,6 +124,9 @@ func (s *Session) guarded(ctx context.Context, what string, work func() error) e
 	began := time.Now()
 	for wait := saveAgainFirst; ; wait = min(2*wait, saveAgainMost) {
 		err := work()
+		if err != nil && s.term.Err() != nil {
+			return errGivenBack
+		}
 		if err == nil || errors.Is(err, context.Canceled) || !database.IsFailure(err) {
 			return err
 		}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"time"
 
 	"go.mau.fi/whatsmeow"
@@ -9,7 +8,6 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 
 	"threadline/engine/contract"
-	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/incoming"
 	"threadline/engine/internal/pace"
@@ -105,10 +103,7 @@ func (s *Session) persist(kind string, how patience, save func() error) bool {
 		switch {
 		case err == nil:
 			return true
-		case s.ctx.Err() != nil:
-			return false
-		case errors.Is(err, accounts.ErrStale):
-			s.keeper.do(s.keeper.takenOver)
+		case s.ctx.Err() != nil || s.term.Err() != nil:
 			return false
 		}
 		s.log.EventNotSaved(kind, err)

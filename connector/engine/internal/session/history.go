@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -31,11 +30,7 @@ func (s *Session) saveHistory(ctx context.Context, notification *waE2E.HistorySy
 	}
 	digest := sha256.Sum256(encoded)
 	const insert = `INSERT INTO engine_history (account_id, digest, notification) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-	err = s.shared.DB.Durable(ctx, func(ctx context.Context, transaction *sql.Tx) error {
-		_, err := transaction.ExecContext(ctx, insert, s.Account, hex.EncodeToString(digest[:]), encoded)
-		return err
-	})
-	if err != nil {
+	if err := s.shared.DB.Durable(ctx, insert, s.term.Account, hex.EncodeToString(digest[:]), encoded); err != nil {
 		return err
 	}
 	s.takeHistory()
@@ -91,7 +86,7 @@ func (s *Session) takeSavedHistory() (left int, err error) {
 			continue
 		}
 		const remove = `DELETE FROM engine_history WHERE account_id = $1 AND digest = $2`
-		if _, err := s.shared.DB.SQL.ExecContext(s.ctx, remove, s.Account, digest); err != nil {
+		if _, err := s.shared.DB.SQL.ExecContext(s.ctx, remove, s.term.Account, digest); err != nil {
 			return left, err
 		}
 	}
@@ -100,7 +95,7 @@ func (s *Session) takeSavedHistory() (left int, err error) {
 
 func (s *Session) savedHistory() (map[string]*waE2E.HistorySyncNotification, error) {
 	const query = `SELECT digest, notification FROM engine_history WHERE account_id = $1`
-	rows, err := s.shared.DB.SQL.QueryContext(s.ctx, query, s.Account)
+	rows, err := s.shared.DB.SQL.QueryContext(s.ctx, query, s.term.Account)
 	if err != nil {
 		return nil, err
 	}

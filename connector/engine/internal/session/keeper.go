@@ -245,7 +245,7 @@ func (k *keeper) end(state contract.SessionChanged_State, reason string) {
 	k.s.current().Disconnect()
 }
 
-// takenOver: another engine has claimed the account. What this one still does is refused by the database.
+// takenOver: the store knows a higher epoch. Nothing of this session's leaves any more, for store or socket.
 func (k *keeper) takenOver() {
 	if k.phase == ended {
 		return
@@ -312,7 +312,7 @@ func (k *keeper) forgetDevice(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := k.s.shared.Accounts.Unlink(ctx, k.s.Account, k.s.Epoch); err != nil {
+	if err := k.s.shared.Accounts.Unlink(ctx, k.s.term.Account); err != nil {
 		return err
 	}
 	k.s.replaceClient(k.s.newClient(k.s.shared.DB.Devices.NewDevice()))

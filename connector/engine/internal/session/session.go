@@ -22,6 +22,8 @@ import (
 	"threadline/engine/internal/journal"
 	"threadline/engine/internal/nodes"
 	"threadline/engine/internal/outbound"
+	"threadline/engine/internal/term"
+	"threadline/engine/internal/wanet"
 )
 
 var (
@@ -41,15 +43,14 @@ const disconnectWithin = 3 * time.Second
 type Shared struct {
 	DB       *database.Database
 	Accounts *accounts.Registry
-	HTTP     *http.Client
+	Way      *wanet.Way
 }
 
-// Session is an account's, under one epoch.
+// Session is an account's, in one owner's term.
 type Session struct {
-	Account string
-	Epoch   int64
-
+	term   *term.Term
 	shared Shared
+	http   *http.Client
 	log    journal.Account
 	box    *inbox.Inbox
 	feed   *feed
@@ -74,19 +75,20 @@ type Session struct {
 	historyTaken   atomic.Bool // a thread takes it
 }
 
-// Open claims the account for the epoch, and starts to connect where a device is linked.
-func Open(ctx context.Context, shared Shared, account string, epoch int64) (*Session, error) {
-	linked, err := shared.Accounts.Claim(ctx, account, epoch)
+// Open claims the account for the term, and starts to connect where a device is linked. `over` is called when the term's end has come.
+func Open(ctx context.Context, shared Shared, owner *term.Term, over func(*Session)) (*Session, error) {
+	ctx = term.With(ctx, owner)
+	linked, err := shared.Accounts.Claim(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{
-		Account: account, Epoch: epoch, shared: shared, log: journal.For(account),
+		term: owner, shared: shared, log: journal.For(owner.Account),
 		closed: make(chan struct{}), changed: make(chan struct{}),
 		gate: nodes.NewGate(), wires: nodes.NewWires(),
 	}
 	s.feed = &feed{log: s.log}
-	s.box, err = inbox.Open(ctx, shared.DB, account, epoch, s.feed.more)
+	s.box, err = inbox.Open(ctx, shared.DB, owner.Account, s.feed.more)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +97,9 @@ func Open(ctx context.Context, shared Shared, account string, epoch int64) (*Ses
 	if err != nil {
 		return nil, err
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.sends = outbound.NewQueue(s.sender)
+	s.ctx, s.cancel = context.WithCancel(term.With(context.Background(), owner))
+	s.http = shared.Way.Client(s.ctx)
+	s.sends = outbound.NewQueue(owner, s.sender)
 	s.client = s.newClient(device)
 	if device.ID != nil {
 		if err := s.recoverPeerMessages(ctx); err != nil {
@@ -106,8 +109,27 @@ func Open(ctx context.Context, shared Shared, account string, epoch int64) (*Ses
 	}
 	s.keeper = newKeeper(s)
 	go s.keeper.run()
+	owner.WhenTakenOver(func() { s.keeper.do(s.keeper.takenOver) })
+	s.watchEnd(over)
 	return s, nil
 }
+
+// watchEnd calls `over` at the term's end, wherever it is by then.
+func (s *Session) watchEnd(over func(*Session)) {
+	time.AfterFunc(max(s.term.Left(), 0), func() {
+		switch {
+		case s.ctx.Err() != nil:
+		case s.term.IsOver():
+			s.log.TermOver()
+			over(s)
+		default:
+			s.watchEnd(over)
+		}
+	})
+}
+
+// Term is the owner's.
+func (s *Session) Term() *term.Term { return s.term }
 
 // Linked gives the number of the linked device, and whether there is one.
 func (s *Session) Linked() (string, bool) {
@@ -130,7 +152,7 @@ func (s *Session) Acknowledge(ctx context.Context, sequence uint64) error {
 		return ErrNotHanded
 	}
 	failpoint.Pass(failpoint.AckBefore)
-	if err := s.box.Acknowledge(ctx, sequence); err != nil {
+	if err := s.box.Acknowledge(term.With(ctx, s.term), sequence); err != nil {
 		return err
 	}
 	failpoint.Pass(failpoint.AckAfter)
@@ -157,6 +179,7 @@ func (s *Session) IsOnWhatsApp(ctx context.Context, phoneE164 string) (types.JID
 	if client == nil {
 		return types.JID{}, false, ErrNotConnected
 	}
+	ctx = term.With(ctx, s.term)
 	answers, err := client.IsOnWhatsApp(ctx, []string{phoneE164})
 	if err != nil {
 		return types.JID{}, false, err
@@ -182,7 +205,7 @@ func (s *Session) MarkRead(ctx context.Context, chat types.JID, ids []string) er
 	if names.Other.Server == types.HiddenUserServer {
 		to = names.Other
 	}
-	return client.MarkRead(ctx, ids, time.Now(), to, to)
+	return client.MarkRead(term.With(ctx, s.term), ids, time.Now(), to, to)
 }
 
 // Logout unlinks the device and forgets the session; its events stay.
@@ -206,6 +229,7 @@ func (s *Session) Close(told *contract.SessionChanged) {
 	case <-s.closed:
 	case <-time.After(disconnectWithin):
 	}
+	s.term.End()
 }
 
 func (s *Session) device(ctx context.Context, linked string) (*store.Device, error) {

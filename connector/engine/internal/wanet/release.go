@@ -2,9 +2,13 @@
 
 package wanet
 
-import "net/http"
+import (
+	"net"
+	"time"
+)
 
-// Client is what all sessions connect with. A release trusts WhatsApp's own root key and nothing else.
-func Client() (*http.Client, error) {
-	return &http.Client{Transport: sharedTransport()}, nil
+// Find gives the way to WhatsApp. A release trusts WhatsApp's own root key and nothing else.
+func Find() (*Way, error) {
+	dial := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second} // as http.DefaultTransport has it
+	return &Way{transport: sharedTransport(), dial: dial.DialContext}, nil
 }

@@ -1,12 +1,32 @@
-// Package wanet is the way to WhatsApp's servers: one HTTP transport that all sessions share.
+// Package wanet is the way to WhatsApp's servers. Each session has a client of its own, whose connections carry nothing but in its term.
 package wanet
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"time"
 )
 
 const answerWithin = 20 * time.Second
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Way is what all sessions' connections have in common.
+type Way struct {
+	transport *http.Transport
+	dial      dialer
+}
+
+// Client is a session's. Its connections are closed when the session's context ends.
+func (w *Way) Client(session context.Context) *http.Client {
+	transport := w.transport.Clone()
+	transport.DialContext = fenced(session, w.dial)
+	if transport.DialTLSContext != nil {
+		transport.DialTLSContext = transport.DialContext
+	}
+	return &http.Client{Transport: transport}
+}
 
 func sharedTransport() *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()

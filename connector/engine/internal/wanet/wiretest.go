@@ -19,9 +19,9 @@ import (
 	"threadline/engine/internal/failpoint"
 )
 
-// Client connects to the wire server of the tests alone, WIRE_SERVER, and trusts its root key, WIRE_ROOT: plain WebSocket, or, with
+// Find gives the way to the wire server of the tests alone, WIRE_SERVER, and trusts its root key, WIRE_ROOT: plain WebSocket, or, with
 // WIRE_CA, TLS through the server's CONNECT.
-func Client() (*http.Client, error) {
+func Find() (*Way, error) {
 	key, err := hex.DecodeString(os.Getenv("WIRE_ROOT"))
 	if err != nil || len(key) != len(whatsmeow.WACertPubKey) {
 		return nil, errors.New("WIRE_ROOT must be 32 bytes in hexadecimal")
@@ -34,15 +34,17 @@ func Client() (*http.Client, error) {
 	transport := sharedTransport()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		opened, err := (&net.Dialer{Timeout: answerWithin}).DialContext(ctx, "tcp", server)
-		return watched{opened}, err
+		if err != nil {
+			return nil, err
+		}
+		return watched{opened}, nil
 	}
-	transport.DialContext = dial
 	if file := os.Getenv("WIRE_CA"); file != "" {
-		return throughConnect(transport, server, file)
+		return throughConnect(&Way{transport: transport, dial: dial}, server, file)
 	}
 	transport.Proxy = nil
 	transport.DialTLSContext = dial
-	return &http.Client{Transport: transport}, nil
+	return &Way{transport: transport, dial: dial}, nil
 }
 
 // watched is a connection whose writes are a fail point.
@@ -54,7 +56,7 @@ func (w watched) Write(bytes []byte) (int, error) {
 	return written, err
 }
 
-func throughConnect(transport *http.Transport, server, caFile string) (*http.Client, error) {
+func throughConnect(way *Way, server, caFile string) (*Way, error) {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("WIRE_CA cannot be read: %w", err)
@@ -63,7 +65,7 @@ func throughConnect(transport *http.Transport, server, caFile string) (*http.Cli
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, errors.New("WIRE_CA holds no certificate")
 	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-	transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: server})
-	return &http.Client{Transport: transport}, nil
+	way.transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	way.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: server})
+	return way, nil
 }
