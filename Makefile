@@ -7,8 +7,7 @@ seeds ?= 20
 n ?= 300
 seed ?= 1
 network ?= simulated
-faults ?= 300
-store ?= sqlite
+faults ?= 1000
 folder ?= out/pair
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
@@ -43,9 +42,11 @@ faults: ## the promises under faults (seeds=20 n=300 seed=1 network=simulated|re
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
 
-chaos: ## engine and connector killed while people converse (faults=300 seed=1 store=sqlite|postgres)
+chaos: network = real
+chaos: seed = 7
+chaos: ## connectors and engines killed and frozen while people converse (faults=1000 seed=7 network=real|simulated; kinds=frozen: only these)
 	@$(call set_up,test)
-	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(seed)" --store "$(store)"
+	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
 
 bench: ## how fast it is, beside the floor of the same minute; writes out/bench.json
 	@$(call set_up,test)

@@ -1,116 +1,74 @@
-"""A campaign: portions of a conversation are written, and each time something is killed while they are on their way."""
+"""A campaign: portions of a conversation are written, and something is struck each time while they are on their way."""
 
 import time
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
-import psutil
-
-from local.chaos.strikes import Strike, Victim
+from local.chaos.disturbance import Disturbance
+from local.chaos.strikes import Strike
 from local.faults.cast import Cast, Inbound, Request
 from local.faults.stage import Stage
-from local.processes import Child
-from local.production.world import World, spawn_worker
 
 _WRITERS = 12
-_POINT_LIMIT_S = 3.0
-"""An engine that has not come to its point by then is killed where it is."""
-_BACK_LIMIT_S = 180.0
-_POLL_S = 0.02
+_ALL_BACK_S = 180.0
+_POLL_S = 0.2
 
 Message = Request | Inbound
 
 
-class CampaignFailed(Exception):
-    """What was killed did not come back."""
-
-
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Campaign:
-    world: World
     stage: Stage
     cast: Cast
     strikes: Sequence[Strike]
-    plan_file: Path
-    """From which an engine that starts reads where it is to kill itself."""
-    done: Counter[str] = field(default_factory=Counter, init=False)
-    """How often what was killed where."""
-    _connector: Child = field(init=False)
-
-    def __post_init__(self) -> None:
-        assert self.world.connector is not None
-        self._connector = self.world.connector
+    disturbance: Disturbance
+    told: Callable[[Strike], None]
+    """Called after each strike."""
 
     def run(self) -> None:
-        """Raises CampaignFailed."""
-        portions = portions_of(self.cast, len(self.strikes) + 1)
-        self._start_an_engine_that_knows_its_point()
+        """Each strike meets messages on their way, and more are written before what was struck is let go. Raises NobodyAtWork."""
+        portions = portions_of(self.cast, len(self.strikes))
         with ThreadPoolExecutor(_WRITERS) as writers:
-            for number, strike in enumerate(self.strikes):
-                engine = self._await_engine()
-                self._plan(self.strikes[number + 1] if number + 1 < len(self.strikes) else None)
-                writing = [writers.submit(self._write, group) for group in _by_chat(portions[number])]
-                self._strike(strike, engine)
-                for written in writing:
-                    written.result()
-            self._await_engine()
-            for group in _by_chat(portions[-1]):
-                self._write(group)
 
-    def _start_an_engine_that_knows_its_point(self) -> None:
-        """For the first strike. It counts as none itself."""
-        self._plan(self.strikes[0] if self.strikes else None)
-        self._await_engine().kill()
+            def begin(messages: Sequence[Message]) -> list[Future[None]]:
+                return [writers.submit(self._write, group) for group in _by_chat(messages)]
 
-    def _strike(self, strike: Strike, engine: psutil.Process) -> None:
-        match strike.victim:
-            case Victim.ENGINE_AT_POINT:
-                died = _has_ended(engine, _POINT_LIMIT_S)
-                self.done[f"engine at {strike.point}" if died else Victim.ENGINE] += 1
-                if not died:
-                    engine.kill()
-            case Victim.ENGINE:
-                time.sleep(strike.delay_s)
-                engine.kill()
-                self.done[strike.victim] += 1
-            case Victim.CONNECTOR:
-                time.sleep(strike.delay_s)
-                self.world.processes.kill(self._connector)
-                self.done[strike.victim] += 1
-                self._connector = spawn_worker(self.world.processes, self.world.workers[0])
-        _has_ended(engine, _BACK_LIMIT_S)
+            for strike, portion in zip(self.strikes, portions, strict=True):
+                victim = self.disturbance.await_victim(strike)
+                half = len(portion) // 2
+                writing = begin(portion[:half])
+                mend = self.disturbance.strike(strike, victim)
+                _end(writing)
+                writing = begin(portion[half:])
+                mend()
+                _end(writing)
+                self.told(strike)
+            self._await_all()
+            _end(begin(last_words(self.cast)))
 
-    def _plan(self, strike: Strike | None) -> None:
-        waiting = self.plan_file.with_suffix(".new")
-        waiting.write_text(strike.plan if strike is not None else "")
-        waiting.replace(self.plan_file)
-
-    def _await_engine(self) -> psutil.Process:
-        """The engine, when it has started and an account is connected again. Raises CampaignFailed."""
-        deadline = time.monotonic() + _BACK_LIMIT_S
-        while time.monotonic() < deadline:
-            engine = _engine_of(self._connector)
-            if engine is not None and any(state.is_connected for state in self.world.network.accounts().values()):
-                return engine
-            if not self._connector.is_running:
-                raise CampaignFailed(f"the connector ended by itself:\n{self._connector.log_tail()}")
+    def _await_all(self) -> None:
+        """Those that do not come back are the judge's."""
+        deadline = time.monotonic() + _ALL_BACK_S
+        while not all(map(self.stage.is_connected, self.cast.accounts)) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        raise CampaignFailed(f"no engine and session within {_BACK_LIMIT_S:.0f} s:\n{self._connector.log_tail()}")
 
     def _write(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self.stage.write_one(message)
 
 
+def last_words(cast: Cast) -> list[Message]:
+    """What is written when the last fault is over: in every chat, one message each way."""
+    return [message for chat in cast.chats for message in (cast.requests(chat)[-1], cast.inbound(chat)[-1])]
+
+
 def portions_of(cast: Cast, number: int) -> list[list[Message]]:
-    """All of a cast's messages, spread evenly over so many portions, in order within each chat and direction."""
+    """All but the last words, spread evenly over so many portions, in order within each chat and direction."""
     placed: list[tuple[float, Message]] = []
     for chat in cast.chats:
-        conversation: list[Sequence[Message]] = [cast.requests(chat), cast.inbound(chat)]
+        conversation: list[Sequence[Message]] = [cast.requests(chat)[:-1], cast.inbound(chat)[:-1]]
         for messages in conversation:
             placed += [(place / len(messages), message) for place, message in enumerate(messages)]
     placed.sort(key=lambda each: each[0])  # stable: equal places keep the order of chats
@@ -127,25 +85,6 @@ def _by_chat(portion: Sequence[Message]) -> list[list[Message]]:
     return [list(group) for _, group in groupby(sorted(portion, key=way), key=way)]
 
 
-def _engine_of(connector: Child) -> psutil.Process | None:
-    try:
-        children = psutil.Process(connector.process.pid).children()
-    except psutil.NoSuchProcess:
-        return None
-    return next((child for child in children if _is_alive(child)), None)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _has_ended(process: psutil.Process, limit_s: float) -> bool:
-    deadline = time.monotonic() + limit_s
-    while _is_alive(process):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+def _end(writing: Sequence[Future[None]]) -> None:
+    for written in writing:
+        written.result()

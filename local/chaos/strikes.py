@@ -1,18 +1,79 @@
-"""What is killed, and when: drawn by a hash of seed and number, so that a seed repeats its schedule."""
+"""What is struck, and when: drawn by a hash of seed and number, so that a seed repeats its schedule."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from local.network.trouble import Break
+from local.production.commits import CommitKind
+from local.production.holds import Moment
+from local.whatsapp import NetworkKind
 
-class Victim(StrEnum):
-    ENGINE_AT_POINT = "engine at a point"
-    """The engine kills itself when it passes a point in its work for the n-th time (its test build has the points)."""
-    ENGINE = "engine at any moment"
-    CONNECTOR = "connector at any moment"
+
+class Group(StrEnum):
+    """What `kinds=` chooses from."""
+
+    KILLED = "killed"
+    HANDED_OVER = "handed_over"
+    FROZEN = "frozen"
+    SOCKETS = "sockets"
+    FIRESTORE = "firestore"
+    FAULTS = "faults"
+    PAIRING = "pairing"
+
+
+class Kind(StrEnum):
+    ENGINE_AT_POINT = "engine killed at a point"
+    """It kills itself when it passes a point in its work for the n-th time (its test build has the points)."""
+    ENGINE = "engine killed"
+    CONNECTOR = "connector killed"
     """Its engine dies with it."""
+    CONNECTOR_AT_COMMIT = "connector killed at a commit"
+    FUNCTION_AT_OUTCOME = "function killed at an outcome"
+    """Between a send's answer and the commit of what came of it, or between that commit and its answer."""
+    HAND_OVER = "connector asked to end"
+    FROZEN_CONNECTOR = "connector frozen"
+    FROZEN_ENGINE = "engine frozen"
+    FROZEN_BOTH = "connector and engine frozen"
+    FROZEN_AT_COMMIT = "connector frozen at a commit"
+    """Which is carried out while its caller is frozen."""
+    SOCKET = "connection broken"
+    CUT = "connection cut between frame and ack"
+    FIRESTORE_SHORT = "Firestore gone for a moment"
+    FIRESTORE_LONG = "Firestore gone past the leases"
+    FIRESTORE_FOR_ONE = "Firestore gone for one connector past its leases"
+    FAULTS = "all kinds of make faults"
+    PAIRING = "killed in a pairing"
 
+
+@dataclass(frozen=True, kw_only=True)
+class _Share:
+    group: Group
+    share: float
+    needs_engine: bool = False
+    """The simulated network has no engine of a connector's own."""
+
+
+_SHARES = {
+    Kind.ENGINE_AT_POINT: _Share(group=Group.KILLED, share=0.16, needs_engine=True),
+    Kind.ENGINE: _Share(group=Group.KILLED, share=0.05, needs_engine=True),
+    Kind.CONNECTOR: _Share(group=Group.KILLED, share=0.07),
+    Kind.CONNECTOR_AT_COMMIT: _Share(group=Group.KILLED, share=0.15),
+    Kind.FUNCTION_AT_OUTCOME: _Share(group=Group.KILLED, share=0.05),
+    Kind.HAND_OVER: _Share(group=Group.HANDED_OVER, share=0.07),
+    Kind.FROZEN_CONNECTOR: _Share(group=Group.FROZEN, share=0.05),
+    Kind.FROZEN_ENGINE: _Share(group=Group.FROZEN, share=0.04, needs_engine=True),
+    Kind.FROZEN_BOTH: _Share(group=Group.FROZEN, share=0.05, needs_engine=True),
+    Kind.FROZEN_AT_COMMIT: _Share(group=Group.FROZEN, share=0.05),
+    Kind.SOCKET: _Share(group=Group.SOCKETS, share=0.09),
+    Kind.CUT: _Share(group=Group.SOCKETS, share=0.03),
+    Kind.FIRESTORE_SHORT: _Share(group=Group.FIRESTORE, share=0.04),
+    Kind.FIRESTORE_LONG: _Share(group=Group.FIRESTORE, share=0.02),
+    Kind.FIRESTORE_FOR_ONE: _Share(group=Group.FIRESTORE, share=0.03),
+    Kind.FAULTS: _Share(group=Group.FAULTS, share=0.05),
+    Kind.PAIRING: _Share(group=Group.PAIRING, share=0.03),
+}
 
 POINTS = (
     "inbox.entry",
@@ -24,45 +85,62 @@ POINTS = (
     "send.acked",
 )
 """The engine's fail points: see connector/engine/README.md."""
+COMMITS = (CommitKind.WAL, CommitKind.RENEWAL, CommitKind.CLAIM, CommitKind.RELEASE, CommitKind.ACCOUNT)
+"""At which a connector is killed or frozen. A release is a hand-over's, a claim comes after one."""
 _MAX_PASSES = 3
 _MAX_DELAY_S = 0.8
-_SHARES = ((Victim.ENGINE_AT_POINT, 0.6), (Victim.ENGINE, 0.15), (Victim.CONNECTOR, 0.25))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strike:
-    """`delay_s`: from the moment that messages begin to move. `point` and `passes` are for an engine at a point."""
+    """All of it is drawn for every strike; its kind says what counts."""
 
-    victim: Victim
+    number: int
+    kind: Kind
+    place: float
+    """From 0 to 1: the account whose owner or connection is struck."""
     delay_s: float
+    """From the moment that messages begin to move."""
+    length: float
+    """From 0 to 1: how long, between what the kind's shortest and longest are; or which of two."""
     point: str
     passes: int
-
-    @property
-    def plan(self) -> str:
-        """What the engine's test build reads when it starts; empty where it is not to kill itself."""
-        return f"{self.point}:{self.passes}" if self.victim is Victim.ENGINE_AT_POINT else ""
+    commit: CommitKind
+    moment: Moment
+    how: Break
 
 
-def draw_strikes(seed: int, number: int) -> Sequence[Strike]:
-    return [_draw(f"{seed}|{place}") for place in range(number)]
+def draw_strikes(
+    seed: int, number: int, network: NetworkKind, groups: Collection[Group] = tuple(Group)
+) -> Sequence[Strike]:
+    shares = {
+        kind: share.share
+        for kind, share in _SHARES.items()
+        if share.group in groups and (network is NetworkKind.REAL or not share.needs_engine)
+    }
+    return [_draw(f"{seed}|{place}", place, shares) for place in range(number)]
 
 
-def _draw(occasion: str) -> Strike:
-    which, when, where, often = (_fraction(f"{occasion}|{word}") for word in ("victim", "delay", "point", "passes"))
-    victim = Victim.CONNECTOR
-    for candidate, share in _SHARES:
-        if which < share:
-            victim = candidate
+def _draw(occasion: str, number: int, shares: dict[Kind, float]) -> Strike:
+    def drawn(word: str) -> float:
+        return int.from_bytes(hashlib.blake2b(f"{occasion}|{word}".encode(), digest_size=7).digest()) / 2**56
+
+    which = drawn("kind") * sum(shares.values())
+    *others, kind = shares
+    for candidate in others:
+        if which < shares[candidate]:
+            kind = candidate
             break
-        which -= share
+        which -= shares[candidate]
     return Strike(
-        victim=victim,
-        delay_s=when * _MAX_DELAY_S,
-        point=POINTS[int(where * len(POINTS))],
-        passes=1 + int(often * _MAX_PASSES),
+        number=number,
+        kind=kind,
+        place=drawn("place"),
+        delay_s=drawn("delay") * _MAX_DELAY_S,
+        length=drawn("length"),
+        point=POINTS[int(drawn("point") * len(POINTS))],
+        passes=1 + int(drawn("passes") * _MAX_PASSES),
+        commit=COMMITS[int(drawn("commit") * len(COMMITS))],
+        moment=tuple(Moment)[int(drawn("moment") * len(Moment))],
+        how=tuple(Break)[int(drawn("how") * len(Break))],
     )
-
-
-def _fraction(text: str) -> float:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56

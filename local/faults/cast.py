@@ -1,7 +1,7 @@
 """Who takes part in a round: accounts, chats with their contacts, and what is written in each. All names follow from the seed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core import ids
 from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey
@@ -130,6 +130,12 @@ def make_cast(seed: int, number: int, messages: int) -> Cast:
         for index in range(others + 1)
     ]
     return Cast(accounts=accounts, chats=chats)
+
+
+def with_last_words(cast: Cast) -> Cast:
+    """One message more each way, in every chat."""
+    chats = [replace(chat, requests=chat.requests + 1, inbound=chat.inbound + 1) for chat in cast.chats]
+    return Cast(accounts=cast.accounts, chats=chats)
 
 
 def _shared(total: int, among: Sequence[int]) -> dict[int, int]:

@@ -4,13 +4,17 @@ Findings name chats and messages by their place in the round, so that no number 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from core.alert import alert_id
+from core.errors import ErrorCode, code_of
+from core.ids import RequestId
 from local.faults.cast import Cast, Chat, Inbound, Request
 from local.faults.record import Document, Record
+from local.network.contacts import InboxMessage
 
 _MAX_ATTEMPTS = 8
 _SENT = ("sent", "delivered", "read")
@@ -34,26 +38,41 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`adjacent_repeats` are frames that came twice in a row: WhatsApp shows them once."""
+    """`adjacent_repeats` are frames that came twice in a row: WhatsApp shows them once. `uncertain` are requests that ended as
+    `outcome_unknown` and never reached their contact."""
 
     findings: Sequence[Finding]
     adjacent_repeats: int
+    uncertain: int
 
     def count(self, broken: Broken) -> int:
         return sum(finding.broken is broken for finding in self.findings)
 
 
-def judge(cast: Cast, record: Record) -> Verdict:
+def judge(cast: Cast, record: Record, *, allows_uncertain: bool = False) -> Verdict:
+    """`allows_uncertain`: a request may end as `outcome_unknown`, with its alert, where its contact has nothing."""
+    uncertain = {r.request_id for r in cast.all_requests() if allows_uncertain and _is_honestly_uncertain(r, record)}
     findings = [
         *_undelivered(cast, record),
-        *_requests(cast, record),
+        *_requests(cast, record, uncertain),
         *_inbound(cast, record),
-        *_unasked(cast, record),
+        *_unasked(cast, record, allows_uncertain=allows_uncertain),
         *(finding for chat in cast.chats for finding in _frames(cast, chat, record)),
         *(finding for chat in cast.chats for finding in _arrivals(cast, chat, record)),
         *(finding for chat in cast.chats for finding in _thread(cast, chat, record)),
     ]
-    return Verdict(findings=findings, adjacent_repeats=_adjacent_repeats(cast, record))
+    return Verdict(findings=findings, adjacent_repeats=_adjacent_repeats(cast, record), uncertain=len(uncertain))
+
+
+def _is_honestly_uncertain(request: Request, record: Record) -> bool:
+    stored = record.outbox.get(request.request_id)
+    if stored is None or stored.fields.get("status") != "failed":
+        return False
+    return code_of(stored.fields.get("lastError")) is ErrorCode.OUTCOME_UNKNOWN and not _shown(request, record)
+
+
+def _shown(request: Request, record: Record) -> list[InboxMessage]:
+    return [message for message in record.inboxes[request.chat.contact] if message.text == request.text]
 
 
 def _undelivered(cast: Cast, record: Record) -> Iterator[Finding]:
@@ -74,8 +93,10 @@ def _undelivered(cast: Cast, record: Record) -> Iterator[Finding]:
             )
 
 
-def _requests(cast: Cast, record: Record) -> Iterator[Finding]:
+def _requests(cast: Cast, record: Record, uncertain: Collection[RequestId]) -> Iterator[Finding]:
     for request in cast.all_requests():
+        if request.request_id in uncertain:
+            continue
         for broken, what in _request(request, record):
             yield Finding(broken=broken, where=f"request {request.chat.index}-{request.place}", what=what)
 
@@ -87,7 +108,7 @@ def _request(request: Request, record: Record) -> Iterator[tuple[Broken, str]]:
         yield Broken.LOST, "its document is gone"
         return
     status, attempts = stored.fields.get("status"), stored.fields.get("attempts") or 0
-    shown = [m for m in record.inboxes[request.chat.contact] if m.text == request.text]
+    shown = _shown(request, record)
     if len(shown) > 1:
         yield Broken.DUPLICATED, f"the contact has it {len(shown)} times"
     if status not in ("sent", "failed"):
@@ -121,14 +142,17 @@ def _inbound(cast: Cast, record: Record) -> Iterator[Finding]:
             yield Finding(broken=Broken.LOST, where=where, what="its row is processed, its message does not stand")
 
 
-def _unasked(cast: Cast, record: Record) -> Iterator[Finding]:
+def _unasked(cast: Cast, record: Record, *, allows_uncertain: bool) -> Iterator[Finding]:
     """Messages and alerts that nobody has given cause for."""
     expected = {_message_id(inbound) for inbound in cast.all_inbound()}
     expected |= {f"{request.chat.thread_id}_{request.key}" for request in cast.all_requests()}
     for message_id in record.messages.keys() - expected:
         where = _chat_of(cast, str(record.messages[message_id].fields.get("chatId")))
         yield Finding(broken=Broken.DUPLICATED, where=where, what="a message that nobody has written")
-    for alert in record.alerts.values():
+    doubts = {alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id) for request in cast.all_requests()}
+    for name, alert in record.alerts.items():
+        if allows_uncertain and name in doubts:
+            continue
         yield Finding(broken=Broken.MISCOUNTED, where="alerts", what=f"an alert {alert.fields.get('type')}")
 
 

@@ -40,7 +40,7 @@ _RATES: Mapping[FaultKind, tuple[float, float]] = {
 """Where a kind strikes alone, and where it strikes with others. What is lost is found by others' work in a busy chat, so that
 only a high rate leaves something to the sweeper."""
 
-_STALLED_S = 40.0
+STALLED_S = 40.0
 """Several sweeps, claims and back-offs: what has not moved for so long is stuck. However slow the machine, it moves."""
 _POLL_S = 0.4
 
@@ -53,8 +53,9 @@ class Round:
     messages: int
 
     def plan(self) -> FaultPlan:
-        column = 0 if len(self.kinds) == 1 else 1
-        return FaultPlan(seed=self.seed, rates={kind: _RATES[kind][column] for kind in self.kinds})
+        if len(self.kinds) == 1:
+            return FaultPlan(seed=self.seed, rates={kind: _RATES[kind][0] for kind in self.kinds})
+        return plan_with_others(self.seed, self.kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,11 @@ class Result:
     inbound: int
     seconds: float
     struck: int
+
+
+def plan_with_others(seed: int, kinds: Sequence[FaultKind] = tuple(FaultKind)) -> FaultPlan:
+    """Each kind as often as it strikes where others do, too."""
+    return FaultPlan(seed=seed, rates={kind: _RATES[kind][1] for kind in kinds})
 
 
 def rounds_of(seed: int, n: int, kinds: Sequence[FaultKind] | None) -> list[Round]:
@@ -147,10 +153,10 @@ def _on_their_way(world: World) -> int:
     return under_way + len(world.tasks.tasks())
 
 
-def wait_while_it_shrinks(left: Callable[[], int]) -> None:
+def wait_while_it_shrinks(left: Callable[[], int], stalled_s: float = STALLED_S) -> None:
     """Until nothing is left, or as much as before for too long: then the judge says what is wrong."""
     least, since = left(), time.monotonic()
-    while least and time.monotonic() - since < _STALLED_S:
+    while least and time.monotonic() - since < stalled_s:
         time.sleep(_POLL_S)
         if (now := left()) < least:
             least, since = now, time.monotonic()

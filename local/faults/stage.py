@@ -36,12 +36,12 @@ class Stage:
         for chat in cast.chats:
             self.network.add_contact(chat.contact, f"Contact {chat.index}", reads=chat.reads)
         for account in cast.accounts:
-            self._ask_for_pairing(account)
+            self.ask_for_pairing(account)
         for account in cast.accounts:
-            code = _await(lambda: self._pairing_code(account), "a pairing code")  # noqa: B023 - called at once
+            code = _await(lambda: self.pairing_code(account), "a pairing code")  # noqa: B023 - called at once
             self.network.enter_code(account.phone, str(code))
         for account in cast.accounts:
-            _await(lambda: self._is_connected(account), "a connected account")  # noqa: B023 - called at once
+            _await(lambda: self.is_connected(account), "a connected account")  # noqa: B023 - called at once
         for chat in cast.chats:
             if chat.requests:
                 self._start_thread(chat)
@@ -68,7 +68,8 @@ class Stage:
         for message in messages:
             self.write_one(message)
 
-    def _ask_for_pairing(self, account: Account) -> None:
+    def ask_for_pairing(self, account: Account) -> None:
+        """Creates the account, with the command to pair it by a code."""
         command = new_command(CommandKind.PAIR_CODE, account.phone).document()
         now = datetime.now(UTC)
         batch = self.db.batch()
@@ -78,11 +79,11 @@ class Stage:
         batch.create(self.db.collection(schema.LEASES).document(account.account_id), lease)
         batch.commit()
 
-    def _pairing_code(self, account: Account) -> object:
+    def pairing_code(self, account: Account) -> object:
         private = self.db.collection(schema.ACCOUNTS).document(account.account_id).collection(schema.PRIVATE)
         return (private.document(schema.PRIVATE_STATE).get().to_dict() or {}).get("pairingCode")
 
-    def _is_connected(self, account: Account) -> bool:
+    def is_connected(self, account: Account) -> bool:
         document = self.db.collection(schema.ACCOUNTS).document(account.account_id).get().to_dict() or {}
         return document.get("status") == "connected"
 

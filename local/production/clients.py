@@ -39,9 +39,15 @@ class FirestoreGate:
     def counters(self) -> dict[str, int]:
         return {row["name"]: row["count"] for row in self._control.get("/counters")}
 
-    def hold(self, client: str, commit: CommitKind, moment: Moment, passes: int = 1) -> int:
-        """The client's `passes`-th such commit from now on is held until it is released. Returns the hold's id."""
-        return int(self._control.post("/hold", client=client, commit=commit, moment=moment, passes=passes)["hold_id"])
+    def hold(
+        self, client: str, commit: CommitKind, moment: Moment, *, passes: int = 1, document: str | None = None
+    ) -> int:
+        """The client's `passes`-th such commit from now on is held until it is released. Returns the hold's id.
+
+        `document`: only commits that write something with this part in its path, such as an account's id.
+        """
+        row = self._control.post("/hold", client=client, commit=commit, moment=moment, passes=passes, document=document)
+        return int(row["hold_id"])
 
     def has_met(self, hold_id: int) -> bool:
         """Whether such a commit has come, and is held."""

@@ -24,15 +24,17 @@ class CommitKind(StrEnum):
     """A request's end, or its going back to the queue."""
 
 
-def kinds_of(commit: bytes) -> frozenset[CommitKind]:
-    """A commit may be several things at once."""
-    return frozenset(_kinds(types.CommitRequest.deserialize(commit)))
+def kinds_of(commit: bytes, document: str = "") -> frozenset[CommitKind]:
+    """A commit may be several things at once. `document`: only writes whose path has this part, such as an account's id."""
+    return frozenset(_kinds(types.CommitRequest.deserialize(commit), document))
 
 
-def _kinds(commit: types.CommitRequest) -> Iterator[CommitKind]:
+def _kinds(commit: types.CommitRequest, document: str) -> Iterator[CommitKind]:
     claims = False
     for write in commit.writes:
         path = write.update.name.rpartition("/documents/")[2].split("/")
+        if document and document not in path:
+            continue
         fields = frozenset(write.update_mask.field_paths)
         match path:
             case [schema.INGEST, _] if not fields:

@@ -171,7 +171,7 @@ class Control:
             [
                 ("POST", "/faults", self.faults, "plan client"),
                 ("GET", "/counters", self.counters, ""),
-                ("POST", "/hold", self.hold, "client commit moment passes"),
+                ("POST", "/hold", self.hold, "client commit moment passes document"),
                 ("POST", "/release", self.release, "hold_id"),
                 ("GET", "/met", self.met, "hold_id"),
             ]
@@ -197,6 +197,7 @@ class Control:
             fields.choice("commit", CommitKind),
             fields.choice("moment", Moment),
             fields.optional_count("passes") or 1,
+            fields.text_or("document", ""),
         )
         return {"hold_id": hold.hold_id}
 

@@ -23,6 +23,8 @@ class Hold:
     kind: CommitKind
     moment: Moment
     left: int
+    document: str
+    """A part of the path of what is written; empty: whatever it is."""
     has_met: bool = False
     """A commit is held, or was until its caller went away."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,9 +39,9 @@ class Holds:
         self._holds: dict[int, Hold] = {}
         self._made = 0
 
-    def add(self, client: str, kind: CommitKind, moment: Moment, passes: int) -> Hold:
+    def add(self, client: str, kind: CommitKind, moment: Moment, passes: int, document: str) -> Hold:
         self._made += 1
-        hold = Hold(hold_id=self._made, client=client, kind=kind, moment=moment, left=passes)
+        hold = Hold(hold_id=self._made, client=client, kind=kind, moment=moment, left=passes, document=document)
         self._holds[hold.hold_id] = hold
         return hold
 
@@ -55,13 +57,9 @@ class Holds:
 
     def take(self, client: str, commit: bytes) -> Hold | None:
         """The hold that this commit meets. Commits are looked into only while one of their client is waited for."""
-        waiting = [hold for hold in self._holds.values() if hold.client == client and hold.left > 0]
-        if not waiting:
-            return None
-        kinds = kinds_of(commit)
         met = None
-        for hold in waiting:
-            if hold.kind in kinds:
+        for hold in self._holds.values():
+            if hold.client == client and hold.left > 0 and hold.kind in kinds_of(commit, hold.document):
                 hold.left -= 1
                 if hold.left == 0 and met is None:
                     met = hold

@@ -44,6 +44,8 @@ class Connection:
         self.world = world
         self.device: Device | None = None
         """Set once it has logged in."""
+        self.login = 0
+        """Which of the device's logins it is."""
         self.registration: Any = None
         """While it wants to be paired: wa6.ClientPayload.DevicePairingRegistrationData."""
         self.refs: list[str] = []

@@ -61,6 +61,7 @@ class Control:
             ("POST", "/clear-faults", self.clear_faults, "fault_id"),
             ("POST", "/settings", self.change_settings, "receipt_delay_s"),
             ("GET", "/problems", self.problems, ""),
+            ("GET", "/overtaken", self.overtaken, ""),
         ]
 
     # What there is
@@ -120,6 +121,10 @@ class Control:
     def problems(self, _fields: Fields) -> Json:
         """What a correct client does not do, or this server does not know."""
         return [{"kind": problem.kind, "detail": problem.detail} for problem in self._server.problems]
+
+    def overtaken(self, _fields: Fields) -> Json:
+        """Stanzas that were taken from a connection after a newer one of the same device had logged in."""
+        return [asdict(overtaken) for overtaken in self._server.overtaken]
 
     # People
 

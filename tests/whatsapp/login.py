@@ -55,6 +55,7 @@ def _log_in(connection: Connection) -> None:
         device.connection.end(Node("stream:error", {}, [conflict]), _CLOSE_AFTER_S)
     connection.device, device.connection = device, connection
     device.logins += 1
+    connection.login = device.logins
     welcome: dict[str, Attribute] = {"t": int(time.time()), "lid": device.lid, "location": "loopback", "props": 27}
     connection.send(Node("success", welcome))
 

@@ -72,6 +72,18 @@ class ReceiptSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Overtaken:
+    """A stanza that was taken from a connection although the same device had logged in on another since."""
+
+    account: str
+    tag: str
+    login: int
+    """Of the connection; a device's logins are counted from 1."""
+    latest_login: int
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stanza:
     """One stanza on the wire, for a person who looks for what happened."""
 
@@ -97,6 +109,7 @@ class Record:
     frames: list[Frame] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     receipts: list[ReceiptSeen] = field(default_factory=list)
+    overtaken: list[Overtaken] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     stanzas: deque[Stanza] = field(default_factory=lambda: deque(maxlen=_KEPT_STANZAS))
     """The latest; empty unless `keeps_stanzas`."""

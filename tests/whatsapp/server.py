@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from tests.whatsapp.login import connection_opened
 from tests.whatsapp.node import Node
 from tests.whatsapp.noise import STREAM_HEADER, Responder
 from tests.whatsapp.phone import Phone
-from tests.whatsapp.record import Frame, Problem, ReceiptSeen, Stanza, Written
+from tests.whatsapp.record import Frame, Overtaken, Problem, ReceiptSeen, Stanza, Written
 from tests.whatsapp.requests import request_received
 from tests.whatsapp.sends import message_received
 from tests.whatsapp.world import World
@@ -165,6 +166,11 @@ class WhatsAppServer:
         return self._world.record.receipts
 
     @property
+    def overtaken(self) -> list[Overtaken]:
+        """What was taken from a connection although its device had logged in on another since: two owners of one session."""
+        return self._world.record.overtaken
+
+    @property
     def refused_hosts(self) -> list[str]:
         """Hosts that a client asked the proxy for and did not get."""
         return [] if self._listener is None else self._listener.refused
@@ -227,6 +233,7 @@ class WhatsAppServer:
 
     @staticmethod
     def _stanza_received(connection: Connection, node: Node) -> None:
+        _note_overtaken(connection, node)
         match node.tag:
             case "iq":
                 request_received(connection, node)
@@ -242,6 +249,20 @@ class WhatsAppServer:
                 pass  # telemetry and being online: nothing is answered
             case _:
                 connection.world.record.add_problem("unknown_stanza", str(node))
+
+
+def _note_overtaken(connection: Connection, node: Node) -> None:
+    device = connection.device
+    if device is not None and connection.login < device.logins:
+        connection.world.record.overtaken.append(
+            Overtaken(
+                account=device.phone.number,
+                tag=node.tag,
+                login=connection.login,
+                latest_login=device.logins,
+                at=time.time(),
+            )
+        )
 
 
 def _number(person: Phone | Contact | str | None) -> str | None:

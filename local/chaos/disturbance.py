@@ -1,0 +1,305 @@
+"""Carries strikes out: what each kind of them does to whom, and how it is over."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.chaos.crew import Crew, has_ended
+from local.chaos.pairings import Pairings
+from local.chaos.strikes import Kind, Strike
+from local.faults.cast import Account, Cast
+from local.faults.rounds import plan_with_others
+from local.faults.stage import Stage
+from local.network.faults import FaultKind as NetworkFault
+from local.production.clients import FirestoreGate
+from local.production.commits import CommitKind
+from local.production.faults import NO_FAULTS, FaultKind, FaultPlan
+from local.production.world import FUNCTION, Worker, World
+
+_POINT_LIMIT_S = 3.0
+"""Who has not come to his point by then is struck where he is."""
+_BACK_LIMIT_S = 180.0
+_POLL_S = 0.02
+_STRETCH_S = 3.0
+"""How long all kinds of `make faults` are about."""
+
+Mend = Callable[[], None]
+
+
+class NobodyAtWork(Exception):
+    """No account is owned and connected, for so long that nobody can be struck any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Victim:
+    """A connected account, and its owner."""
+
+    account: Account
+    worker: Worker
+
+
+@dataclass(kw_only=True)
+class Disturbance:
+    world: World
+    stage: Stage
+    cast: Cast
+    crew: Crew
+    pairings: Pairings
+    gate: FirestoreGate
+    plan_file: Path
+    """From which an engine that starts reads where it is to kill itself."""
+    lease_ttl_s: float
+    done: Counter[str] = field(default_factory=Counter, init=False)
+    """How often what was struck."""
+
+    def await_victim(self, strike: Strike) -> Victim:
+        """Raises NobodyAtWork."""
+        first = int(strike.place * len(self.cast.accounts))
+        accounts = [*self.cast.accounts[first:], *self.cast.accounts[:first]]
+        deadline = time.monotonic() + _BACK_LIMIT_S
+        while time.monotonic() < deadline:
+            for account in accounts:
+                owner = self.crew.owner_of(account.account_id)
+                if owner is not None and self.crew.is_running(owner) and self.stage.is_connected(account):
+                    return Victim(account=account, worker=owner)
+            time.sleep(_POLL_S)
+        raise NobodyAtWork(f"no account was connected for {_BACK_LIMIT_S:.0f} s:\n{self.crew.log_tails()}")
+
+    def strike(self, strike: Strike, victim: Victim) -> Mend:
+        """Returns when the harm is done, with what ends it."""
+        if strike.kind is not Kind.ENGINE_AT_POINT:
+            time.sleep(strike.delay_s)
+        match strike.kind:
+            case Kind.ENGINE_AT_POINT | Kind.ENGINE:
+                return self._kill_engine(strike, victim)
+            case Kind.CONNECTOR:
+                return self._kill(strike.kind, victim.worker)
+            case Kind.CONNECTOR_AT_COMMIT | Kind.FROZEN_AT_COMMIT:
+                return self._strike_at_commit(strike, victim)
+            case Kind.FUNCTION_AT_OUTCOME:
+                return self._kill_functions(strike)
+            case Kind.HAND_OVER:
+                self._count(strike.kind)
+                self.crew.ask_to_end(victim.worker)
+                return lambda: self.crew.restart(victim.worker)
+            case Kind.FROZEN_CONNECTOR | Kind.FROZEN_ENGINE | Kind.FROZEN_BOTH:
+                return self._freeze(strike, victim.worker)
+            case Kind.SOCKET | Kind.CUT:
+                return self._break(strike, victim.account)
+            case Kind.FIRESTORE_SHORT | Kind.FIRESTORE_LONG | Kind.FIRESTORE_FOR_ONE:
+                return self._shut_firestore(strike, victim.worker)
+            case Kind.FAULTS:
+                return self._trouble_everybody(strike)
+            case Kind.PAIRING:
+                return self._strike_pairing(strike, victim.worker)
+
+    def _count(self, what: str) -> None:
+        self.done[what] += 1
+
+    # Killed
+
+    def _kill_engine(self, strike: Strike, victim: Victim) -> Mend:
+        """The one that is at work, or the one that comes after it, at its point."""
+        engine = self.crew.engine_of(victim.worker)
+        at_point = strike.kind is Kind.ENGINE_AT_POINT
+        if at_point:
+            self._plan(f"{strike.point}:{strike.passes}")
+        if engine is not None:
+            engine.kill()
+            has_ended(engine, _BACK_LIMIT_S)
+        if at_point:
+            died = self._next_engine_died(victim.worker)
+            self._count(f"engine killed at {strike.point}" if died else Kind.ENGINE)
+            self.plan_file.unlink(missing_ok=True)
+        else:
+            self._count(strike.kind)
+        return _nothing
+
+    def _next_engine_died(self, worker: Worker) -> bool:
+        """The engine that read the plan has come to its point."""
+        deadline = time.monotonic() + _POINT_LIMIT_S
+        while time.monotonic() < deadline:
+            engine = self.crew.engine_of(worker)
+            if engine is not None and not self.plan_file.exists():
+                if has_ended(engine, max(0.0, deadline - time.monotonic())):
+                    return True
+                engine.kill()
+                return False
+            time.sleep(_POLL_S)
+        return False
+
+    def _plan(self, plan: str) -> None:
+        waiting = self.plan_file.with_suffix(".new")
+        waiting.write_text(plan)
+        waiting.replace(self.plan_file)
+
+    def _kill(self, what: str, worker: Worker) -> Mend:
+        self.crew.kill(worker)
+        self._count(what)
+        self.crew.restart(worker)
+        return _nothing
+
+    def _kill_functions(self, strike: Strike) -> Mend:
+        held = self.gate.hold(FUNCTION, CommitKind.OUTCOME, strike.moment, passes=strike.passes)
+        met = self._meets(held)
+        self.world.cloud.kill("send")
+        self._count(f"function killed {strike.moment} an outcome's commit" if met else "function killed")
+        self.gate.release(held)
+        return _nothing
+
+    # At a commit
+
+    def _strike_at_commit(self, strike: Strike, victim: Victim) -> Mend:
+        """A claim is another's, when the owner was asked to end; and a release is the owner's own, then."""
+        struck, asked = victim.worker, strike.commit in (CommitKind.CLAIM, CommitKind.RELEASE)
+        if strike.commit is CommitKind.CLAIM:
+            struck = next(iter(self.crew.others_of(victim.worker)), victim.worker)
+        held = self.gate.hold(struck.name, strike.commit, strike.moment, passes=self._passes(strike))
+        if asked:
+            self.crew.ask_to_end(victim.worker)
+        where = f" {strike.moment} a commit: {strike.commit}" if self._meets(held) else ""
+        if strike.kind is Kind.CONNECTOR_AT_COMMIT:
+            mend = self._kill(f"connector killed{where}", struck)
+            self.gate.release(held)
+            asked = asked and struck is not victim.worker
+        else:
+            mend = self._freeze_whole(strike, struck, f"frozen{where}", lambda: self.gate.release(held))
+
+        def over() -> None:
+            mend()
+            if asked:
+                self.crew.restart(victim.worker)
+
+        return over
+
+    @staticmethod
+    def _passes(strike: Strike) -> int:
+        return strike.passes if strike.commit in (CommitKind.WAL, CommitKind.RENEWAL) else 1
+
+    def _meets(self, held: int) -> bool:
+        deadline = time.monotonic() + _POINT_LIMIT_S
+        while not (met := self.gate.has_met(held)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        return met
+
+    # Frozen
+
+    def _freeze(self, strike: Strike, worker: Worker) -> Mend:
+        if strike.kind is Kind.FROZEN_BOTH:
+            return self._freeze_whole(strike, worker, strike.kind, _nothing)
+        engine = self.crew.engine_of(worker)
+        if strike.kind is Kind.FROZEN_ENGINE:
+            self.crew.freeze_engine(engine)
+        else:
+            self.crew.freeze(worker)
+        self._count(strike.kind)
+        time.sleep(self._frozen_s(strike))
+        if strike.kind is Kind.FROZEN_ENGINE:
+            return lambda: self.crew.thaw_engine(engine)
+        return lambda: self.crew.thaw(worker)
+
+    def _freeze_whole(self, strike: Strike, worker: Worker, what: str, then: Callable[[], None]) -> Mend:
+        """`then` is done while connector and engine are frozen."""
+        engine = self.crew.engine_of(worker)
+        self.crew.freeze(worker)
+        self.crew.freeze_engine(engine)
+        then()
+        self._count(what)
+        time.sleep(self._frozen_s(strike))
+
+        def thaw() -> None:
+            if strike.passes == 1:
+                self.crew.thaw(worker)
+                self.crew.thaw_engine(engine)
+            else:
+                self.crew.thaw_engine(engine)
+                self.crew.thaw(worker)
+
+        return thaw
+
+    def _frozen_s(self, strike: Strike) -> float:
+        """A quarter of them less than the lease's time to live."""
+        return self.lease_ttl_s * (0.6 + 1.6 * strike.length)
+
+    # The network
+
+    def _break(self, strike: Strike, account: Account) -> Mend:
+        network = self.world.network
+        if strike.kind is Kind.CUT:
+            fault = network.fault(NetworkFault.CUT, account=account.phone, times=1)
+            self._count(strike.kind)
+            return lambda: network.clear_faults(fault)
+        network.disconnect(account.phone, strike.how)
+        network.reconnect(account.phone)  # at once: it is not kept out
+        self._count(f"{strike.kind}: {strike.how}")
+        return _nothing
+
+    # Firestore, and everything else
+
+    def _shut_firestore(self, strike: Strike, worker: Worker) -> Mend:
+        kind = FaultKind.FIRESTORE_HANGS if strike.passes == 1 else FaultKind.FIRESTORE_REFUSES
+        client = worker.name if strike.kind is Kind.FIRESTORE_FOR_ONE else None
+        self.gate.strike(FaultPlan(seed=strike.number + 1, rates={kind: 1.0}), client)
+        self._count(strike.kind)
+        short = strike.kind is Kind.FIRESTORE_SHORT
+        time.sleep(0.2 + 0.8 * strike.length if short else self.lease_ttl_s * (1.1 + 0.5 * strike.length))
+        return lambda: self.gate.strike(NO_FAULTS, client)
+
+    def _trouble_everybody(self, strike: Strike) -> Mend:
+        def trouble(plan: FaultPlan) -> None:
+            self.world.cloud.strike(plan)
+            self.gate.strike(plan)
+            for gate in self.world.connector_gates:
+                gate.strike(plan)
+
+        trouble(plan_with_others(strike.number + 1))
+        self._count(strike.kind)
+        time.sleep(_STRETCH_S)
+        return lambda: trouble(NO_FAULTS)
+
+    # Pairing
+
+    def _strike_pairing(self, strike: Strike, worker: Worker) -> Mend:
+        """Whoever pairs the new account is killed when the code is shown, or after it was entered; or its engine is."""
+        if strike.passes == 1:
+            account, where = self._pair_until_told(strike)
+        else:
+            account, where = self._pair_until_entered(strike), "after the code was entered"
+        owner = self.crew.owner_of(account.account_id) or worker
+        engine = self.crew.engine_of(owner)
+        if engine is not None and strike.passes == 3:
+            engine.kill()
+            self._count(f"engine killed in a pairing, {where}")
+        else:
+            self._kill(f"connector killed in a pairing, {where}", owner)
+        self.gate.release()
+        return lambda: self.pairings.finish(account)
+
+    def _pair_until_told(self, strike: Strike) -> tuple[Account, str]:
+        """Until the owner tells the account's private state something: the code, or that there is none yet."""
+        document = self.pairings.named(strike.number).account_id
+        held = [
+            self.gate.hold(
+                worker.name, CommitKind.PRIVATE, strike.moment, passes=1 + int(strike.length * 2), document=document
+            )
+            for worker in self.world.workers
+        ]
+        account = self.pairings.begin(strike.number)
+        deadline = time.monotonic() + _POINT_LIMIT_S
+        while not any(map(self.gate.has_met, held)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        return account, f"{strike.moment} its state was told"
+
+    def _pair_until_entered(self, strike: Strike) -> Account:
+        account = self.pairings.begin(strike.number)
+        deadline = time.monotonic() + _POINT_LIMIT_S
+        while not self.pairings.enter_code(account) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        time.sleep(strike.length / 2)
+        return account
+
+
+def _nothing() -> None:
+    return
