@@ -37,7 +37,15 @@ async def serve(settings: Settings) -> None:
             ttl_s=timing.lease_ttl_s,
             call_s=call_s,
         )
-        supervisor = Supervisor(db=db, leases=leases, engine=engine, wal=wal, flusher=flusher, timing=timing)
+        supervisor = Supervisor(
+            db=db,
+            leases=leases,
+            engine=engine,
+            wal=wal,
+            flusher=flusher,
+            timing=timing,
+            max_accounts=settings.max_accounts,
+        )
         health = Health(db=db, engine=engine)
         verifier = TokenVerifier(
             audience=settings.public_endpoint,

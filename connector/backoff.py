@@ -18,8 +18,3 @@ class Backoff:
 
     def reset(self) -> None:
         self._next_s = 0.0
-
-
-def jittered(seconds: float) -> float:
-    """Half to one and a half times the interval."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret

@@ -25,6 +25,7 @@ _CHANNEL_OPTIONS = [
 _REACH_S = 1.0
 CONTRACT = 2
 """The version of engine.proto that this code speaks."""
+_CONTRACT_WITHOUT_HELLO = 1
 
 
 class EngineFailed(Exception):
@@ -47,13 +48,26 @@ class CallMalformed(EngineRefused):
     """Proven not done: the engine takes no such request, however often it is made."""
 
 
+class CallUnknown(EngineRefused):
+    """Proven not done: the engine speaks a version of the contract that has no such call."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     channel: grpc.aio.Channel
     stub: "EngineAsyncStub"
     call_s: float
     serving: asyncio.Event = field(default_factory=asyncio.Event)
-    """Clear while the engine is known to be down: whoever runs it says so."""
+    """Clear while the engine is not known to answer and to speak this contract's version: nothing is opened then."""
+
+    async def hello(self, limit_s: float) -> int:
+        """The version of the contract that the engine speaks, as soon as it can be reached."""
+        try:
+            with _translated():
+                request = pb.HelloRequest(contract=CONTRACT)
+                return (await self.stub.Hello(request, timeout=limit_s, wait_for_ready=True)).contract
+        except CallUnknown:
+            return _CONTRACT_WITHOUT_HELLO
 
     async def open(self, term: Term) -> pb.OpenResponse:
         request = pb.OpenRequest(session=_session(term), term_ends_ms=term.ends_ms())
@@ -159,6 +173,8 @@ def _translated() -> Iterator[None]:
             raise SessionNotOpen(status) from error
         if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
             raise CallMalformed(status) from error
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            raise CallUnknown(status) from error
         if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
             raise EngineRefused(status) from error
         raise EngineFailed(status) from error

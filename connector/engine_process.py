@@ -1,18 +1,20 @@
-"""Runs the engine for this connector: starts it, notices its end, starts it again, and stops it when the connector stops."""
+"""Runs the engine for this connector: starts it, notices its end or its silence, starts it again, and stops it when the connector stops."""
 
 import asyncio
 import os
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from connector import log, metrics
 from connector.backoff import Backoff
 from connector.engine import Engine, connect_engine
+from connector.engine_watch import EngineWatch
 from connector.settings import EngineProgram, ServedEngine
 
 _RESTART_FIRST_S = 0.1
@@ -26,29 +28,46 @@ _LINE_BYTES = 256 * 1024
 
 @asynccontextmanager
 async def engine_of(where: ServedEngine | EngineProgram, call_s: float) -> AsyncIterator[Engine]:
-    """The engine to call. One that the connector runs itself may be down at any time: `serving` tells."""
+    """The engine to call. It may be down at any time: `serving` tells."""
     if isinstance(where, ServedEngine):
-        async with _connected(where.socket, call_s) as engine:
+        async with _connected(where.socket, call_s) as engine, _beside(_watch(engine)):
             yield engine
         return
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         socket = Path(folder) / "sock"
-        async with _connected(socket, call_s) as engine, asyncio.TaskGroup() as tasks:
-            engine.serving.clear()
-            running = tasks.create_task(_EngineProcess(program=where, engine=engine, socket=socket).run())
-            try:
+        async with _connected(socket, call_s) as engine:
+            process = _EngineProcess(program=where, engine=engine, socket=socket)
+            async with _beside(process.run()):
                 yield engine
-            finally:
-                running.cancel()
 
 
 @asynccontextmanager
 async def _connected(socket: Path, call_s: float) -> AsyncIterator[Engine]:
     engine = connect_engine(socket, call_s)
+    engine.serving.clear()
     try:
         yield engine
     finally:
         await engine.channel.close(None)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Goes on until the block ends."""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(work)
+        try:
+            yield
+        finally:
+            running.cancel()
+
+
+async def _watch(engine: Engine) -> None:
+    """An engine that somebody else runs: it is waited for, whatever becomes of it."""
+    watch = EngineWatch(engine=engine, call_s=engine.call_s)
+    while True:
+        await watch.until_silent()
+        log.engine_silent()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +99,11 @@ class _EngineProcess:
             return None
         log.engine_started()
         telling = asyncio.create_task(_pass_on(process))
-        announcing = asyncio.create_task(self._announce())
+        watching = asyncio.create_task(self._kill_when_silent(process))
         try:
             return await process.wait()
         finally:
-            announcing.cancel()
+            watching.cancel()
             self.engine.serving.clear()
             await _end(process)
             await telling  # its last words
@@ -102,11 +121,12 @@ class _EngineProcess:
             limit=_LINE_BYTES,
         )
 
-    async def _announce(self) -> None:
-        while not await self.engine.is_reachable():
-            pass
-        self.engine.serving.set()
-        log.engine_serves()
+    async def _kill_when_silent(self, process: asyncio.subprocess.Process) -> None:
+        """A frozen one would hold its sessions for as long as this connector renews their leases, and heeds no SIGTERM."""
+        await EngineWatch(engine=self.engine, call_s=self.engine.call_s).until_silent()
+        if process.returncode is None:
+            log.engine_silent()
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _pass_on(process: asyncio.subprocess.Process) -> None:

@@ -56,6 +56,18 @@ def engine_ended(status: int | None, seconds_until_restart: float) -> None:
     _write("ERROR", "engine_ended", message, status=status, restartsInSeconds=round(seconds_until_restart, 2))
 
 
+def engine_contract_refused(spoken: int, wanted: int) -> None:
+    message = (
+        "the engine speaks another contract: nothing is opened with it; deploy connector and engine from one image"
+    )
+    _write("ERROR", "engine_contract_refused", message, engineContract=spoken, connectorContract=wanted)
+
+
+def engine_silent() -> None:
+    message = "the engine does not answer any more; one that this connector runs is killed and started again"
+    _write("ERROR", "engine_silent", message)
+
+
 def engine_killed() -> None:
     _write("WARNING", "engine_killed", "the engine did not end in time when it was asked to")
 
@@ -104,6 +116,11 @@ def lease_not_claimed(account: AccountId, error: Exception) -> None:
 
 def lease_not_claimable(account: AccountId, reason: str) -> None:
     _write("ERROR", "lease_not_claimable", "a lease was left alone: somebody must mend it", account, reason=reason)
+
+
+def at_capacity(accounts: int) -> None:
+    message = "this worker owns as many accounts as it may (MAX_ACCOUNTS): free ones are left to others"
+    _write("WARNING", "at_capacity", message, accounts=accounts)
 
 
 def status_changed(account: AccountId, status: str, reason: str) -> None:

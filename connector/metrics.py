@@ -7,6 +7,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _REGISTRY = CollectorRegistry()
 
 SESSIONS = Gauge("connector_sessions", "Accounts that this worker owns", registry=_REGISTRY)
+AT_CAPACITY = Gauge(
+    "connector_at_capacity", "1 while this worker owns as many accounts as it may, and claims none", registry=_REGISTRY
+)
 CONNECTED = Gauge("connector_sessions_connected", "Sessions that are connected to WhatsApp", registry=_REGISTRY)
 LEASES_LOST = Counter("connector_leases_lost", "Terms that ended without this worker's doing", registry=_REGISTRY)
 ENGINE_RESTARTS = Counter(

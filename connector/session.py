@@ -17,6 +17,7 @@ from connector.code_display import CodeDisplay
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed, EngineRefused
 from connector.intake import Intake, Progress
+from connector.pace import Pace
 from connector.store import UNAVAILABLE
 from connector.telling import Telling
 from connector.term import Term
@@ -44,6 +45,8 @@ class Session:
     order: ArrivalOrder
     heartbeat_s: float
     call_s: float
+    opens: Pace
+    """Of all sessions of this worker together."""
     on_connected: Callable[[AccountId], None]
     """Called when the account's document says connected."""
     is_connected: bool = field(default=False, init=False)
@@ -131,6 +134,9 @@ class Session:
         while not self._draining:
             failure: EngineFailed | None = None
             try:
+                await self.opens.turn()
+                if self._draining:
+                    return
                 await self._open()
                 backoff.reset()
                 await self._follow_stream()
@@ -144,7 +150,9 @@ class Session:
             else:
                 await self._lost_the_engine(failure)
                 await asyncio.sleep(backoff.next_delay_s())
-                await self.engine.serving.wait()  # no delay grows while it is down: all open again as soon as it serves
+                await (
+                    self.engine.serving.wait()
+                )  # no delay grows while it is down: they open again as soon as it serves
 
     async def _open(self) -> None:
         self.term.check()

@@ -47,6 +47,8 @@ class Settings:
     host: str
     port: int
     worker_id: WorkerId
+    max_accounts: int
+    """How many accounts this worker owns at most."""
     timing: Timing
 
 
@@ -63,6 +65,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         host=reader.text("HOST", "0.0.0.0"),  # noqa: S104 - Cloud Run routes to the container's own address
         port=reader.port("PORT"),
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
+        max_accounts=reader.count("MAX_ACCOUNTS", "500"),
         timing=reader.timing("TIME_SCALE"),
     )
     if reader.complaints:
@@ -129,6 +132,13 @@ class _Reader:
             self.complaints.append(f"{name} must be a port number from 1 to 65535, not {value!r}")
             return 0
         return int(value or 0)
+
+    def count(self, name: str, default: str) -> int:
+        value = self.text(name, default)
+        if not (value.isascii() and value.isdigit() and 0 < int(value) < 100_000):
+            self.complaints.append(f"{name} must be a whole number from 1 to 99999, not {value!r}")
+            return int(default)
+        return int(value)
 
     def timing(self, name: str) -> Timing:
         value = self.text(name, "1")

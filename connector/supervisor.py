@@ -1,19 +1,20 @@
 """The accounts of this worker: claims free ones, runs each by itself, and hands all over when it stops."""
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.cloud.firestore import AsyncClient
 
-from connector import log
+from connector import log, metrics
 from connector.arrival import ArrivalOrders
-from connector.backoff import jittered
 from connector.engine import Engine
 from connector.flush import Flusher
 from connector.leases import Claimed, Leases, NotClaimable
 from connector.ownership import Ownership
+from connector.pace import Pace
 from connector.sending import Sends
 from connector.session import Session
 from connector.store import UNAVAILABLE
@@ -30,16 +31,23 @@ class Supervisor:
     wal: Wal
     flusher: Flusher
     timing: Timing
+    max_accounts: int
     _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
     _tasks: dict[AccountId, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _bad: set[AccountId] = field(default_factory=set, init=False)
     """Accounts that could not be claimed for what their documents hold: tried again each time, logged once."""
+    _claims_under_way: int = field(default=0, init=False)
+    _is_full: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
     _orders: ArrivalOrders = field(init=False)
+    _claims: Pace = field(init=False)
+    _opens: Pace = field(init=False)
 
     def __post_init__(self) -> None:
         self._orders = ArrivalOrders(worker=self.leases.worker)
+        self._claims = Pace(interval_s=self.timing.claim_pace_s)
+        self._opens = Pace(interval_s=self.timing.claim_pace_s)
 
     def owned(self, account: AccountId) -> Ownership | None:
         return self._owned.get(account)
@@ -56,12 +64,9 @@ class Supervisor:
         """Looks for free accounts until it is cancelled."""
         while True:
             await self.engine.serving.wait()
-            try:
-                for account in await self.leases.find_free(self._bad):
-                    await self._start(self._claim(account))  # a task that `stop` can wait for
-            except UNAVAILABLE as error:
-                log.free_leases_unknown(error)
-            await asyncio.sleep(jittered(self.timing.lease_claim_s))
+            if self._has_room():
+                await self._look()
+            await asyncio.sleep(self.timing.lease_claim_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
     async def stop(self) -> None:
         """Claims nothing more, hands over every account, and returns when that is done."""
@@ -72,10 +77,43 @@ class Supervisor:
         while tasks := [task for task in (*self._tasks.values(), *self._background) if not task.done()]:
             await asyncio.wait(tasks)
 
+    async def _look(self) -> None:
+        """Claims what is free, at once where this worker owns nothing, and the later the more it does: others may have more room."""
+        try:
+            free = await self.leases.find_free(self._bad)
+        except UNAVAILABLE as error:
+            log.free_leases_unknown(error)
+            return
+        if not free:
+            return
+        await asyncio.sleep(self.timing.lease_claim_s * len(self._owned) / self.max_accounts)
+        random.shuffle(free)  # workers that look together try different ones first
+        for account in sorted(free, key=self._bad.__contains__):
+            await self._start(self._claim(account))  # a task that `stop` can wait for
+
+    def _has_room(self) -> bool:
+        """Whether one account more may be claimed. A worker without is told of once, until it has room again."""
+        has_room = len(self._owned) + self._claims_under_way < self.max_accounts
+        if not has_room and not self._is_full:
+            log.at_capacity(self.max_accounts)
+        self._is_full = not has_room
+        metrics.AT_CAPACITY.set(self._is_full)
+        return has_room
+
     async def _claim(self, account: AccountId) -> None:
+        if account not in self._bad:
+            await self._claims.turn()
+        # Without an engine, another worker would do better.
+        if self._stopping or account in self._tasks or not self.engine.serving.is_set() or not self._has_room():
+            return
+        self._claims_under_way += 1
+        try:
+            await self._try_to_claim(account)
+        finally:
+            self._claims_under_way -= 1
+
+    async def _try_to_claim(self, account: AccountId) -> None:
         """One account's odd documents must not end the others' sessions: whatever fails is logged, and tried again."""
-        if self._stopping or account in self._tasks or not self.engine.serving.is_set():
-            return  # without an engine, another worker would do better
         try:
             claimed = await self.leases.claim(account)
             if claimed is not None:
@@ -112,6 +150,7 @@ class Supervisor:
             order=self._orders.begin_term(claimed.held.term.account, claimed.before),
             heartbeat_s=self.timing.heartbeat_s,
             call_s=claimed.held.call_s,
+            opens=self._opens,
             on_connected=self.flusher.request,
         )
         return Ownership(

@@ -37,8 +37,10 @@ class Timing:
 
     lease_ttl_s: float = 24.0
     lease_renew_s: float = 8.0
-    lease_claim_s: float = 5.0
-    """How often a worker looks for free leases, with jitter."""
+    lease_claim_s: float = 2.0
+    """The longest time between a worker's looks for free leases. One that is near its capacity leaves as long again to others."""
+    claim_pace_s: float = 0.1
+    """A worker claims accounts, and opens sessions, no closer together: WhatsApp must not see all of them come at once."""
     heartbeat_s: float = 15.0
 
     def scaled(self, factor: float) -> "Timing":

@@ -20,6 +20,7 @@ from connector.contract import engine_pb2 as pb
 from connector.engine import connect_engine
 from connector.flush import Flusher
 from connector.leases import Claimed, Leases
+from connector.pace import Pace
 from connector.sending import SendAnswer, SendRequest, Sends
 from connector.session import Session
 from connector.supervisor import Supervisor
@@ -93,6 +94,7 @@ async def line(db: AsyncClient, tmp_path: Path) -> AsyncIterator[Line]:
         order=ArrivalOrder(last_received_at=datetime.now(UTC)),
         heartbeat_s=CALL_S,
         call_s=CALL_S,
+        opens=Pace(interval_s=0),
         on_connected=lambda _: None,
     )
     session.is_connected = True
@@ -146,7 +148,13 @@ async def test_a_claim_that_fails_unexpectedly_ends_nothing_else(
     async with aiohttp.ClientSession() as http:
         flusher = Flusher(http=http, tokens=IdentityTokens(), url="http://127.0.0.1:1", timing=timing)
         supervisor = Supervisor(
-            db=db, leases=leases, engine=engine, wal=Wal(db, CALL_S), flusher=flusher, timing=timing
+            db=db,
+            leases=leases,
+            engine=engine,
+            wal=Wal(db, CALL_S),
+            flusher=flusher,
+            timing=timing,
+            max_accounts=500,
         )
         running = asyncio.create_task(supervisor.run())
         async with asyncio.timeout(CALL_S):

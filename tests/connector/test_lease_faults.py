@@ -16,6 +16,7 @@ from connector.arrival import ArrivalOrder
 from connector.engine import Engine, connect_engine
 from connector.leases import HeldLease, Leases
 from connector.ownership import Ownership
+from connector.pace import Pace
 from connector.sending import Sends
 from connector.session import Session
 from connector.wal import Wal
@@ -148,6 +149,7 @@ async def claimed(db: AsyncClient, engine: Engine) -> Owner:
         order=ArrivalOrder(last_received_at=now),
         heartbeat_s=TIMING.heartbeat_s,
         call_s=CALL_S,
+        opens=Pace(interval_s=0),
         on_connected=lambda _: None,
     )
     sends = SlowSends(session=session, engine=engine, engine_send_s=TIMING.engine_send_s)

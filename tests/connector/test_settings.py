@@ -22,7 +22,7 @@ def test_what_must_be_set_is_enough() -> None:
     settings = read_settings(GOOD)
     assert (settings.host, settings.port) == ("0.0.0.0", 8080)  # noqa: S104 - as on Cloud Run
     assert settings.identity_certs_url == GOOGLE_CERTS_URL
-    assert settings.timing == Timing()
+    assert (settings.max_accounts, settings.timing) == (500, Timing())
 
 
 def test_workers_get_names_of_their_own() -> None:
@@ -53,6 +53,9 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("PORT", "0"),
         ("PORT", "eighty"),
         ("PORT", "70000"),
+        ("MAX_ACCOUNTS", "0"),
+        ("MAX_ACCOUNTS", "many"),
+        ("MAX_ACCOUNTS", "100000"),
         ("TIME_SCALE", "0"),
         ("TIME_SCALE", "fast"),
         ("TIME_SCALE", "nan"),
