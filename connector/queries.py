@@ -8,10 +8,14 @@ ones raise a warning, which the tests treat as an error.
 
 from datetime import datetime
 
-from google.cloud.firestore import AsyncClient, AsyncQuery
+from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
+from core.ids import AccountId, ThreadId
+
+_UNFINISHED = ["queued", "sending"]
+_QUEUE_FIELDS = ["accountId", "threadId", "status", "attempts", "createdAt", "claimUntil", "lastTriedAt", "lastError"]
 
 
 def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:
@@ -23,3 +27,69 @@ def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:
         .order_by("leaseUntil")
         .limit(limit)
     )
+
+
+# Of the command line (connector/admin), which waits for its answers.
+
+
+def waiting_requests(db: Client, limit: int) -> Query:
+    """Unfinished requests of all accounts, the oldest first, without their texts."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .order_by("createdAt")
+        .limit(limit)
+        .select(_QUEUE_FIELDS)
+    )
+
+
+def waiting_requests_of_account(db: Client, account_id: AccountId, limit: int) -> Query:
+    """Unfinished requests of an account, the oldest first, without their texts."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .order_by("createdAt")
+        .limit(limit)
+        .select(_QUEUE_FIELDS)
+    )
+
+
+def open_alerts(db: Client, limit: int) -> Query:
+    """In no order of use: the index of the one field gives them, and who reads them sorts them."""
+    return db.collection(schema.ALERTS).where(filter=FieldFilter("resolvedAt", "==", None)).limit(limit)
+
+
+def processed_rows_of_account(db: Client, account_id: AccountId) -> Query:
+    """What became of an account's rows, without what they hold."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("processed", "==", True))
+        .select(["lastProcessError"])
+    )
+
+
+def newest_messages(db: Client, thread_id: ThreadId, limit: int) -> Query:
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .order_by("timestamp", direction=Query.DESCENDING)
+        .limit(limit)
+    )
+
+
+def thread_ids(db: Client, account_id: AccountId) -> Query:
+    return _ids(db, schema.THREADS, account_id)
+
+
+def request_ids(db: Client, account_id: AccountId) -> Query:
+    return _ids(db, schema.OUTBOX, account_id)
+
+
+def row_ids(db: Client, account_id: AccountId) -> Query:
+    return _ids(db, schema.INGEST, account_id)
+
+
+def _ids(db: Client, collection: str, account_id: AccountId) -> Query:
+    return db.collection(collection).where(filter=FieldFilter("accountId", "==", account_id)).select([])

@@ -1,0 +1,71 @@
+"""`pause`, `resume` and `logout`: what a super-admin wants of an account, written as the functions' callables write it.
+
+`functions/backend/accounts.py` also pokes a connector and flushes the queue. This program has no identity that a connector takes, so
+the owner sees the change when it renews its lease, and what waits leaves when the session opens or with the sweeper's next run.
+"""
+
+from argparse import Namespace
+
+from connector.admin.condition import PROGRAM
+from connector.admin.context import Change, Conflict, Context
+from connector.admin.endings import Failed
+from connector.admin.standing import Standing, read_one, unknown
+from core import schema
+from core.account import Command, CommandKind, DesiredState, new_command
+from core.timing import Timing
+
+
+def pause(context: Context, arguments: Namespace) -> None:
+    standing = read_one(context, arguments.account)
+    write(context, standing, DesiredState.PAUSED, None)
+    _done(context, standing, f"paused: {_actor(standing)} closes the session and keeps it; messages wait")
+
+
+def resume(context: Context, arguments: Namespace) -> None:
+    standing = read_one(context, arguments.account)
+    write(context, standing, DesiredState.CONNECTED, None)
+    _done(
+        context, standing, f"resumed: {_actor(standing)} opens the session, and what waits leaves when it is connected"
+    )
+
+
+def log_out(context: Context, arguments: Namespace) -> None:
+    standing = read_one(context, arguments.account)
+    if standing.document.get("desiredState") == DesiredState.PAUSED:
+        raise Failed(
+            f"{standing.account} is paused, and logging out needs its session: `{PROGRAM} resume {standing.account}`, then log it out"
+        )
+    write(context, standing, None, new_command(CommandKind.LOGOUT))
+    text = f"asked to log out: {_actor(standing)} unlinks the device; the same number can be paired again"
+    _done(context, standing, text)
+
+
+def write(context: Context, standing: Standing, state: DesiredState | None, command: Command | None) -> None:
+    """As the callables do. Raises NotFound."""
+    writes: list[Change] = []
+    lease: dict[str, object] = {}
+    if command is not None:
+        lease["command"] = command.document()
+    if state is not None:
+        account = context.reference(schema.ACCOUNTS, standing.account)
+        writes.append(Change(reference=account, fields={"desiredState": str(state)}))
+        lease["wanted"] = state is DesiredState.CONNECTED
+    writes.append(Change(reference=context.reference(schema.LEASES, standing.account), fields=lease))
+    try:
+        context.commit(writes)
+    except Conflict as error:
+        raise unknown(context, standing.account) from error
+
+
+def _done(context: Context, standing: Standing, text: str) -> None:
+    if context.screen.as_json:
+        context.screen.data({"accountId": standing.account, "project": context.project, "done": text})
+    else:
+        context.screen.say_folded(f"{standing.account} (project {context.project}) is {text}.")
+
+
+def _actor(standing: Standing) -> str:
+    lease = standing.lease
+    if lease is not None and lease.is_held(standing.at):
+        return f"its owner {lease.owner}, within {Timing().lease_renew_s:.0f} s,"
+    return "the connector that takes it next"
