@@ -1,8 +1,11 @@
 """An account as the engine holds it: its owner's term, its connection, and the events that are not yet acknowledged."""
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from connector.clock import now_s
 from connector.contract.engine_pb2 import Event, PairingCode, PairingEnded, SessionChanged
@@ -38,6 +41,27 @@ class Connection:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class End(StrEnum):
+    """What ended an owner's hold on a session."""
+
+    CLOSED = "closed"
+    TERM_OVER = "term_over"
+    """Nobody asked: the engine fenced itself."""
+    TAKEN_OVER = "taken_over"
+    """It was open still when an owner with a higher epoch came."""
+
+
+@dataclass(kw_only=True)
+class Opening:
+    """For the record: a session that was not open was opened, or was taken from another owner. Times in seconds since 1970."""
+
+    account_id: str
+    epoch: int
+    opened_at: float
+    ended_at: float | None = None
+    ended_by: End | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Incoming:
     """A message or receipt on its way from the network to an account, not numbered yet. `contact` is its sender's number."""
@@ -53,8 +77,10 @@ class Incoming:
 class Account:
     """Outlives every connector: what is not acknowledged, or came while nobody had the account open, waits here."""
 
-    def __init__(self, account_id: str, faults: FaultBook) -> None:
+    def __init__(self, account_id: str, faults: FaultBook, now: Callable[[], float] = time.time) -> None:
         self.account_id = account_id
+        self.openings: list[Opening] = []
+        self._now = now
         self.epoch = 0
         self.is_open = False
         self.term_ends_ms = 0
@@ -101,11 +127,13 @@ class Account:
             self._lose_connection()
             self._set_state(SessionChanged.REPLACED, trouble.TAKEN_OVER)
             self._end_stream()
+            self._note_end(End.TAKEN_OVER)
         if not self.is_open or epoch > self.epoch:
             self.pairing = None
             self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
             self._untold, self._had_stream = [], False
             self.term_ends_ms = term_ends_ms
+            self.openings.append(Opening(account_id=self.account_id, epoch=epoch, opened_at=self._now()))
         self.epoch, self.is_open = epoch, True
         self._connect()
 
@@ -120,17 +148,23 @@ class Account:
     def close_if_over(self) -> None:
         """Its owner may be frozen or cut off, and another worker own the account: called before anything is done for it."""
         if self.is_open and self.seconds_left() == 0:
-            self.close(self.epoch)
+            self._close(End.TERM_OVER)
 
     def close(self, epoch: int) -> None:
         self._refuse_stale(epoch)
-        if not self.is_open or epoch > self.epoch:
-            return
+        if self.is_open and epoch == self.epoch:
+            self._close(End.CLOSED)
+
+    def _close(self, by: End) -> None:
         self.is_open = False
+        self._note_end(by)
         self.pairing = None
         self._lose_connection()
         self._end_stream()
         self.state, self.reason = SessionChanged.STATE_UNSPECIFIED, ""
+
+    def _note_end(self, by: End) -> None:
+        self.openings[-1].ended_at, self.openings[-1].ended_by = self._now(), by
 
     def forget_stream(self) -> None:
         """The network itself is reset."""

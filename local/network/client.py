@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from local.control_client import ControlClient
+from local.network.account import End, Opening
 from local.network.contacts import Addressing, InboxMessage
 from local.network.faults import Fault, FaultKind
 from local.network.trouble import NO_SERVICE, Break, Change
@@ -54,6 +55,10 @@ class Network:
     def scan(self, account: str, qr: str) -> str:
         """The phone of this number scans a QR code. Returns the accountId that is linked now."""
         return str(self._control.post("/scan", account=account, qr=qr)["account_id"])
+
+    def link(self, account_id: str, account: str) -> None:
+        """The account is this number's device, as if it had been paired in an earlier life. Not over the wire."""
+        self._control.post("/link", account_id=account_id, account=account)
 
     def enter_code(self, account: str, code: str) -> str:
         """The phone of this number is given a pairing code. Returns the accountId that is linked now."""
@@ -146,6 +151,11 @@ class Network:
     def marked(self, *, account: str | None = None, contact: str | None = None) -> list[MarkedRead]:
         """What accounts told contacts that they had read, in order."""
         return [MarkedRead(**row) for row in self._control.get("/marked", account=account, contact=contact)]
+
+    def openings(self, account_id: str | None = None) -> list[Opening]:
+        """Each time that a session was opened, in the order of time. Not over the wire."""
+        rows = self._control.get("/openings", account_id=account_id)
+        return [Opening(**{**row, "ended_by": row["ended_by"] and End(row["ended_by"])}) for row in rows]
 
     def accounts(self) -> dict[str, AccountState]:
         return {row["account_id"]: AccountState(**row) for row in self._control.get("/accounts")}

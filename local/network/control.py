@@ -41,9 +41,11 @@ class Control:
             ("GET", "/written", self.written, "account contact whatsapp_id"),
             ("GET", "/marked", self.marked, "account contact"),
             ("GET", "/faults", self.faults, ""),
+            ("GET", "/openings", self.openings, "account_id"),
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
             ("POST", "/enter-code", self.enter_code, "account code"),
+            ("POST", "/link", self.link, "account_id account"),
             ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
@@ -85,6 +87,10 @@ class Control:
     def faults(self, _fields: Fields) -> Json:
         return [asdict(fault) for fault in self._world.faults.all()]
 
+    def openings(self, fields: Fields) -> Json:
+        wanted = _filter(fields, "account_id")
+        return [row for row in map(asdict, self._world.openings()) if wanted.items() <= row.items()]
+
     # People
 
     def put_contact(self, fields: Fields) -> Json:
@@ -101,6 +107,10 @@ class Control:
 
     def enter_code(self, fields: Fields) -> Json:
         return {"account_id": self._world.enter_code(fields.phone("account"), fields.text("code")).account_id}
+
+    def link(self, fields: Fields) -> Json:
+        self._world.link(fields.text("account_id"), fields.phone("account"))
+        return {}
 
     def fail_pairing(self, fields: Fields) -> Json:
         self._world.fail_pairing(fields.text("account_id"))

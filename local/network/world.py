@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from connector.contract.engine_pb2 import Event, MessageReceived, PairingEnded, ReceiptReceived
-from local.network.account import Account, Incoming
+from local.network.account import Account, Incoming, Opening
 from local.network.contacts import Addressing, Contact, InboxMessage
 from local.network.faults import FaultBook
 from local.network.pairing import Pairing
@@ -92,7 +92,7 @@ class World:
 
     def account(self, account_id: str) -> Account:
         """The account as the engine's store has it; a new, empty one where it has none."""
-        return self.accounts.setdefault(account_id, Account(account_id, self.faults))
+        return self.accounts.setdefault(account_id, Account(account_id, self.faults, self.now))
 
     def linked(self, phone: str) -> list[Account]:
         """The accounts that are devices of this number."""
@@ -108,6 +108,20 @@ class World:
 
     def enter_code(self, phone: str, code: str) -> Account:
         return self._pair(phone, code, by_phone=phone)
+
+    def link(self, account_id: str, phone: str) -> None:
+        """The account is this number's device, as if it had been paired in an earlier life."""
+        account = self.account(account_id)
+        if phone in self.contacts:
+            raise NotPossible("this number is a contact's")
+        if account.is_open or account.phone is not None:
+            raise NotPossible("the account is open, or paired already")
+        account.phone = phone
+
+    def openings(self) -> list[Opening]:
+        """In the order of time."""
+        found = [opening for account in self.accounts.values() for opening in account.openings]
+        return sorted(found, key=lambda opening: opening.opened_at)
 
     def fail_pairing(self, account_id: str) -> None:
         """The connection that shows the codes is cut."""

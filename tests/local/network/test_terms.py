@@ -9,6 +9,8 @@ import pytest
 
 from connector.contract import engine_pb2 as pb
 from connector.engine import CONTRACT
+from local.control_client import ControlRefused
+from local.network.account import End
 from local.network.client import Network
 from local.network.faults import FaultKind
 from tests.local.network.conftest import Address
@@ -58,6 +60,17 @@ async def test_at_the_end_of_the_term_the_session_closes_itself(driver: Driver, 
     again = driver.events(epoch=2)
     assert await two_states(again) == [pb.SessionChanged.CONNECTING, pb.SessionChanged.CONNECTED]
     assert await again.texts(2) == ["not acknowledged", "while nobody owns it"]
+    await driver.open(epoch=3)
+    await driver.close(epoch=3)
+    openings = network.openings("shop")
+    assert [(opening.epoch, opening.ended_by) for opening in openings] == [
+        (1, End.TAKEN_OVER),
+        (2, End.TERM_OVER),
+        (2, End.TAKEN_OVER),
+        (3, End.CLOSED),
+    ]
+    times = [time for opening in openings for time in (opening.opened_at, opening.ended_at)]
+    assert times == sorted(time for time in times if time is not None)
 
 
 async def test_an_extended_term_goes_on(driver: Driver, network: Network) -> None:
@@ -116,3 +129,13 @@ async def test_a_term_that_is_over_or_not_named_opens_nothing(
     assert await status_of(driver.engine.Open(request)) is status
     standing = network.accounts()["shop"]
     assert (standing.epoch, standing.is_open) == (1, True)
+
+
+async def test_an_account_may_be_linked_from_the_start(driver: Driver, network: Network) -> None:
+    network.link("shop", SHOP)
+    assert await driver.open() == pb.OpenResponse(paired=True, phone_e164=SHOP)
+    assert await two_states(driver.events()) == [pb.SessionChanged.CONNECTING, pb.SessionChanged.CONNECTED]
+    for account_id, phone in (("shop", SHOP), ("other", ANA)):
+        with pytest.raises(ControlRefused) as refused:
+            network.link(account_id, phone)
+        assert refused.value.status == 409
