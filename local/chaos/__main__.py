@@ -76,6 +76,7 @@ def _play(options: argparse.Namespace) -> int:
             pairings=pairings,
             gate=world.firestore_gate,
             plan_file=processes.folder / "die",
+            freeze_file=processes.folder / "freeze",
             lease_ttl_s=Timing().scaled(rounds.TIME_SCALE).lease_ttl_s,
         )
 
@@ -116,7 +117,11 @@ def _start(processes: Processes, options: argparse.Namespace, stack: ExitStack) 
         workers=options.connectors,
         network=options.network,
         engine_store=store,
-        connector_environment={"WIRE_DIE_FILE": str(processes.folder / "die"), "WIRE_PING_MS": _PING_MS},
+        connector_environment={
+            "WIRE_DIE_FILE": str(processes.folder / "die"),
+            "WIRE_FREEZE_FILE": str(processes.folder / "freeze"),
+            "WIRE_PING_MS": _PING_MS,
+        },
     )
     production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=rounds.TIME_SCALE)
     return world

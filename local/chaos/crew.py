@@ -84,6 +84,15 @@ class Crew:
         if engine is not None:
             self._signal(engine.pid, signal.SIGSTOP)
 
+    def stopped(self) -> Worker | None:
+        """Whose engine has come to a halt."""
+        for worker in self.world.workers:
+            engine = self.engine_of(worker)
+            with suppress(psutil.NoSuchProcess):
+                if engine is not None and engine.status() == psutil.STATUS_STOPPED:
+                    return worker
+        return None
+
     def thaw_engine(self, engine: psutil.Process | None) -> None:
         """It may have been killed meanwhile."""
         if engine is not None and is_alive(engine):

@@ -50,6 +50,8 @@ class Disturbance:
     gate: FirestoreGate
     plan_file: Path
     """From which an engine that starts reads where it is to kill itself."""
+    freeze_file: Path
+    """From which engines at work read where one of them is to freeze itself."""
     lease_ttl_s: float
     done: Counter[str] = field(default_factory=Counter, init=False)
     """How often what was struck."""
@@ -86,6 +88,8 @@ class Disturbance:
                 return lambda: self.crew.restart(victim.worker)
             case Kind.FROZEN_CONNECTOR | Kind.FROZEN_ENGINE | Kind.FROZEN_BOTH:
                 return self._freeze(strike, victim.worker)
+            case Kind.FROZEN_AT_POINT:
+                return self._freeze_at_point(strike, victim.worker)
             case Kind.SOCKET | Kind.CUT:
                 return self._break(strike, victim.account)
             case Kind.FIRESTORE_SHORT | Kind.FIRESTORE_LONG | Kind.FIRESTORE_FOR_ONE:
@@ -105,7 +109,7 @@ class Disturbance:
         engine = self.crew.engine_of(victim.worker)
         at_point = strike.kind is Kind.ENGINE_AT_POINT
         if at_point:
-            self._plan(f"{strike.point}:{strike.passes}")
+            _write(self.plan_file, strike.plan)
         if engine is not None:
             engine.kill()
             has_ended(engine, _BACK_LIMIT_S)
@@ -129,11 +133,6 @@ class Disturbance:
                 return False
             time.sleep(_POLL_S)
         return False
-
-    def _plan(self, plan: str) -> None:
-        waiting = self.plan_file.with_suffix(".new")
-        waiting.write_text(plan)
-        waiting.replace(self.plan_file)
 
     def _kill(self, what: str, worker: Worker) -> Mend:
         self.crew.kill(worker)
@@ -199,6 +198,21 @@ class Disturbance:
         if strike.kind is Kind.FROZEN_ENGINE:
             return lambda: self.crew.thaw_engine(engine)
         return lambda: self.crew.thaw(worker)
+
+    def _freeze_at_point(self, strike: Strike, worker: Worker) -> Mend:
+        """Whichever engine comes there first. Its connector is frozen, too, or else kills it when it does not answer."""
+        _write(self.freeze_file, strike.freeze_point)
+        deadline = time.monotonic() + _POINT_LIMIT_S
+        while (stopped := self.crew.stopped()) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        self.freeze_file.unlink(missing_ok=True)
+        if stopped is None or strike.passes > 1:
+            where = "" if stopped is None else f" at {strike.freeze_point}"
+            return self._freeze_whole(strike, stopped or worker, f"connector and engine frozen{where}", _nothing)
+        engine = self.crew.engine_of(stopped)
+        self._count(f"engine frozen at {strike.freeze_point}")
+        time.sleep(self._frozen_s(strike))
+        return lambda: self.crew.thaw_engine(engine)
 
     def _freeze_whole(self, strike: Strike, worker: Worker, what: str, then: Callable[[], None]) -> Mend:
         """`then` is done while connector and engine are frozen."""
@@ -299,6 +313,13 @@ class Disturbance:
             time.sleep(_POLL_S)
         time.sleep(strike.length / 2)
         return account
+
+
+def _write(file: Path, text: str) -> None:
+    """At once: nobody reads a half."""
+    waiting = file.with_suffix(".new")
+    waiting.write_text(text)
+    waiting.replace(file)
 
 
 def _nothing() -> None:

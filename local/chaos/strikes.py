@@ -36,6 +36,8 @@ class Kind(StrEnum):
     FROZEN_CONNECTOR = "connector frozen"
     FROZEN_ENGINE = "engine frozen"
     FROZEN_BOTH = "connector and engine frozen"
+    FROZEN_AT_POINT = "engine frozen at a point"
+    """In the middle of a transaction of its store, for instance; its connector with it, or not."""
     FROZEN_AT_COMMIT = "connector frozen at a commit"
     """Which is carried out while its caller is frozen."""
     SOCKET = "connection broken"
@@ -65,6 +67,7 @@ _SHARES = {
     Kind.FROZEN_CONNECTOR: _Share(group=Group.FROZEN, share=0.05),
     Kind.FROZEN_ENGINE: _Share(group=Group.FROZEN, share=0.04, needs_engine=True),
     Kind.FROZEN_BOTH: _Share(group=Group.FROZEN, share=0.05, needs_engine=True),
+    Kind.FROZEN_AT_POINT: _Share(group=Group.FROZEN, share=0.05, needs_engine=True),
     Kind.FROZEN_AT_COMMIT: _Share(group=Group.FROZEN, share=0.05),
     Kind.SOCKET: _Share(group=Group.SOCKETS, share=0.09),
     Kind.CUT: _Share(group=Group.SOCKETS, share=0.03),
@@ -83,8 +86,16 @@ POINTS = (
     "ack.after",
     "send.frame",
     "send.acked",
+    "frame.write",
+    "store.write",
+    "store.held",
+    "store.commit",
 )
-"""The engine's fail points: see connector/engine/README.md."""
+"""Where an engine is killed: see connector/engine/README.md."""
+FREEZE_POINTS = ("inbox.saved", "ack.before", "frame.write", "store.begin", "store.write", "store.held", "store.commit")
+"""Where it is frozen."""
+_MAX_OFTEN_PASSES = 40
+"""Of what an engine passes many times while it starts and connects."""
 COMMITS = (CommitKind.WAL, CommitKind.RENEWAL, CommitKind.CLAIM, CommitKind.RELEASE, CommitKind.ACCOUNT)
 """At which a connector is killed or frozen. A release is a hand-over's, a claim comes after one."""
 _MAX_PASSES = 3
@@ -104,10 +115,19 @@ class Strike:
     length: float
     """From 0 to 1: how long, between what the kind's shortest and longest are; or which of two."""
     point: str
+    """Where an engine is killed, or (`freeze_point`) frozen."""
+    freeze_point: str
     passes: int
+    """From 1 to 3: the how maniest; or which of three."""
     commit: CommitKind
     moment: Moment
     how: Break
+
+    @property
+    def plan(self) -> str:
+        """What the engine's test build reads when it starts."""
+        is_frequent = self.point.startswith(("store.", "frame."))
+        return f"{self.point}:{1 + int(self.length * _MAX_OFTEN_PASSES) if is_frequent else self.passes}"
 
 
 def draw_strikes(
@@ -139,6 +159,7 @@ def _draw(occasion: str, number: int, shares: dict[Kind, float]) -> Strike:
         delay_s=drawn("delay") * _MAX_DELAY_S,
         length=drawn("length"),
         point=POINTS[int(drawn("point") * len(POINTS))],
+        freeze_point=FREEZE_POINTS[int(drawn("freeze") * len(FREEZE_POINTS))],
         passes=1 + int(drawn("passes") * _MAX_PASSES),
         commit=COMMITS[int(drawn("commit") * len(COMMITS))],
         moment=tuple(Moment)[int(drawn("moment") * len(Moment))],

@@ -103,14 +103,14 @@ class Cast:
         return [inbound for chat in self.chats for inbound in self.inbound(chat)]
 
 
-def make_cast(seed: int, number: int, messages: int) -> Cast:
+def make_cast(seed: int, number: int, messages: int, *, accounts: int = _ACCOUNTS) -> Cast:
     """For a seed's round: so many requests, and as many inbound messages.
 
     The first chat is hot. Of the others every third is only written to by its contact, every third only by clients.
     """
     mark = f"{seed % 1000:03d}{number}"
-    accounts = [
-        Account(account_id=AccountId(f"s{seed}-{number}-{i}"), phone=f"+4070{mark}{i:03d}") for i in range(_ACCOUNTS)
+    made = [
+        Account(account_id=AccountId(f"s{seed}-{number}-{i}"), phone=f"+4070{mark}{i:03d}") for i in range(accounts)
     ]
     hot = max(1, messages // _HOT_PART)
     others = max(3, (messages - hot) // _MESSAGES_A_CHAT)
@@ -121,7 +121,7 @@ def make_cast(seed: int, number: int, messages: int) -> Cast:
     chats = [
         Chat(
             index=index,
-            account=accounts[index % _ACCOUNTS],
+            account=made[index % accounts],
             contact=f"+4080{mark}{index:03d}",
             reads=index % 2 == 0,
             requests=requests.get(index, 0),
@@ -129,7 +129,7 @@ def make_cast(seed: int, number: int, messages: int) -> Cast:
         )
         for index in range(others + 1)
     ]
-    return Cast(accounts=accounts, chats=chats)
+    return Cast(accounts=made, chats=chats)
 
 
 def with_last_words(cast: Cast) -> Cast:
