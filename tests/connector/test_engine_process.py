@@ -15,12 +15,14 @@ import pytest
 
 from local.network.faults import FaultKind
 from local.project import ROOT
-from tests.connector.stage import Connector, Stage, new_phone
+from tests.connector.stage import TIME_SCALE, Connector, Stage, new_phone
 from tests.connector.test_sending import new_key
 from tests.waiting import stays, wait_until
 
 SECRET = "s3cret-of-the-store"
 STORE = f"postgres://engine:{SECRET}@database/engine"
+SILENCE_S = 8 * TIME_SCALE
+"""The longest until an engine that does not answer is given up."""
 
 
 @pytest.fixture
@@ -192,3 +194,32 @@ def test_neither_the_store_nor_what_a_crash_says_is_logged(stage: Stage, program
     log = connector.child.log_text()
     assert SECRET not in log
     assert "hello" not in log
+
+
+def test_a_frozen_engine_is_killed_and_its_sessions_open_in_the_next(stage: Stage, program: Path) -> None:
+    connector, ours, theirs = start(stage, program), new_phone(), new_phone()
+    stage.network.add_contact(theirs, "Ana")
+    account = stage.paired_account(connector, ours)
+    frozen = running_engine(connector)
+    frozen.suspend()
+    whatsapp_id = stage.network.write(theirs, ours, "while it is frozen")
+    stage.await_row(account, f"{whatsapp_id}-in")
+    stage.await_connected(account, reconnectCount=1)
+    assert is_gone(frozen)
+    assert len(logged(connector, "engine_silent")) == 1
+    assert stage.lease(account).epoch == 1
+    assert connector.metric("connector_leases_lost_total") == 0
+
+
+@pytest.mark.parametrize(("who", "seconds"), [("engine", SILENCE_S / 2), ("connector", SILENCE_S * 1.2)])
+def test_one_answer_that_came_too_late_proves_nothing(stage: Stage, program: Path, who: str, seconds: float) -> None:
+    """The engine was frozen for a moment, or the connector was while it waited for the answer."""
+    connector = start(stage, program)
+    stage.paired_account(connector, new_phone())
+    engine = running_engine(connector)
+    frozen = engine if who == "engine" else psutil.Process(connector.child.process.pid)
+    frozen.suspend()
+    time.sleep(seconds)
+    frozen.resume()
+    stays(lambda: running_engine(connector) == engine, "it was killed", SILENCE_S)
+    assert logged(connector, "engine_silent") == []

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 from local import engine_build
@@ -65,3 +66,28 @@ def test_a_killed_engine_comes_back_with_its_session_and_what_came_meanwhile(
         assert epoch_s(ended) - killed_at < 1, "noticed within a second"
         assert 0 < epoch_s(connected) - served_at_s(connector) < 1, "open within a second of serving"
         assert connector.send(account, chat, new_key()) == {"outcome": "sent"}
+
+
+def test_a_frozen_engine_is_killed_and_nothing_is_lost(stage: Stage) -> None:
+    """Frozen in the middle of its work: the connector renews the leases and the engine does nothing for them."""
+    connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
+    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    wait_until(lambda: serves(connector), "the engine serves")
+    account = stage.paired_account(connector, ours)
+    written = []
+    for freezes in range(1, 4):
+        written += [stage.network.write(theirs, ours, f"before {freezes}") for _ in range(5)]
+        frozen = running_engine(connector)
+        frozen.suspend()
+        written += [stage.network.write(theirs, ours, f"while frozen {freezes}") for _ in range(5)]
+        wait_until(partial(is_gone, frozen), "it is killed")
+        stage.await_connected(account, reconnectCount=freezes)
+        assert connector.send(account, chat, new_key()) == {"outcome": "sent"}
+    for whatsapp_id in written:
+        stage.await_row(account, f"{whatsapp_id}-in")
+    stage.await_acknowledged(account)
+    assert [row["payload"]["whatsappId"] for row in stage.rows(account).values() if row["eventType"] == "message"] == [
+        *written
+    ], "each once, in order"
+    assert len(logged(connector, "engine_silent")) == 3
+    assert stage.lease(account).epoch == 1
