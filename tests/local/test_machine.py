@@ -115,6 +115,7 @@ def await_file(file: Path) -> None:
 
 
 SLOW = "import os, time; open('pid', 'w').write(str(os.getpid())); os.rename('pid', 'started'); time.sleep({seconds}); "
+WAITS = SLOW.format(seconds=0) + "[time.sleep(0.05) for _ in iter(lambda: os.path.exists('go'), True)]; "
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -148,14 +149,16 @@ def test_a_set_up_whose_make_was_killed_ends_its_command(tmp_path: Path) -> None
 
 
 def test_two_set_ups_at_once_wait_for_each_other(tmp_path: Path) -> None:
-    program = SLOW.format(seconds=1) + COUNTS
+    program = WAITS + COUNTS
     first = start_set_up(tmp_path, program)
     await_file(tmp_path / "installed/started")
     second = start_set_up(tmp_path, program)
-    told, _ = second.communicate(timeout=30)
-    first.communicate(timeout=30)
+    assert second.stdout is not None
+    assert "Another set-up is at work" in second.stdout.readline()
+    (tmp_path / "installed/go").touch()
+    for process in (first, second):
+        process.communicate(timeout=30)
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "Another set-up is at work" in told
     assert runs(tmp_path) == 1
 
 
