@@ -58,6 +58,8 @@ class Opening:
     account_id: str
     epoch: int
     opened_at: float
+    again_at: list[float] = field(default_factory=list)
+    """Whenever it was opened again although it was open: its owner had lost the engine."""
     ended_at: float | None = None
     ended_by: End | None = None
 
@@ -121,6 +123,7 @@ class Account:
             raise NotPossible("the owner's term is over")
         if self.is_open and epoch == self.epoch:
             self.extend(epoch, term_ends_ms)
+            self.openings[-1].again_at.append(self._now())
             if not self.has_ended:
                 return
         if self.is_open and epoch > self.epoch:

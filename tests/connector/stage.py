@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,11 +133,11 @@ class Stage:
 
     # Connectors
 
-    def start_connector(self, *, wait: bool = True, **environment: str) -> Connector:
+    def start_connector(self, *, wait: bool = True, module: str = "connector", **environment: str) -> Connector:
         port, name = ports.free_port(), f"connector-{next(_names)}"
         settings = self.environment(port) | {"WORKER_ID": name} | environment
         child = self.processes.spawn(
-            name, [sys.executable, "-W", "error", "-m", "connector"], environment=settings, grace_s=15.0
+            name, [sys.executable, "-W", "error", "-m", module], environment=settings, grace_s=15.0
         )
         connector = Connector(child=child, port=port, key=self.key, worker=name)
         self._connectors.append(connector)
@@ -184,7 +184,7 @@ class Stage:
 
     @contextmanager
     def frozen_engine(self, connector: Connector) -> Iterator[None]:
-        """The engine does nothing meanwhile. The simulated one is WhatsApp at once."""
+        """The engine does nothing meanwhile. The simulated one is WhatsApp at once; the real one may be killed for it."""
         engine = psutil.Process(self.network_child.process.pid)
         if self.kind is NetworkKind.REAL:
             (engine,) = psutil.Process(connector.child.process.pid).children()
@@ -192,7 +192,8 @@ class Stage:
         try:
             yield
         finally:
-            engine.resume()
+            with suppress(psutil.NoSuchProcess):
+                engine.resume()
 
     def stop(self, connector: Connector) -> int:
         """As Cloud Run does it; returns the exit status."""

@@ -159,3 +159,14 @@ def test_received_at_goes_on_after_the_former_owners_lease_end(stage: Stage) -> 
     stage.await_status(account, "connected")
     whatsapp_id = stage.network.write(theirs, ours, "hello")
     assert stage.await_row(account, f"{whatsapp_id}-in")["receivedAt"] > ahead
+
+
+def test_what_is_given_back_is_taken_by_another_long_before_the_lease_would_have_run_out(stage: Stage) -> None:
+    first = stage.start_connector()
+    account = stage.paired_account(first, new_phone())
+    second = stage.start_connector()
+    until = stage.lease(account).lease_until
+    assert stage.stop(first) == 0
+    stage.await_connected(account, assignedWorkerId=second.worker)
+    assert datetime.now(UTC) < until
+    assert stage.lease(account).epoch == 2
