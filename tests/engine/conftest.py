@@ -1,13 +1,16 @@
 """One engine and one WhatsApp server for each test, and an account that is linked already."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from local import engine_build
+from local import engine_build, postgres
+from local.postgres import Postgres
+from local.processes import Processes
 from tests.engine.running import Account, RunningEngine
+from tests.engine.stores import PostgresStore
 from tests.whatsapp import Contact, Device, Phone, WhatsAppServer
 
 PHONE = "+40711111111"
@@ -31,6 +34,19 @@ class Linked:
 @pytest.fixture(scope="session", autouse=True)
 def _built() -> None:
     engine_build.build()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(processes: Processes) -> Iterator[Postgres]:
+    with postgres.running(processes) as running:
+        yield running
+
+
+@pytest.fixture
+async def store(postgres_server: Postgres) -> PostgresStore:
+    store = PostgresStore(server=postgres_server)
+    await store.create()
+    return store
 
 
 @pytest.fixture

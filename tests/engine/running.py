@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
+from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
 from connector.contract.engine_pb2_grpc import EngineStub
 from local import engine_build
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from connector.contract.engine_pb2_grpc import EngineAsyncStub
 
 PATIENCE_S = 20.0
+TERM_S = 600.0
+"""Longer than any test."""
 State = pb.SessionChanged
 Outcome = pb.SendResponse
 
@@ -101,6 +104,27 @@ class RunningEngine:
         """SIGTERM. Answers its status."""
         return await self._end(signal.SIGTERM)
 
+    async def freeze(self) -> None:
+        """SIGSTOP. Returns when it has stopped."""
+        os.kill(self.pid, signal.SIGSTOP)
+        await self.frozen()
+
+    async def frozen(self) -> None:
+        """Waits until it is stopped, by whomever."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._is_stopped():
+            assert time.monotonic() < deadline, "the engine goes on"
+            await asyncio.sleep(0.005)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _is_stopped(self) -> bool:
+        return all(
+            (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
+            for task in Path(f"/proc/{self.pid}/task").iterdir()
+        )
+
     async def gone(self, within_s: float = PATIENCE_S) -> int:
         """Waits for an end that comes by itself. Answers its status."""
         assert self.process is not None
@@ -158,6 +182,8 @@ class Account:
     """Whether each event is acknowledged as soon as it comes."""
     events: list[pb.Event] = field(default_factory=list)
     stream_ended: bool = field(default=False, init=False)
+    term_ends_s: float = field(default=0.0, init=False)
+    """On the clock of connector/clock.py."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _follower: "asyncio.Task[None] | None" = field(default=None, init=False)
 
@@ -165,11 +191,28 @@ class Account:
     def stub(self) -> "EngineAsyncStub":
         return self.engine.stub
 
-    async def open(self) -> pb.OpenResponse:
-        """Opens the session, and follows its events."""
-        response: pb.OpenResponse = await self.stub.Open(pb.OpenRequest(session=self.session), timeout=PATIENCE_S)
+    async def open(self, term_s: float = TERM_S) -> pb.OpenResponse:
+        """Opens the session for a term from now on, and follows its events."""
+        response = await self.claim(term_s)
         await self.follow()
         return response
+
+    async def claim(self, term_s: float = TERM_S) -> pb.OpenResponse:
+        """Opens the session. Who follows its events already goes on."""
+        self.term_ends_s = now_s() + term_s
+        request = pb.OpenRequest(session=self.session, term_ends_ms=int(self.term_ends_s * 1000))
+        response: pb.OpenResponse = await self.stub.Open(request, timeout=PATIENCE_S)
+        return response
+
+    async def extend(self, term_s: float) -> None:
+        """The term ends so long from now, unless it ends later already."""
+        self.term_ends_s = max(self.term_ends_s, now_s() + term_s)
+        request = pb.ExtendRequest(session=self.session, term_ends_ms=int(self.term_ends_s * 1000))
+        await self.stub.Extend(request, timeout=PATIENCE_S)
+
+    async def term_over(self) -> None:
+        """Waits for the end of the term."""
+        await asyncio.sleep(max(0.0, self.term_ends_s - now_s()) + 0.01)
 
     async def follow(self) -> None:
         """A new stream, in place of the one before."""
@@ -265,6 +308,9 @@ class Account:
 
         return await self.until(find, State.State.Name(state), within_s)
 
+    async def ended(self) -> None:
+        await self.until(lambda: self.stream_ended, "the stream's end")
+
     async def until_message(self, text: str, within_s: float = PATIENCE_S) -> pb.MessageReceived:
         def find() -> pb.MessageReceived | None:
             return next((message for message in self.messages if message.text == text), None)
@@ -280,10 +326,18 @@ class Account:
                 self.events.append(event)
                 self._changed.set()
                 if self.acknowledges and event.sequence:
-                    await self.acknowledge(event.sequence)
+                    await self._acknowledge_in_term(event.sequence)
         except grpc.aio.AioRpcError as error:
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                 raise
         finally:
             self.stream_ended = True
             self._changed.set()
+
+    async def _acknowledge_in_term(self, sequence: int) -> None:
+        """An owner whose time is over is refused, and still sees what the stream tells him."""
+        try:
+            await self.acknowledge(sequence)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION):
+                raise

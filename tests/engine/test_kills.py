@@ -6,7 +6,6 @@ from pathlib import Path
 import grpc
 import pytest
 
-from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked
 from tests.engine.running import Account, Outcome, RunningEngine, locked
 from tests.waiting import stays_so
@@ -133,5 +132,4 @@ async def test_a_killed_engine_leaves_a_store_that_opens_again_at_once(linked: L
 async def _open_if_it_lives(account: Account) -> None:
     """The engine may be killed by what waited for it."""
     with contextlib.suppress(grpc.aio.AioRpcError):
-        await account.stub.Open(pb.OpenRequest(session=account.session))
-        await account.follow()
+        await account.open()

@@ -103,7 +103,7 @@ async def test_what_whatsapp_ends_is_tried_again_when_it_is_opened_again(
     assert ended.outcome == pb.SendResponse.NOT_CONNECTED
     barred.end()
     seen = len(linked.account.changes)
-    opened = await linked.account.stub.Open(pb.OpenRequest(session=linked.account.session), timeout=PATIENCE_S)
+    opened = await linked.account.claim()
     assert opened.paired, "the session is kept"
     await linked.account.until_state(State.CONNECTED, after=seen)
 
@@ -119,7 +119,7 @@ async def test_a_session_that_is_opened_elsewhere_is_replaced(server: WhatsAppSe
         longer_than_the_first_back_off_s,
     )
     seen = len(linked.account.changes)
-    await linked.account.stub.Open(pb.OpenRequest(session=linked.account.session), timeout=PATIENCE_S)
+    await linked.account.claim()
     await linked.account.until_state(State.CONNECTED, after=seen)
 
 
@@ -137,7 +137,7 @@ async def test_a_login_that_is_refused_for_a_while_is_tried_again(
 
 
 async def test_opening_again_under_the_same_epoch_changes_nothing(linked: Linked) -> None:
-    await linked.account.stub.Open(pb.OpenRequest(session=linked.account.session), timeout=PATIENCE_S)
+    await linked.account.claim()
     await linked.ana.send(linked.phone, "hello")
     await linked.account.until_message("hello")
     assert linked.account.states == ["CONNECTING", "CONNECTED"]

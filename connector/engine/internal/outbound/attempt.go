@@ -57,6 +57,7 @@ type attempt struct {
 	way     way
 	refusal error
 	ack     *ack
+	held    func() // lets go of what is held until the frame is at the socket
 }
 
 func newAttempt(request Request, owner *term.Term) *attempt {
@@ -106,6 +107,24 @@ func (a *attempt) permit(now time.Time) error {
 	return a.refusal
 }
 
+// hold keeps something until the frame is at the socket, or the send has ended.
+func (a *attempt) hold(release func()) {
+	a.letGo()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = release
+}
+
+func (a *attempt) letGo() {
+	a.mu.Lock()
+	held := a.held
+	a.held = nil
+	a.mu.Unlock()
+	if held != nil {
+		held()
+	}
+}
+
 func (a *attempt) acknowledge(word ack) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,6 +144,25 @@ func (a *attempt) seen() (frame way, word *ack, refusal error) {
 type permittedContext struct {
 	context.Context
 	attempt *attempt
+}
+
+type attemptKey struct{}
+
+func (c permittedContext) Value(key any) any {
+	if key == (attemptKey{}) {
+		return c.attempt
+	}
+	return c.Context.Value(key)
+}
+
+// UntilFrame has something released when the frame of the context's send is at the socket, or the send has ended. It answers false where
+// the context is no send's.
+func UntilFrame(ctx context.Context, release func()) bool {
+	sending, found := ctx.Value(attemptKey{}).(*attempt)
+	if found {
+		sending.hold(release)
+	}
+	return found
 }
 
 func (c permittedContext) Err() error {

@@ -80,6 +80,7 @@ func (q *Queue) Sending(id string, recipients int) {
 	if attempt == nil {
 		return
 	}
+	attempt.letGo()
 	attempt.reach(recipients)
 	failpoint.PassWritten(failpoint.SendFrame)
 }
@@ -200,6 +201,7 @@ func send(ctx context.Context, client Client, current *attempt) error {
 	ended := make(chan error, 1)
 	go func() {
 		defer func() {
+			current.letGo()
 			if recover() != nil {
 				ended <- errPanicked
 			}
@@ -222,6 +224,7 @@ func send(ctx context.Context, client Client, current *attempt) error {
 	case err := <-ended:
 		return err
 	case <-time.After(abandonAfter):
+		current.letGo()
 		return ctx.Err()
 	}
 }

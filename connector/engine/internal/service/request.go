@@ -37,11 +37,10 @@ func ownerIn(request *contract.OpenRequest) (*term.Term, error) {
 	if err != nil {
 		return nil, err
 	}
-	ends := request.GetTermEndsMs()
-	if ends <= 0 {
-		ends = 1_000_000_000_000 // until every caller gives it
+	if request.GetTermEndsMs() <= 0 {
+		return nil, errEnd
 	}
-	return term.New(account, epoch, ends), nil
+	return term.New(account, epoch, request.GetTermEndsMs()), nil
 }
 
 func person(chat string) (types.JID, error) {

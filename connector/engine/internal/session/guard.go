@@ -10,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 
 	"threadline/engine/internal/database"
+	"threadline/engine/internal/outbound"
 	"threadline/engine/internal/pace"
 )
 
@@ -45,6 +46,8 @@ func (g guardedBuffer) GetBufferedEvent(ctx context.Context, hash [32]byte) (fou
 func (g guardedBuffer) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
 	// What fails within a transaction is tried again with all of it: the database may have undone it.
 	within := context.WithValue(ctx, withinGuard{}, true)
+	g.session.ratchets.Lock()
+	defer g.session.ratchets.Unlock()
 	return g.session.guarded(ctx, "decrypting a message", func() error { return g.EventBuffer.DoDecryptionTxn(within, decrypt) })
 }
 
@@ -57,6 +60,21 @@ type guardedSessions struct {
 func (g guardedSessions) GetSession(ctx context.Context, address string) (found []byte, err error) {
 	err = g.session.guarded(ctx, "reading a ratchet", func() error {
 		found, err = g.SessionStore.GetSession(ctx, address)
+		return err
+	})
+	return found, err
+}
+
+// GetManySessions is where the encryption of a send begins: the ratchets it loads are nobody else's until they are stored again, which is
+// before the frame goes to the socket. Else a message that is decrypted in between puts the ratchet back that it has loaded itself, and the
+// next send encrypts with the same key once more: its recipient takes it for one that he has.
+func (g guardedSessions) GetManySessions(ctx context.Context, addresses []string) (found map[string][]byte, err error) {
+	g.session.ratchets.Lock()
+	if !outbound.UntilFrame(ctx, g.session.ratchets.Unlock) {
+		g.session.ratchets.Unlock()
+	}
+	err = g.session.guarded(ctx, "reading ratchets", func() error {
+		found, err = g.SessionStore.GetManySessions(ctx, addresses)
 		return err
 	})
 	return found, err

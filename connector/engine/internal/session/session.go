@@ -66,6 +66,7 @@ type Session struct {
 	connected bool
 	changed   chan struct{} // closed, and made anew, when `connected` changes
 
+	ratchets       sync.Mutex // held from the loading of ratchets to their storing
 	gate           *nodes.Gate
 	wires          *nodes.Wires
 	authenticated  atomic.Bool // WhatsApp has let this connection in
