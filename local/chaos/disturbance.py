@@ -234,8 +234,8 @@ class Disturbance:
         return thaw
 
     def _frozen_s(self, strike: Strike) -> float:
-        """A quarter of them less than the lease's time to live."""
-        return self.lease_ttl_s * (0.6 + 1.6 * strike.length)
+        """A third of them less than the lease's time to live."""
+        return self.lease_ttl_s * (0.6 + 1.2 * strike.length)
 
     # The network
 

@@ -72,7 +72,7 @@ def measure(rounds: int, seed: int, network: NetworkKind, *, time_scale: float =
         handed_over = [taken for _ in range(rounds) for taken in changes.hand_over()]
         talk.end()
         wait_while_it_shrinks(lambda: unsettled(world, db, cast), _STALLED_S)
-        findings = list(judge(cast, take_record(world, db, cast)).findings)
+        findings = list(judge(cast, take_record(world, db, cast), chaos=True).findings)
         if network is NetworkKind.REAL:
             findings += wire_findings(world.ports.network_control)
     written = len(cast.all_requests()) + len(cast.all_inbound())

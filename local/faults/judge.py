@@ -49,14 +49,15 @@ class Verdict:
         return sum(finding.broken is broken for finding in self.findings)
 
 
-def judge(cast: Cast, record: Record, *, allows_uncertain: bool = False) -> Verdict:
-    """`allows_uncertain`: a request may end as `outcome_unknown`, with its alert, where its contact has nothing."""
-    uncertain = {r.request_id for r in cast.all_requests() if allows_uncertain and _is_honestly_uncertain(r, record)}
+def judge(cast: Cast, record: Record, *, chaos: bool = False) -> Verdict:
+    """`chaos`: workers are killed and frozen. A request may then end as `outcome_unknown`, with its alert, where its contact has
+    nothing; and alerts about the condition of accounts and leases, which no error is the cause of, are true."""
+    uncertain = {r.request_id for r in cast.all_requests() if chaos and _is_honestly_uncertain(r, record)}
     findings = [
         *_undelivered(cast, record),
         *_requests(cast, record, uncertain),
         *_inbound(cast, record),
-        *_unasked(cast, record, allows_uncertain=allows_uncertain),
+        *_unasked(cast, record, chaos=chaos),
         *(finding for chat in cast.chats for finding in _frames(cast, chat, record)),
         *(finding for chat in cast.chats for finding in _arrivals(cast, chat, record)),
         *(finding for chat in cast.chats for finding in _thread(cast, chat, record)),
@@ -142,7 +143,7 @@ def _inbound(cast: Cast, record: Record) -> Iterator[Finding]:
             yield Finding(broken=Broken.LOST, where=where, what="its row is processed, its message does not stand")
 
 
-def _unasked(cast: Cast, record: Record, *, allows_uncertain: bool) -> Iterator[Finding]:
+def _unasked(cast: Cast, record: Record, *, chaos: bool) -> Iterator[Finding]:
     """Messages and alerts that nobody has given cause for."""
     expected = {_message_id(inbound) for inbound in cast.all_inbound()}
     expected |= {f"{request.chat.thread_id}_{request.key}" for request in cast.all_requests()}
@@ -151,7 +152,7 @@ def _unasked(cast: Cast, record: Record, *, allows_uncertain: bool) -> Iterator[
         yield Finding(broken=Broken.DUPLICATED, where=where, what="a message that nobody has written")
     doubts = {alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id) for request in cast.all_requests()}
     for name, alert in record.alerts.items():
-        if allows_uncertain and name in doubts:
+        if chaos and (name in doubts or alert.fields.get("type") not in list(ErrorCode)):
             continue
         yield Finding(broken=Broken.MISCOUNTED, where="alerts", what=f"an alert {alert.fields.get('type')}")
 

@@ -1,16 +1,18 @@
 """A round's accounts, paired and connected, its contacts and its threads; then the writing itself, by many at a time."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from google.cloud.firestore import SERVER_TIMESTAMP, Client
 
 from core import schema, thread
-from core.account import CommandKind, new_account_document, new_command, new_lease_document
+from core.account import CommandKind, Status, new_account_document, new_command, new_lease_document
 from core.thread import Thread
+from local.control_client import ControlRefused
 from local.faults.cast import Account, Cast, Chat, Inbound, Request
 from local.network.client import Network
 from local.network.faults import FaultKind as NetworkFault
@@ -19,6 +21,8 @@ _WRITERS = 12
 _REPEATED_PART = 3
 """WhatsApp hands every third contact's events over twice."""
 _LIMIT_S = 60.0
+_ASK_AGAIN_S = 4.0
+"""A person who sees no code asks for one again."""
 _POLL_S = 0.1
 
 
@@ -38,10 +42,8 @@ class Stage:
         for account in cast.accounts:
             self.ask_for_pairing(account)
         for account in cast.accounts:
-            code = _await(lambda: self.pairing_code(account), "a pairing code")  # noqa: B023 - called at once
-            self.network.enter_code(account.phone, str(code))
-        for account in cast.accounts:
-            _await(lambda: self.is_connected(account), "a connected account")  # noqa: B023 - called at once
+            if not self.pair(account, _LIMIT_S):
+                raise StageFailed(f"an account was not connected within {_LIMIT_S:.0f} s")
         for chat in cast.chats:
             if chat.requests:
                 self._start_thread(chat)
@@ -68,6 +70,31 @@ class Stage:
         for message in messages:
             self.write_one(message)
 
+    def pair(self, account: Account, limit_s: float) -> bool:
+        """Does what a person does who wants it paired: looks, enters the code, and asks for another where none is shown."""
+        deadline, asked_at = time.monotonic() + limit_s, time.monotonic()
+        while not self.is_connected(account):
+            if time.monotonic() > deadline:
+                return False
+            if self.enter_code(account):
+                asked_at = time.monotonic()
+            elif self._shows_no_pairing(account) and time.monotonic() - asked_at > _ASK_AGAIN_S:
+                asked_at = time.monotonic()
+                self._ask_again(account)
+            time.sleep(_POLL_S)
+        return True
+
+    def enter_code(self, account: Account) -> bool:
+        """Whether the phone was linked. False where no code stands, or nobody shows it any more."""
+        private = self.db.collection(schema.ACCOUNTS).document(account.account_id).collection(schema.PRIVATE)
+        code = (private.document(schema.PRIVATE_STATE).get().to_dict() or {}).get("pairingCode")
+        if not code:
+            return False
+        with suppress(ControlRefused):
+            self.network.enter_code(account.phone, str(code))
+            return True
+        return False
+
     def ask_for_pairing(self, account: Account) -> None:
         """Creates the account, with the command to pair it by a code."""
         command = new_command(CommandKind.PAIR_CODE, account.phone).document()
@@ -79,9 +106,13 @@ class Stage:
         batch.create(self.db.collection(schema.LEASES).document(account.account_id), lease)
         batch.commit()
 
-    def pairing_code(self, account: Account) -> object:
-        private = self.db.collection(schema.ACCOUNTS).document(account.account_id).collection(schema.PRIVATE)
-        return (private.document(schema.PRIVATE_STATE).get().to_dict() or {}).get("pairingCode")
+    def _shows_no_pairing(self, account: Account) -> bool:
+        document = self.db.collection(schema.ACCOUNTS).document(account.account_id).get().to_dict() or {}
+        return document.get("status") in (Status.NEEDS_QR, Status.ERROR)
+
+    def _ask_again(self, account: Account) -> None:
+        command = new_command(CommandKind.PAIR_CODE, account.phone).document()
+        self.db.collection(schema.LEASES).document(account.account_id).update({"command": command})
 
     def is_connected(self, account: Account) -> bool:
         document = self.db.collection(schema.ACCOUNTS).document(account.account_id).get().to_dict() or {}
@@ -107,12 +138,3 @@ def outbox_document(request: Request) -> dict[str, object]:
         "createdAt": SERVER_TIMESTAMP,
         "status": "queued",
     }
-
-
-def _await(found: Callable[[], object], what: str) -> object:
-    deadline = time.monotonic() + _LIMIT_S
-    while not (value := found()):
-        if time.monotonic() > deadline:
-            raise StageFailed(f"{what} did not come within {_LIMIT_S:.0f} s")
-        time.sleep(_POLL_S)
-    return value
