@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from core.errors import ErrorCode, described
 from core.ids import AccountId, InvalidId, WorkerId, phone_e164
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """leaseUntil of a lease that nobody holds."""
 _MAX_EPOCH = 2**63 - 1
 """Firestore's and the engine contract's int64."""
+FLAPPING_CLAIMS = 5
+_FLAPPING_TTLS = 25
+"""So many claims within so many TTLs (10 minutes of 24 s): the account goes from hand to hand. A rollout is one claim."""
 
 
 class Status(StrEnum):
@@ -63,6 +67,10 @@ class Lease:
     endpoint: str | None
     wanted: bool
     command: Command | None
+    recent_claims: tuple[datetime, ...] = ()
+    """Of the last claims, as far as the last claimer kept them, the oldest first."""
+    flapped_at: datetime | None = None
+    """When there were too many of them, at last."""
 
     def is_held(self, now: datetime) -> bool:
         return self.owner is not None and self.lease_until > now
@@ -83,14 +91,18 @@ class Lease:
             raise ValueError("no term can follow on this lease's epoch")
         return self.epoch + 1
 
+    def free_since(self) -> datetime:
+        """Of a lease that nobody holds."""
+        return max(self.lease_until, self.updated_at)
+
     def received_at_floor(self) -> datetime:
         """The next owner's receivedAt lies after this: a former owner wrote nothing later, by its own clock."""
-        return max(self.lease_until, self.updated_at)
+        return self.free_since()
 
 
 def parse_lease(document: Mapping[str, object]) -> Lease:
     """Reads a lease document; what is missing or of a wrong type reads as its initial value, but for the epoch."""
-    owner, endpoint = document.get("ownerInstanceId"), document.get("endpoint")
+    owner, endpoint, flapped_at = (document.get(name) for name in ("ownerInstanceId", "endpoint", "flappedAt"))
     return Lease(
         owner=WorkerId(owner) if isinstance(owner, str) and owner else None,
         lease_until=_time(document.get("leaseUntil")),
@@ -99,6 +111,8 @@ def parse_lease(document: Mapping[str, object]) -> Lease:
         endpoint=endpoint if isinstance(endpoint, str) else None,
         wanted=document.get("wanted") is True,
         command=_parse_command(document.get("command")),
+        recent_claims=_times(document.get("recentClaims")),
+        flapped_at=flapped_at if isinstance(flapped_at, datetime) else None,
     )
 
 
@@ -112,18 +126,30 @@ def new_lease_document(now: datetime) -> dict[str, object]:
         "endpoint": None,
         "wanted": True,
         "command": None,
+        "recentClaims": [],
+        "flappedAt": None,
     }
 
 
 def claim_fields(lease: Lease, worker: WorkerId, endpoint: str, now: datetime, ttl_s: float) -> dict[str, object]:
-    """A new term: the epoch only grows."""
+    """A new term: the epoch only grows. The claim itself notes when too many came one after the other, since no other write sees
+    them all; the sweeper looks for that note."""
+    since = now - timedelta(seconds=flapping_window_s(ttl_s))
+    claims = [*(at for at in lease.recent_claims if at > since), now][-FLAPPING_CLAIMS:]
+    flapping: dict[str, object] = {"flappedAt": now} if len(claims) == FLAPPING_CLAIMS else {}
     return {
         "ownerInstanceId": worker,
         "endpoint": endpoint,
         "epoch": lease.next_epoch(),
         "leaseUntil": now + timedelta(seconds=ttl_s),
         "updatedAt": now,
+        "recentClaims": claims,
+        **flapping,
     }
+
+
+def flapping_window_s(ttl_s: float) -> float:
+    return ttl_s * _FLAPPING_TTLS
 
 
 def renewal_fields(now: datetime, ttl_s: float) -> dict[str, object]:
@@ -157,6 +183,21 @@ def new_account_document(account: AccountId, name: str) -> dict[str, object]:
     }
 
 
+NO_CODES: Mapping[str, object] = {
+    "qrCodeDataUrl": None,
+    "pairingCode": None,
+    "qrGeneratedAt": None,
+    "qrExpiresAt": None,
+}
+"""private/state when no pairing is under way."""
+
+
+def code_expired_fields() -> dict[str, object]:
+    """An account whose code ran out while nobody owned it."""
+    error = described(ErrorCode.PAIRING_EXPIRED, "nobody used the code in time")
+    return {"status": str(Status.NEEDS_QR), "lastError": error}
+
+
 def is_same_number(known: str | None, paired: str) -> bool:
     """An account that is paired again must be the same number."""
     return known is None or known == paired
@@ -184,3 +225,7 @@ def _epoch(value: object) -> int | None:
 
 def _time(value: object) -> datetime:
     return value if isinstance(value, datetime) else NEVER
+
+
+def _times(value: object) -> tuple[datetime, ...]:
+    return tuple(each for each in value if isinstance(each, datetime)) if isinstance(value, list) else ()

@@ -34,6 +34,22 @@ class Timing:
     """The shortest limit that an account can have. A younger head is sent without a look at the account's document."""
     sweep_age_s: float = 60.0
     """What is younger belongs to its trigger or job, not to the sweeper."""
+    sweep_budget_s: float = 45.0
+    """A sweep begins no further step of its work on rows or requests after it: the next run is a minute later."""
+    early_event_park_s: float = 300.0
+    """An early event that is older waits apart from the others, where it keeps none of them from being seen."""
+    stuck_after_s: float = 600.0
+    """How long a message may wait for a send job while its account is connected."""
+    stuck_confirm_s: float = 10.0
+    """How long the sweeper waits for the job that it has just enqueued, before it says that none comes."""
+    backlog_after_s: float = 600.0
+    """How long a row may wait in the ingest log that does not wait for its message."""
+    no_owner_after_s: float = 120.0
+    """How long an account may be without a connector: five TTLs."""
+    alert_quiet_s: float = 24 * 3600.0
+    """After which an alert is over that only told of messages that have ended."""
+    webhook_limit_s: float = 3600.0
+    """How long the post of an alert is tried again."""
 
     lease_ttl_s: float = 24.0
     lease_renew_s: float = 8.0

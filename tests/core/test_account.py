@@ -100,3 +100,26 @@ def test_a_new_account_holds_every_field_of_the_schema() -> None:
         "degraded", "degradedReason", "lastError", "disconnectReason", "reconnectCount", "lastSyncedAt", "lastSyncedKey",
         "desiredState", "assignedWorkerId",
     }  # fmt: skip
+
+
+def claimed_at(*seconds: float) -> Lease:
+    document = account.new_lease_document(AT)
+    for at in seconds:
+        fields = account.claim_fields(account.parse_lease(document), ME, "http://c", AT + timedelta(seconds=at), 24)
+        document |= fields
+    return account.parse_lease(document)
+
+
+def test_the_fifth_claim_in_ten_minutes_is_noted_on_the_lease() -> None:
+    assert claimed_at(0, 140, 280, 420).flapped_at is None
+    assert claimed_at(0, 140, 280, 420, 560).flapped_at == AT + timedelta(seconds=560)
+
+
+def test_claims_that_are_further_apart_are_not() -> None:
+    lease = claimed_at(0, 151, 302, 453, 604, 755, 906)
+    assert lease.flapped_at is None
+    assert len(lease.recent_claims) == 4
+
+
+def test_what_was_noted_stays_when_the_account_changes_hands_once_more_after_a_while() -> None:
+    assert claimed_at(0, 1, 2, 3, 4, 5000).flapped_at == AT + timedelta(seconds=4)
