@@ -2,6 +2,7 @@
 
 import firebase_admin
 
+from backend.triggers.alerts import on_alert, post_alert
 from backend.triggers.callables import (
     cancelRequest,
     createAccount,
@@ -21,9 +22,11 @@ __all__ = [
     "createAccount",
     "flush",
     "logoutAccount",
+    "on_alert",
     "on_ingest",
     "on_outbox",
     "pairAccount",
+    "post_alert",
     "resolveRequest",
     "send",
     "setDesiredState",

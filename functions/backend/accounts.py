@@ -67,7 +67,8 @@ class Accounts:
         commit = self.stores.commit()
         if state is not None:
             commit.change(schema.ACCOUNTS, account_id, {"desiredState": str(state)})
-            lease_fields = {**lease_fields, "wanted": state is DesiredState.CONNECTED}
+            # updatedAt: an account that is wanted again has been without an owner from now on, not since it was paused.
+            lease_fields = {**lease_fields, "wanted": state is DesiredState.CONNECTED, "updatedAt": now()}
         commit.change(schema.LEASES, account_id, lease_fields)
         try:
             commit.run()

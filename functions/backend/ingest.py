@@ -12,7 +12,7 @@ from backend.clock import jitter, now, stand_back
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import inbound, schema, thread
 from core.alert import Alert, alert_id
-from core.errors import CATALOGUE, ErrorCode, described
+from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
 from core.inbound import DeliveryChange, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
 from core.message import StoredMessage
@@ -38,6 +38,15 @@ class _Result(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drained:
+    """`early` are the rows that go on waiting for their message; not `is_finished`: there are more rows than were asked for."""
+
+    early: frozenset[EventId]
+    is_finished: bool
+    done: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ingest:
     stores: Stores
     timing: Timing
@@ -48,25 +57,35 @@ class Ingest:
 
         Raises ContentionError, and whatever Firestore raises: the trigger is retried.
         """
-        row = inbound.parse_row(row_id, document)
+        row, stored = inbound.parse_row(row_id, document), Stored(id=row_id, value=document, update_time=update_time)
         if isinstance(row, NotUnderstood):
             self._refuse(row, update_time)
             return
         chat_id = thread_id(row.account_id, row.chat_id)
         give_up_at = time.monotonic() + self.timing.early_event_s
-        while not self._take_once(row, chat_id, update_time):
+        while not self._take_once(row, chat_id, stored):
             if time.monotonic() > give_up_at:
                 self._note_early(row.event_id)
                 return
             time.sleep(min(_EARLY_EVENT_PAUSE_S, self.timing.early_event_s) * (0.5 + jitter()))
 
-    def drain(self, account: AccountId, chat: ChatId) -> int:
-        """Takes up all waiting rows of a chat; the answer is how many must go on waiting."""
+    def drain(self, account: AccountId, chat: ChatId, commits: int = _DRAIN_ROUNDS) -> Drained:
+        """Takes up the waiting rows of a chat, at most so many commits' worth."""
         chat_thread = thread_id(account, chat)
         with self.chats.enter(chat_thread) as entered, entered.lock:
-            return len(self._drain(account, chat, entered))
+            return self._drain(account, chat, entered, commits)
 
-    def _take_once(self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, update_time: datetime) -> bool:
+    def take_parked(self, stored: Stored[Document]) -> bool:
+        """Another look at a row that waits apart for its message; whether it is done now. Another's conflict is none of ours."""
+        row = inbound.parse_row(stored.id, stored.value)
+        if isinstance(row, NotUnderstood):
+            self._refuse(row, stored.update_time)
+            return True
+        chat_thread = thread_id(row.account_id, row.chat_id)
+        with self.chats.enter(chat_thread) as entered, entered.lock:
+            return self._take_alone(row, chat_thread, stored) is _Result.DONE
+
+    def _take_once(self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, stored: Stored[Document]) -> bool:
         """Whether the row needs no more of us; if not, it came before its message."""
         with self.chats.enter(chat_id) as chat:
             tried = False
@@ -75,7 +94,7 @@ class Ingest:
                     if chat.is_done(row.event_id):
                         return True
                     tried = True
-                    result = self._take_alone(row, chat_id, update_time)
+                    result = self._take_alone(row, chat_id, stored)
                     if result is not _Result.CONFLICT:
                         return result is _Result.DONE
                 finally:
@@ -89,9 +108,16 @@ class Ingest:
                     own = self.stores.row(row.event_id)
                     if own is None or own.value.get("processed") is True:
                         return True
-                return row.event_id not in self._drain(row.account_id, row.chat_id, chat)
+                drained = self._drain(row.account_id, row.chat_id, chat, _DRAIN_ROUNDS)
+                if not drained.is_finished:
+                    raise ContentionError(
+                        "the chat's rows were not all taken up: there are too many, or others were faster each time"
+                    )
+                return row.event_id not in drained.early
 
-    def _take_alone(self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, update_time: datetime) -> _Result:
+    def _take_alone(
+        self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, taken: Stored[Document]
+    ) -> _Result:
         """The uncontended way: one read, one commit."""
         current: Stored[Thread] | None = None
         messages: dict[WaMessageId, Stored[StoredMessage]] = {}
@@ -105,39 +131,38 @@ class Ingest:
         if plan.waiting:
             return _Result.EARLY
         try:
-            self._commit(plan, {row.event_id: update_time}, current, messages, row.account_id, row.chat_id)
+            self._commit(plan, {row.event_id: taken}, current, messages, row.account_id, row.chat_id)
         except Conflict:
             return _Result.CONFLICT
         return _Result.DONE
 
-    def _drain(self, account: AccountId, chat_id: ChatId, chat: Chat) -> set[EventId]:
-        """The chat's waiting rows, a commit's worth at a time, until only early ones are left; these are the answer."""
+    def _drain(self, account: AccountId, chat_id: ChatId, chat: Chat, commits: int) -> Drained:
+        """The chat's waiting rows, a commit's worth at a time, until only early ones are left."""
         early: set[EventId] = set()
+        done = 0
         look_at_all = False
         conflicts = 0
-        for _ in range(_DRAIN_ROUNDS):
+        for _ in range(commits):
             query = queries.unprocessed_rows_of_chat(self.stores.db, account, chat_id, DRAIN_ROWS + len(early))
             found = self.stores.find(query)
             rows = _first_that_fit([inbound.parse_row(stored.id, stored.value) for stored in found])
             if all(row.event_id in early for row in rows):
-                return early
+                return Drained(early=frozenset(early), is_finished=True, done=done)
             current, messages = self.stores.thread_and_messages(
                 thread_id(account, chat_id), _to_look_up(rows, everything=look_at_all)
             )
             plan = self._plan(rows, current, messages)
             early.update(plan.waiting)
-            update_times = {EventId(stored.id): stored.update_time for stored in found}
             try:
-                self._commit(plan, update_times, current, messages, account, chat_id)
+                self._commit(plan, {EventId(each.id): each for each in found}, current, messages, account, chat_id)
             except Conflict:
                 look_at_all = True
                 conflicts += 1
                 stand_back(conflicts)
                 continue
             chat.note_done(plan.processed)
-        raise ContentionError(
-            "the chat's rows were not all taken up: there are too many, or others were faster each time"
-        )
+            done += len(plan.processed) + len(plan.refused)
+        return Drained(early=frozenset(early), is_finished=False, done=done)
 
     def _plan(
         self,
@@ -156,7 +181,7 @@ class Ingest:
     def _commit(
         self,
         plan: Plan,
-        update_times: Mapping[EventId, datetime],
+        taken: Mapping[EventId, Stored[Document]],
         current: Stored[Thread] | None,
         messages: Mapping[WaMessageId, Stored[StoredMessage]],
         account: AccountId,
@@ -168,9 +193,10 @@ class Ingest:
             return
         commit = self.stores.commit()
         for event_id in plan.processed:
-            commit.update(schema.INGEST, event_id, _processed_fields(at), at=update_times[event_id])
+            commit.update(schema.INGEST, event_id, _processed_fields(at), at=taken[event_id].update_time)
+            self._add_replayed(commit, event_id, account, taken[event_id].value, at)
         for refused in plan.refused:
-            self._add_refusal(commit, refused, update_times[refused.event_id], at)
+            self._add_refusal(commit, refused, taken[refused.event_id].update_time, at)
         for message_id, document in plan.created.items():
             commit.create(schema.MESSAGES, message_id, document)
         for change in plan.deliveries.values():
@@ -211,6 +237,16 @@ class Ingest:
             fields: dict[str, object] = {"status": str(RequestStatus.SENT), "lastError": None}
             commit.update(schema.OUTBOX, request.id, fields, at=request.update_time)
             commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request.id), at)
+
+    def _add_replayed(
+        self, commit: Commit, event_id: EventId, account: AccountId, document: Document, at: datetime
+    ) -> None:
+        """A row that had been refused, and was opened again, is taken up: its alert is over. Of a kind's rows, the first ends it."""
+        error = document.get("lastProcessError")
+        code = code_of(error)
+        if code in (ErrorCode.INVALID_EVENT, ErrorCode.EVENT_TYPE_UNKNOWN):
+            detail = str(error).partition(": ")[2]
+            commit.resolve_alert(alert_id(code, _cause(code, event_id, account, detail)), at)
 
     def _refuse(self, row: NotUnderstood, update_time: datetime) -> None:
         """Marks a row that cannot be understood, so that it does not clog the log, and raises its one alert."""
@@ -277,12 +313,15 @@ def _processed_fields(at: datetime) -> dict[str, object]:
     }
 
 
-def _alert(row: NotUnderstood) -> Alert:
+def _cause(code: ErrorCode, event_id: EventId, account: AccountId | None, detail: str) -> str:
     """Rows of a kind that these functions do not know are one cause together: an account may receive many of them."""
-    of_kind = f"{row.account_id}|{row.detail}"
+    return f"{account}|{detail}" if code is ErrorCode.EVENT_TYPE_UNKNOWN else event_id
+
+
+def _alert(row: NotUnderstood) -> Alert:
     return Alert(
         code=row.code,
-        cause=of_kind if row.code is ErrorCode.EVENT_TYPE_UNKNOWN else row.event_id,
+        cause=_cause(row.code, row.event_id, row.account_id, row.detail),
         account_id=row.account_id,
         message=f"A row of the ingest log could not be understood and was kept: {row.detail}",
         about=f"{schema.INGEST}/{row.event_id}",

@@ -8,6 +8,8 @@ import os
 import sys
 import traceback
 
+from core.alert import Change
+from core.alert_telling import Told
 from core.errors import ErrorCode
 from core.ids import AccountId
 from core.log_hash import log_hash
@@ -51,7 +53,8 @@ def account_flushed(account: AccountId, threads: int) -> None:
 
 
 def swept(**counts: int) -> None:
-    _write("INFO", "the sweeper took up what was left", **counts)
+    """One line a run, also of one that found nothing: monitoring/ has an alert for when none comes."""
+    _write("INFO", "the sweeper has run", sweep=counts)
 
 
 def sweep_step_failed(step: str) -> None:
@@ -68,6 +71,37 @@ def thread_not_woken(thread_id: str) -> None:
 
 def function_failed(name: str) -> None:
     _write("ERROR", "a function failed; the platform or its caller tries again", function=name, stack=_traceback())
+
+
+def alert_changed(told: Told) -> None:
+    """What monitoring/ looks for: it names these fields."""
+    severity = {Change.RESOLVED: "NOTICE"}.get(told.change, str(told.severity).upper())
+    _write(
+        severity,
+        f"an alert is {told.change}: {told.alert_type}",
+        alert={
+            "change": told.change,
+            "type": told.alert_type,
+            "severity": told.severity,
+            "accountId": told.account_id,
+            "alertId": told.alert_id,
+            "count": told.count,
+            "meaning": told.meaning,
+            "whatToDo": told.what_to_do,
+        },
+    )
+
+
+def alert_not_posted(told: Told, why: str) -> None:
+    _write("WARNING", "the webhook did not take an alert; it is tried again", **_of_webhook(told, why))
+
+
+def alert_post_given_up(told: Told, why: str) -> None:
+    _write("ERROR", "the webhook did not take an alert; it is given up", **_of_webhook(told, why))
+
+
+def _of_webhook(told: Told, why: str) -> dict[str, object]:
+    return {"accountId": told.account_id, "alertId": told.alert_id, "change": told.change, "why": why}
 
 
 def _hash(value: str) -> str:

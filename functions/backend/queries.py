@@ -7,12 +7,14 @@ them with sample arguments, made from the annotations, and hold the index that i
 A parameter of a new type needs a sample in `tests/indexes/samples.py`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from google.cloud.firestore import Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
+from core.alert_types import AlertType
 from core.ids import AccountId, ChatId, ThreadId
 
 _UNFINISHED = ["queued", "sending"]
@@ -53,6 +55,42 @@ def unfinished_requests(db: Client, before: datetime, limit: int) -> Query:
     )
 
 
+def unfinished_requests_by_account(db: Client, after: AccountId, limit: int) -> Query:
+    """Unfinished requests of the accounts whose ids come after `after`: account by account, each one's oldest first."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .where(filter=FieldFilter("accountId", ">", after))
+        .order_by("accountId")
+        .order_by("createdAt")
+        .limit(limit)
+    )
+
+
+def unfinished_requests_of_account_from(db: Client, account_id: AccountId, since: datetime, limit: int) -> Query:
+    """An account's unfinished requests from a moment on: how a sweep sees past what stands at the front."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("status", "in", _UNFINISHED))
+        .where(filter=FieldFilter("createdAt", ">=", since))
+        .order_by("createdAt")
+        .limit(limit)
+    )
+
+
+def requests_sent_since(db: Client, account_id: AccountId, since: datetime) -> Query:
+    """Whether a request of the account that was created since then is sent."""
+    return (
+        db.collection(schema.OUTBOX)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("status", "==", "sent"))
+        .where(filter=FieldFilter("createdAt", ">=", since))
+        .order_by("createdAt")
+        .limit(1)
+    )
+
+
 def unprocessed_rows(db: Client, before: datetime, limit: int) -> Query:
     """WAL rows that were received before `before` and still wait, oldest first: what the sweeper takes up."""
     return (
@@ -60,6 +98,77 @@ def unprocessed_rows(db: Client, before: datetime, limit: int) -> Query:
         .where(filter=FieldFilter("processed", "==", False))
         .where(filter=FieldFilter("receivedAt", "<", before))
         .order_by("receivedAt")
+        .limit(limit)
+    )
+
+
+def unprocessed_rows_by_account(db: Client, after: AccountId, limit: int) -> Query:
+    """Rows that wait, of the accounts whose ids come after `after`: account by account, each one's oldest first."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("processed", "==", False))
+        .where(filter=FieldFilter("accountId", ">", after))
+        .order_by("accountId")
+        .order_by("receivedAt")
+        .limit(limit)
+    )
+
+
+def unprocessed_rows_of_account_from(db: Client, account_id: AccountId, since: datetime, limit: int) -> Query:
+    """An account's rows that wait, from a moment on."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("processed", "==", False))
+        .where(filter=FieldFilter("receivedAt", ">=", since))
+        .order_by("receivedAt")
+        .limit(limit)
+    )
+
+
+def parked_rows(db: Client, since: datetime, limit: int) -> Query:
+    """Rows that wait apart for their message (`processed` null), from a moment on."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("processed", "==", None))
+        .where(filter=FieldFilter("receivedAt", ">=", since))
+        .order_by("receivedAt")
+        .limit(limit)
+    )
+
+
+def accounts_showing_a_code(db: Client, limit: int) -> Query:
+    """Accounts that a QR or phone code is shown for: the only ones whose private/state holds one."""
+    return db.collection(schema.ACCOUNTS).where(filter=FieldFilter("status", "==", "qr_ready")).limit(limit)
+
+
+def leases_without_owner(db: Client, before: datetime, limit: int) -> Query:
+    """Leases of wanted accounts that nobody has held since `before`, the longest free first; also those just given back."""
+    return (
+        db.collection(schema.LEASES)
+        .where(filter=FieldFilter("wanted", "==", True))
+        .where(filter=FieldFilter("leaseUntil", "<", before))
+        .order_by("leaseUntil")
+        .limit(limit)
+    )
+
+
+def leases_that_flapped(db: Client, since: datetime, limit: int) -> Query:
+    """Leases that went from hand to hand after `since`, the latest first."""
+    return (
+        db.collection(schema.LEASES)
+        .where(filter=FieldFilter("flappedAt", ">", since))
+        .order_by("flappedAt", direction=Query.DESCENDING)
+        .limit(limit)
+    )
+
+
+def open_alerts_of_types(db: Client, types: Sequence[AlertType], limit: int) -> Query:
+    """Alerts that are not resolved, of these types."""
+    return (
+        db.collection(schema.ALERTS)
+        .where(filter=FieldFilter("type", "in", [str(each) for each in types]))
+        .where(filter=FieldFilter("resolvedAt", "==", None))
         .limit(limit)
     )
 

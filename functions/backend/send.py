@@ -19,7 +19,7 @@ from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import expiry, outbox, schema
 from core.alert import Alert, alert_id
 from core.delivery import Delivery, proves_sent
-from core.errors import ErrorCode, described
+from core.errors import ErrorCode, code_of, described
 from core.ids import (
     AccountId,
     InvalidId,
@@ -234,6 +234,8 @@ class Send:
             following = self._add_next_claim(progress, settlement, commit, at)
             if settlement.alert is not None:
                 commit.raise_alert(_alert(settlement, progress, held), at)
+            if result.outcome is Outcome.SENT:
+                _end_alert(commit, progress.account, held, at)
             try:
                 times = commit.run()
             except Conflict:
@@ -354,6 +356,13 @@ class Send:
 
     def _message_id(self, held: _Held) -> WaMessageId:
         return wa_message_id(ThreadId(str(held.head.value["threadId"])), outbound_key(held.request_id))
+
+
+def _end_alert(commit: Commit, account: AccountId, held: _Held, at: datetime) -> None:
+    """What this message had waited for has ended: it is sent."""
+    waited_for = code_of(held.head.value.get("lastError"))
+    if waited_for in (ErrorCode.CONNECTOR_REFUSED, ErrorCode.ENDPOINT_NOT_ALLOWED):
+        commit.resolve_alert(alert_id(waited_for, account), at)
 
 
 def _alert(settlement: Settlement, progress: _Progress, held: _Held) -> Alert:

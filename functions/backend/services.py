@@ -20,9 +20,16 @@ from backend.owners import Owners
 from backend.running import Running
 from backend.send import Send
 from backend.send_queue import SendQueue
-from backend.settings import Settings, read_settings
+from backend.settings import Settings, read_settings, read_timing
 from backend.stores import Stores
 from backend.sweep import Sweep
+from backend.sweep_alerts import AlertSweep
+from backend.sweep_codes import CodeSweep
+from backend.sweep_owners import OwnerSweep
+from backend.sweep_requests import RequestSweep
+from backend.sweep_rows import RowSweep
+from backend.webhook import Webhook, configured
+from core.timing import Timing
 from identity.tokens import IdentityTokens, TokenVerifier
 
 _CONNECTIONS = 100
@@ -57,6 +64,7 @@ def build(settings: Settings) -> Services:
     accept = Accept(stores=stores, chats=chats)
     ingest = Ingest(stores=stores, timing=settings.timing, chats=chats)
     flush = Flush(stores=stores, queue=queue)
+    expiry = Expiry(stores=stores, timing=settings.timing, accept=accept)
     owners = Owners(stores, settings.timing, settings.connector_endpoints)
     return Services(
         stores=stores,
@@ -70,11 +78,17 @@ def build(settings: Settings) -> Services:
             connector=connector,
             queue=queue,
             running=Running(),
-            expiry=Expiry(stores=stores, timing=settings.timing, accept=accept),
+            expiry=expiry,
         ),
         queue=queue,
         flush=flush,
-        sweep=Sweep(stores=stores, timing=settings.timing, accept=accept, ingest=ingest, queue=queue),
+        sweep=Sweep(
+            rows=RowSweep(stores, settings.timing, ingest),
+            requests=RequestSweep(stores, settings.timing, accept, queue, expiry),
+            codes=CodeSweep(stores=stores),
+            owners=OwnerSweep(stores=stores, timing=settings.timing, connector=connector),
+            alerts=AlertSweep(stores=stores, timing=settings.timing),
+        ),
         accounts=Accounts(stores=stores, connector=connector, flush=flush),
         conversations=Conversations(stores=stores, connector=connector),
         decisions=Decisions(stores=stores, accept=accept, queue=queue),
@@ -93,6 +107,12 @@ def services() -> Services:
     """This process's workflows. Not before a worker's first event: gRPC clients do not survive the server's fork."""
     with _lock:
         return _services()
+
+
+@functools.cache
+def posting() -> tuple[Webhook | None, Timing]:
+    """What posts alerts. Apart from the other services: only its function is given the secret."""
+    return configured(httpx.Client()), read_timing()
 
 
 @functools.cache

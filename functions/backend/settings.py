@@ -39,7 +39,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     functions_origin = f"https://{REGION}-{project}.cloudfunctions.net"
     return Settings(
         project=project,
-        timing=_timing(environment),
+        timing=read_timing(environment),
         send_url=environment.get("SEND_URL") or f"{functions_origin}/send",
         flush_url=environment.get("FLUSH_URL") or f"{functions_origin}/flush",
         connector_endpoints=frozenset(
@@ -59,7 +59,8 @@ def _required(environment: Mapping[str, str], *names: str) -> str:
     raise SettingsError(f"{names[0]} is not set; see functions/.env.example")
 
 
-def _timing(environment: Mapping[str, str]) -> Timing:
+def read_timing(environment: Mapping[str, str] = os.environ) -> Timing:
+    """Raises SettingsError."""
     scale = environment.get("TIME_SCALE") or "1"
     try:
         return Timing().scaled(float(scale))

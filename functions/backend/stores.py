@@ -9,7 +9,7 @@ from google.api_core.exceptions import Aborted, AlreadyExists, FailedPreconditio
 from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Increment, Query
 from google.cloud.firestore_v1._helpers import decode_dict
 
-from core import account, message, schema, thread
+from core import account, alert, message, schema, thread
 from core.account import Lease, Status
 from core.alert import Alert
 from core.ids import AccountId, EventId, RequestId, ThreadId, WaMessageId
@@ -47,6 +47,7 @@ class _Write:
     at: datetime | None = None
     """The update time that the document must have; None: no matter which."""
     creates: bool = False
+    merges: bool = False
     if_it_stands: Mapping[str, object] | None = None
     """Of a created document: what to change instead where it stands already."""
 
@@ -71,18 +72,24 @@ class Commit:
         """Changes fields that nobody else writes, whatever else the document holds; it must exist."""
         self._writes.append(_Write(reference=self._stores.reference(collection, document_id), fields=fields))
 
-    def raise_alert(self, alert: Alert, now: datetime) -> None:
+    def put(self, reference: DocumentReference, fields: Mapping[str, object]) -> None:
+        """Creates the document, or changes these fields of it."""
+        self._writes.append(_Write(reference=reference, fields=fields, merges=True))
+
+    def raise_alert(self, raised: Alert, now: datetime) -> None:
         """Creates the alert; where it stands already, it is counted and open again."""
-        reference = self._stores.reference(schema.ALERTS, alert.alert_id)
+        reference = self._stores.reference(schema.ALERTS, raised.alert_id)
         if all(write.reference.id != reference.id for write in self._writes):
-            again = {**alert.again_fields(now), "count": Increment(1)}
-            write = _Write(reference=reference, fields=alert.document(now), creates=True, if_it_stands=again)
+            again = {**raised.again_fields(now), "count": Increment(1)}
+            write = _Write(reference=reference, fields=raised.document(now), creates=True, if_it_stands=again)
             self._writes.append(write)
 
     def resolve_alert(self, alert_id: str, now: datetime) -> None:
-        """Closes an alert, where there is one: nobody has to act on it any more."""
-        if self._stores.alert(alert_id) is not None:
-            self.change(schema.ALERTS, alert_id, {"resolvedAt": now})
+        """Closes an alert, where one is open: nobody has to act on it any more. Reads it."""
+        standing = self._stores.alert(alert_id)
+        named = any(write.reference.id == alert_id for write in self._writes)
+        if standing is not None and alert.is_open(standing.value) and not named:
+            self.change(schema.ALERTS, alert_id, alert.resolved_fields(now))
 
     def run(self) -> list[datetime]:
         """Commits. The answer is each write's update time, in the order in which they were added. Raises Conflict.
@@ -113,6 +120,8 @@ class Commit:
         for write in self._writes:
             if write.creates:
                 batch.create(write.reference, dict(write.fields))
+            elif write.merges:
+                batch.set(write.reference, dict(write.fields), merge=True)
             elif write.at is None:
                 batch.update(write.reference, dict(write.fields))
             else:
@@ -175,6 +184,14 @@ class Stores:
             else:
                 messages[WaMessageId(snapshot.id)] = stored_as(snapshot, message.parse)
         return found, messages
+
+    def standing(self, message_ids: Iterable[WaMessageId]) -> set[WaMessageId]:
+        """Those of the messages that stand."""
+        references = [self.reference(schema.MESSAGES, message_id) for message_id in message_ids]
+        if not references:
+            return set()
+        found = self.db.get_all(references, field_paths=["delivery"])
+        return {WaMessageId(snapshot.id) for snapshot in found if snapshot.exists}
 
     def find(self, query: Query) -> list[Stored[Document]]:
         return [stored_as(snapshot, dict) for snapshot in query.stream()]

@@ -1,119 +1,86 @@
-"""Takes up what a lost trigger, job or worker has left behind: requests that are not finished, rows that are not processed."""
+"""Takes up what a lost trigger, job or worker has left behind, and tells what somebody must act on."""
 
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
 from functools import partial
 
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
-
-from backend import log, queries
-from backend.accept import Accept, message_id_of
+from backend import log
 from backend.clock import now
-from backend.ingest import ContentionError, Ingest
-from backend.send_queue import Job, SendQueue
-from backend.stores import Conflict, Document, Stored, Stores
-from core import inbound, outbox, schema
-from core.ids import AccountId, ChatId, ThreadId, WaMessageId
-from core.inbound import NotUnderstood
-from core.outbox import Refusal
-from core.timing import Timing
-
-_PAGE = 200
-_PAGES = 25
-"""5,000 documents of each kind a run: bounded, and far enough that one paused account's queue does not hide the others'."""
-
-_OUTSIDE = (GoogleAPIError, GoogleAuthError, ContentionError, Conflict)
-"""What one item may fail with without anything being broken here."""
+from backend.steps import Steps
+from backend.sweep_alerts import AlertSweep, Seen
+from backend.sweep_codes import CodeSweep
+from backend.sweep_owners import OwnerSweep, SweptOwners
+from backend.sweep_requests import RequestSweep, SweptRequests
+from backend.sweep_rows import RowSweep, SweptRows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What a run has taken up. `early` are rows that go on waiting for their message."""
+    """What a run has taken up."""
 
+    rows: int
+    """That were taken up."""
+    chats: int
+    """With such rows."""
+    refused: int
+    """Rows that cannot be understood, and were marked."""
+    early: int
+    """Rows that go on waiting for their message."""
+    parked: int
+    """Of these, those that wait apart from now on."""
+    found: int
+    """Rows that waited apart, and are done."""
     accepted: int
     threads: int
-    chats: int
-    early: int
+    """That were given a send job."""
+    resting: int
+    """Threads that wait for their account."""
+    codes: int
+    """Pairing codes that were erased."""
+    poked: int
+    """Accounts without an owner that a connector was told of."""
+    opened: int
+    resolved: int
+    """Alerts."""
+    failed: int
+    """Steps that failed: the log has each, and the next run tries again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
     """Idempotent; a second run beside it does no harm."""
 
-    stores: Stores
-    timing: Timing
-    accept: Accept
-    ingest: Ingest
-    queue: SendQueue
+    rows: RowSweep
+    requests: RequestSweep
+    codes: CodeSweep
+    owners: OwnerSweep
+    alerts: AlertSweep
 
     def run(self) -> Swept:
-        before = now() - timedelta(seconds=self.timing.sweep_age_s)
-        accepted, threads = self._requests(before)
-        chats, early = self._rows(before)
-        swept = Swept(accepted=accepted, threads=threads, chats=chats, early=early)
-        if accepted or threads or chats:
-            log.swept(accepted=accepted, threads=threads, chats=chats, early=early)
+        """Each part stands for itself: what fails in one leaves the others their turn."""
+        steps, at = Steps(), now()
+        rows = steps.result("rows", partial(self.rows.run, steps, at)) or SweptRows()
+        found = steps.result("parked rows", partial(self.rows.look_at_parked, steps, at)) or 0
+        requests = steps.result("requests", partial(self.requests.run, steps, at)) or SweptRequests()
+        codes = steps.result("codes", partial(self.codes.run, steps, at)) or 0
+        owners = steps.result("owners", partial(self.owners.run, steps, at)) or SweptOwners()
+        seen = Seen(owners=owners, late_accounts=frozenset(rows.late_accounts), late_heads=requests.late_heads)
+        opened = steps.result("alerts", partial(self.alerts.raise_seen, steps, seen, at)) or 0
+        resolved = steps.result("alerts' ends", partial(self.alerts.close, steps, seen, now())) or 0
+        swept = Swept(
+            rows=rows.rows,
+            chats=rows.chats,
+            refused=rows.refused,
+            early=rows.early,
+            parked=rows.parked,
+            found=found,
+            accepted=requests.accepted,
+            threads=requests.threads,
+            resting=requests.resting,
+            codes=codes,
+            poked=owners.poked,
+            opened=opened,
+            resolved=resolved,
+            failed=steps.failed,
+        )
+        log.swept(**asdict(swept))
         return swept
-
-    def _requests(self, before: datetime) -> tuple[int, int]:
-        """Requests without a message are accepted, and each thread gets a job."""
-        accepted, woken, stamp = 0, set[ThreadId](), secrets.token_hex(8)
-        for page in self.stores.pages(queries.unfinished_requests(self.stores.db, before, _PAGE), _PAGES):
-            for request in self._without_message(page):
-                accepted += self._step("accept", partial(self.accept.request, request))
-            for thread in {ThreadId(str(request.value.get("threadId"))) for request in page} - woken:
-                woken.add(thread)
-                job = partial(self.queue.enqueue, Job(thread_id=thread), f"sweep|{thread}|{stamp}")
-                self._step("enqueue", job)
-        return accepted, len(woken)
-
-    def _without_message(self, page: Sequence[Stored[Document]]) -> list[Stored[Document]]:
-        """Of the requests that no job has claimed yet: a claimed one is accepted by its next job. And all that are invalid."""
-        unclaimed: dict[WaMessageId, Stored[Document]] = {}
-        invalid: list[Stored[Document]] = []
-        for stored in page:
-            request = outbox.parse_request(stored.id, stored.value)
-            if isinstance(request, Refusal):
-                invalid.append(stored)
-            elif outbox.queue_state(stored.value).attempts == 0:
-                unclaimed[message_id_of(request)] = stored
-        if not unclaimed:
-            return invalid
-        references = [self.stores.reference(schema.MESSAGES, message_id) for message_id in unclaimed]
-        standing = {
-            snapshot.id for snapshot in self.stores.db.get_all(references, field_paths=["delivery"]) if snapshot.exists
-        }
-        return invalid + [stored for message_id, stored in unclaimed.items() if message_id not in standing]
-
-    def _rows(self, before: datetime) -> tuple[int, int]:
-        """Chats are drained as a whole; a row that cannot be understood is marked, so that it is not met again."""
-        drained, early = set[tuple[AccountId, ChatId]](), 0
-        for page in self.stores.pages(queries.unprocessed_rows(self.stores.db, before, _PAGE), _PAGES):
-            for stored in page:
-                row = inbound.parse_row(stored.id, stored.value)
-                if isinstance(row, NotUnderstood):
-                    take = partial(self.ingest.take, stored.id, stored.value, stored.update_time)
-                    self._step("refuse", take)
-                elif (chat := (row.account_id, row.chat_id)) not in drained:
-                    drained.add(chat)
-                    early += self._drain(*chat)
-        return len(drained), early
-
-    def _drain(self, account: AccountId, chat: ChatId) -> int:
-        try:
-            return self.ingest.drain(account, chat)
-        except _OUTSIDE:
-            log.sweep_step_failed("drain")
-            return 0
-
-    def _step(self, name: str, act: Callable[[], object]) -> bool:
-        """One item's failure does not hold up the others: the next run meets it again."""
-        try:
-            act()
-        except _OUTSIDE:
-            log.sweep_step_failed(name)
-            return False
-        return True

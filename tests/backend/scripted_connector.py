@@ -55,6 +55,8 @@ class ScriptedConnector:
     run_job: Callable[[Job, bool], None] | None = None
     frames: list[Frame] = field(default_factory=list)
     posts: list[dict[str, Any]] = field(default_factory=list)
+    poked: list[str] = field(default_factory=list)
+    """The accounts that it was told to look at."""
     versions: dict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     """The contract versions that the posts of an account have named."""
     _scripts: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
@@ -115,6 +117,9 @@ def _handler(connector: ScriptedConnector) -> type[BaseHTTPRequestHandler]:
                 self._run_job(body)
             elif self.path == "/v1/send":
                 self._answer(connector.handle_send(body, self.headers.get(contract.HEADER)))
+            elif self.path.endswith("/poke"):
+                connector.poked.append(self.path.split("/")[-2])
+                self._reply(202, b"{}")
             else:
                 self._reply(404, b"{}")
 

@@ -50,22 +50,37 @@ def endpoint(manifest: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_exactly_these_functions_are_deployed(manifest: dict[str, Any]) -> None:
     assert set(manifest["endpoints"]) == {
-        "on_ingest", "on_outbox", "send", "flush", "sweep",
+        "on_ingest", "on_outbox", "send", "flush", "sweep", "on_alert", "post_alert",
         "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation",
         "cancelRequest", "resolveRequest",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "document"), [("on_ingest", "whatsapp_ingest/{eventId}"), ("on_outbox", "whatsapp_outbox/{requestId}")]
+    ("name", "kind", "document"),
+    [
+        ("on_ingest", "created", "whatsapp_ingest/{eventId}"),
+        ("on_outbox", "created", "whatsapp_outbox/{requestId}"),
+        ("on_alert", "written", "whatsapp_alerts/{alertId}"),
+        ("post_alert", "written", "whatsapp_alerts/{alertId}"),
+    ],
 )
 def test_triggers_are_retried_because_events_are_lost_otherwise(
-    manifest: dict[str, Any], name: str, document: str
+    manifest: dict[str, Any], name: str, kind: str, document: str
 ) -> None:
     trigger = endpoint(manifest, name)["eventTrigger"]
     assert trigger["retry"] is True
-    assert trigger["eventType"] == "google.cloud.firestore.document.v1.created"
+    assert trigger["eventType"] == f"google.cloud.firestore.document.v1.{kind}"
     assert trigger["eventFilterPathPatterns"]["document"] == document
+
+
+def test_only_the_function_that_posts_alerts_is_given_the_webhooks_secret(manifest: dict[str, Any]) -> None:
+    with_secrets = {
+        name: [secret["key"] for secret in found["secretEnvironmentVariables"]]
+        for name, found in manifest["endpoints"].items()
+        if found.get("secretEnvironmentVariables")
+    }
+    assert with_secrets == {"post_alert": ["ALERT_WEBHOOK_SECRET"]}
 
 
 def test_every_function_stands_in_one_region_with_memory_concurrency_and_a_limit(manifest: dict[str, Any]) -> None:

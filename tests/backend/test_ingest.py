@@ -260,7 +260,8 @@ def test_texts_that_no_commit_could_carry_together_are_taken_up_in_several(world
     chat = world.chat()
     for n in range(30):
         world.receive(chat, f"{n}" + "€" * 65_000)
-    assert world.services.ingest.drain(world.account, chat) == 0
+    drained = world.services.ingest.drain(world.account, chat)
+    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 30)
     assert world.thread(chat)["unreadCountGlobal"] == 30
 
 
@@ -270,7 +271,8 @@ def test_a_receipt_whose_target_makes_an_id_too_long_is_marked_and_does_not_dist
     payload = {"target": target, "delivery": "read"}
     event = world.receive(chat, "", "long-receipt-read", eventType="receipt", payload=payload)
     good = world.receive(chat, "good")
-    assert world.services.ingest.drain(world.account, chat) == 0
+    drained = world.services.ingest.drain(world.account, chat)
+    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 30)
     assert world.row(event)["lastProcessError"].startswith("invalid_event: ")
     assert world.row(good)["lastProcessError"] is None
 
@@ -288,7 +290,8 @@ def test_a_poisoned_row_does_not_disturb_its_chat(world: World) -> None:
     chat = world.chat()
     poison = world.receive(chat, "x", payload={"text": 7})
     good = world.receive(chat, "good")
-    assert world.services.ingest.drain(world.account, chat) == 0
+    drained = world.services.ingest.drain(world.account, chat)
+    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 30)
     assert world.row(poison)["lastProcessError"].startswith("invalid_event: ")
     assert world.row(good)["lastProcessError"] is None
     assert world.thread(chat)["lastMessagePreview"] == "good"

@@ -1,6 +1,6 @@
 """A sample argument for each type that a query function's parameter may have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import get_type_hints
 
@@ -8,6 +8,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.types import StructuredQuery
 
+from core.alert_types import AlertType, Condition
 from core.ids import AccountId, ChatId, ThreadId
 
 _PROJECT = "demo-indexes"
@@ -32,4 +33,5 @@ def _samples() -> dict[object, object]:
         ThreadId: ThreadId("sales-1_40712345678@s.whatsapp.net"),
         datetime: _NOW,
         int: 10,
+        Sequence[AlertType]: [Condition.NO_OWNER],
     }

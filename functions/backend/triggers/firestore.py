@@ -1,4 +1,4 @@
-"""Firestore triggers. Both are at least once and unordered, with retry on: a handler that raises is called again."""
+"""The Firestore triggers on the path of a message. Both are at least once and unordered, with retry on: a handler that raises is called again."""
 
 from typing import Any
 

@@ -1,0 +1,190 @@
+"""The sweep of alerts: raises what only a look at many documents shows, and closes what is over."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import assert_never
+
+from backend import queries
+from backend.steps import Steps
+from backend.stores import Conflict, Document, Stored, Stores
+from backend.sweep_owners import SweptOwners
+from core import alert_types, outbox, schema
+from core.account import NEVER, Lease, Status, flapping_window_s
+from core.alert import Alert, is_open, resolved_fields
+from core.alert_types import ALERTS, MOST_WITHOUT_OWNER, Condition, End
+from core.ids import AccountId, RequestId
+from core.timing import Timing
+
+_MOST = 500
+_FRONT = 50
+_ALL_ACCOUNTS = "all"
+_MESSAGES = {
+    Condition.NO_OWNER: "No connector holds the account, which should be connected.",
+    Condition.LEASE_FLAPPING: "The account goes from connector to connector.",
+    Condition.STUCK_OUTBOX: "The account is connected, and no send job takes up its messages.",
+    Condition.BACKLOG_GROWING: "Events of the account wait in the ingest log.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What this run saw that may be worth an alert."""
+
+    owners: SweptOwners
+    late_accounts: frozenset[AccountId]
+    """With a row that waited for too long before this run."""
+    late_heads: dict[AccountId, Stored[Document]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertSweep:
+    stores: Stores
+    timing: Timing
+
+    def raise_seen(self, steps: Steps, seen: Seen, at: datetime) -> int:
+        """How many were opened. One that is open already is not counted again: it is the same minute after minute."""
+        opened = sum(steps.result("raise", partial(self._open, alert, at)) or 0 for alert in _of_owners(seen.owners))
+        for account in sorted(seen.late_accounts):
+            opened += steps.result("backlog", partial(self._open_backlog, account, at)) or 0
+        stuck = {
+            account: head
+            for account, head in sorted(seen.late_heads.items())
+            if steps.result("stuck", partial(self._may_be_stuck, account))
+        }
+        if stuck:
+            time.sleep(self.timing.stuck_confirm_s)  # this run has enqueued a job for each of them
+        for account, head in stuck.items():
+            opened += steps.result("stuck", partial(self._open_stuck, account, head, at)) or 0
+        return opened
+
+    def close(self, steps: Steps, seen: Seen, at: datetime) -> int:
+        """How many are over. Those that a person decides about, or a row, are closed where that is done."""
+        types = sorted(alert_types.ending(End.CONNECTED, End.SENT, End.QUIET, End.OVER))
+        found = self.stores.find(queries.open_alerts_of_types(self.stores.db, types, _MOST))
+        return sum(steps.result("close", partial(self._close, alert, seen, at)) or 0 for alert in found)
+
+    def _open(self, alert: Alert, at: datetime) -> int:
+        if self._is_open(alert):
+            return 0
+        commit = self.stores.commit()
+        commit.raise_alert(alert, at)
+        commit.run()
+        return 1
+
+    def _is_open(self, alert: Alert) -> bool:
+        standing = self.stores.alert(alert.alert_id)
+        return standing is not None and is_open(standing.value)
+
+    def _open_backlog(self, account: AccountId, at: datetime) -> int:
+        """What this run has taken up waits no more."""
+        return self._open(_of_account(Condition.BACKLOG_GROWING, account), at) if self._has_backlog(account, at) else 0
+
+    def _may_be_stuck(self, account: AccountId) -> bool:
+        alert = _of_account(Condition.STUCK_OUTBOX, account)
+        return self.stores.is_connected(account) and not self._is_open(alert)
+
+    def _open_stuck(self, account: AccountId, head: Stored[Document], at: datetime) -> int:
+        """Stands as it stood before a job was enqueued for it."""
+        current = self.stores.request(RequestId(head.id))
+        if current is None or current.update_time != head.update_time:
+            return 0
+        return self._open(_of_account(Condition.STUCK_OUTBOX, account), at)
+
+    def _close(self, alert: Stored[Document], seen: Seen, at: datetime) -> int:
+        """Of the alert as it was read: one that was raised again meanwhile stays open."""
+        if not self._is_over(alert.value, seen, at):
+            return 0
+        commit = self.stores.commit()
+        commit.update(schema.ALERTS, alert.id, resolved_fields(at), at=alert.update_time)
+        with suppress(Conflict):
+            commit.run()
+            return 1
+        return 0
+
+    def _is_over(self, alert: Document, seen: Seen, at: datetime) -> bool:
+        alert_type, account, raised_at = alert_types.known(alert["type"]), alert["accountId"], alert["createdAt"]
+        if alert_type is None:
+            return False
+        match ALERTS[alert_type].end:
+            case End.QUIET:
+                return bool(at - raised_at > timedelta(seconds=self.timing.alert_quiet_s))
+            case End.CONNECTED:
+                standing = self.stores.account(AccountId(account))
+                return standing is None or standing.value.get("status") == Status.CONNECTED
+            case End.SENT:
+                return bool(
+                    self.stores.find(queries.requests_sent_since(self.stores.db, AccountId(account), raised_at))
+                )
+            case End.OVER if account is None:
+                return len(seen.owners.left) <= MOST_WITHOUT_OWNER
+            case End.OVER:
+                assert isinstance(alert_type, Condition)
+                return self._has_passed(alert_type, AccountId(account), raised_at, at)
+            case End.DECIDED | End.REPLAYED:
+                return False
+            case unexpected:
+                assert_never(unexpected)
+
+    def _has_passed(self, condition: Condition, account: AccountId, raised_at: datetime, at: datetime) -> bool:
+        if condition is Condition.BACKLOG_GROWING:
+            return not self._has_backlog(account, at)
+        stored = self.stores.lease(account)
+        if stored is None:
+            return True
+        lease = stored.value
+        match condition:
+            case Condition.NO_OWNER:
+                return not lease.wanted or lease.is_held(at)
+            case Condition.LEASE_FLAPPING:
+                window = timedelta(seconds=flapping_window_s(self.timing.lease_ttl_s))
+                return lease.flapped_at is None or lease.flapped_at < at - window
+            case Condition.STUCK_OUTBOX:
+                return not self._is_stuck_since(account, lease, raised_at, at)
+            case unexpected:
+                assert_never(unexpected)
+
+    def _has_backlog(self, account: AccountId, at: datetime) -> bool:
+        """Messages: a receipt that is old may only wait for its message."""
+        query = queries.unprocessed_rows_of_account_from(self.stores.db, account, NEVER, _FRONT)
+        limit = timedelta(seconds=self.timing.backlog_after_s)
+        messages = (row for row in self.stores.find(query) if row.value.get("eventType") == "message")
+        return any(at - row.value["receivedAt"] > limit for row in messages)
+
+    def _is_stuck_since(self, account: AccountId, lease: Lease, raised_at: datetime, at: datetime) -> bool:
+        """Nobody has tried the account's oldest message since. One whose account is not held waits for that."""
+        if not lease.wanted or not lease.is_held(at):
+            return False
+        limit = timedelta(seconds=self.timing.stuck_after_s)
+        for oldest in self.stores.find(queries.waiting_requests_of_account(self.stores.db, account, 1)):
+            tried_at = oldest.value.get("lastTriedAt")
+            was_tried = isinstance(tried_at, datetime) and tried_at > raised_at
+            return (
+                not was_tried
+                and at - oldest.value["createdAt"] > limit
+                and not outbox.queue_state(oldest.value).is_held(at)
+            )
+        return False
+
+
+def _of_owners(owners: SweptOwners) -> Iterator[Alert]:
+    """When all connectors are down, nobody needs to be told of each account."""
+    if len(owners.left) > MOST_WITHOUT_OWNER:
+        message = f"No connector holds more than {MOST_WITHOUT_OWNER} accounts that should be connected."
+        yield Alert(code=Condition.NO_OWNER, cause=_ALL_ACCOUNTS, message=message)
+    else:
+        yield from (_of_account(Condition.NO_OWNER, account) for account in owners.left)
+    yield from (_of_account(Condition.LEASE_FLAPPING, account) for account in owners.flapping)
+
+
+def _of_account(condition: Condition, account: AccountId) -> Alert:
+    return Alert(
+        code=condition,
+        cause=account,
+        account_id=account,
+        message=_MESSAGES[condition],
+        about=f"{schema.LEASES}/{account}",
+    )
