@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,14 @@ def owners(stage: Stage, accounts: Sequence[AccountId]) -> Counter[str | None]:
     return Counter((lease.to_dict() or {})["ownerInstanceId"] for lease in leases)
 
 
+def is_ready(connector: Connector) -> bool:
+    return connector.get("/readyz").status_code == 200
+
+
 def free_at_the_same_time(stage: Stage, connectors: Sequence[Connector], number: int) -> list[AccountId]:
     """Accounts that come while no worker looks; then all of them look at the same moment."""
+    for connector in connectors:
+        wait_until(partial(is_ready, connector), "it has all that it needs")
     for connector in connectors:
         connector.freeze()
     accounts = create_accounts(stage, number)
