@@ -18,6 +18,7 @@ from core.ids import AccountId
 MOST = 5_000
 _COLUMNS = (
     Column(title="SINCE", to_right=True),
+    Column(title="LAST", to_right=True),
     Column(title="SEVERITY"),
     Column(title="TYPE"),
     Column(title="ACCOUNT"),
@@ -32,7 +33,8 @@ class OpenAlert:
 
     @property
     def since(self) -> datetime | None:
-        at = self.document.get("createdAt")
+        """When it was first raised; createdAt moves with each further time."""
+        at = self.document.get("firstAt") or self.document.get("createdAt")
         return at if isinstance(at, datetime) else None
 
     @property
@@ -59,9 +61,9 @@ class OpenAlert:
         """The command that deals with the document that it is about."""
         collection, _, document = (self.about or "").partition("/")
         if collection == schema.INGEST and document:
-            return f"`{PROGRAM} replay '{document}'`"
+            return f"{PROGRAM} replay '{document}'"
         if collection == schema.OUTBOX and document and self.document.get("type") == ErrorCode.OUTCOME_UNKNOWN:
-            return f"`{PROGRAM} resolve '{document}'`"
+            return f"{PROGRAM} resolve '{document}'"
         return ""
 
     def data(self, *, with_documents: bool = True) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class OpenAlert:
             "alertId": self.alert_id,
             **{name: self.document.get(name) for name in ("type", "severity", "accountId", "message", "count")},
             "since": self.since,
+            "last": self.document.get("createdAt"),
             "whatToDo": self.what_to_do,
         }
         if with_documents:
@@ -106,7 +109,7 @@ def show(context: Context, opened: Sequence[OpenAlert], *, with_documents: bool)
 def _row(alert: OpenAlert, at: datetime, *, with_documents: bool) -> Row:
     document = alert.document
     notes = [str(document.get("message")), f"What to do: {alert.what_to_do}"]
-    if with_documents and alert.about:
-        notes += [f"About: {alert.about}", alert.command()]
-    cells = [age(alert.since, at), *(str(document.get(name) or "-") for name in ("severity", "type", "accountId"))]
-    return Row(cells=[*cells, str(document.get("count") or 1)], notes=notes)
+    to_copy = [alert.about or "", alert.command()] if with_documents else []
+    times = (age(alert.since, at), age(document.get("createdAt"), at))
+    cells = [*times, *(str(document.get(name) or "-") for name in ("severity", "type", "accountId"))]
+    return Row(cells=[*cells, str(document.get("count") or 1)], notes=notes, to_copy=to_copy)

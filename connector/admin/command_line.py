@@ -65,6 +65,8 @@ def _run(named: argparse.Namespace, context: Context) -> int:
     except Failed as failure:
         context.screen.complain(f"{named.command}: {failure}")
         return failure.status
+    except BrokenPipeError:
+        raise
     except exceptions.PermissionDenied:
         context.screen.complain(
             f"{named.command}: these credentials may not use Firestore of project {context.project}: they need the role "

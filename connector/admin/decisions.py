@@ -13,7 +13,7 @@ from connector.admin.context import Change, Conflict, Context, Creation, Stored,
 from connector.admin.endings import Failed, NotFound
 from connector.admin.screen import pairs
 from core import decision, message, outbox, schema
-from core.alert import alert_id
+from core.alert import alert_id, is_open, resolved_fields
 from core.decision import DecidedBy, Decision
 from core.delivery import Delivery
 from core.errors import ErrorCode
@@ -97,9 +97,9 @@ def _decide(context: Context, standing: _Standing, decided: Decision, by: Decide
     if decided is Decision.RESEND:
         resent, fields = decision.resent(request, at)
         writes.append(Creation(reference=context.reference(schema.OUTBOX, resent), fields=fields))
-    alert = context.reference(schema.ALERTS, alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id))
-    if context.read_all([alert])[0] is not None:
-        writes.append(Change(reference=alert, fields={"resolvedAt": at}))
+    alert = context.read(schema.ALERTS, alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id))
+    if alert is not None and is_open(alert.document):
+        writes.append(Change(reference=alert.reference, fields=resolved_fields(at)))
     try:
         context.commit(writes)
     except Conflict:

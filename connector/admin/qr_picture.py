@@ -58,10 +58,19 @@ def _pixels(picture: bytes) -> list[list[bool]]:
         raise ValueError("not black and white")
     raw = zlib.decompress(b"".join(content for kind, content in chunks if kind == b"IDAT"))
     length = 1 + (width + 7) // 8
-    rows = [raw[start : start + length] for start in range(0, height * length, length)]
-    if any(row[0] != 0 for row in rows):
-        raise ValueError("filtered rows")
-    return [[not row[1 + x // 8] >> (7 - x % 8) & 1 for x in range(width)] for row in rows]
+    rows: list[bytes] = []
+    for start in range(0, height * length, length):
+        rows.append(_unfiltered(raw[start], raw[start + 1 : start + length], rows[-1] if rows else bytes(length - 1)))
+    return [[not row[x // 8] >> (7 - x % 8) & 1 for x in range(width)] for row in rows]
+
+
+def _unfiltered(kind: int, row: bytes, above: bytes) -> bytes:
+    """The two of PNG's five that a QR code's rows are written with: as it is, and by its difference from the row above."""
+    if kind == 0:
+        return row
+    if kind == 2:
+        return bytes((own + upper) % 256 for own, upper in zip(row, above, strict=True))
+    raise ValueError("a filter that no QR code needs")
 
 
 def _chunks(picture: bytes) -> Iterator[tuple[bytes, bytes]]:

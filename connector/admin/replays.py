@@ -1,7 +1,7 @@
 """`replay`: takes rows of the ingest log up again that were kept because they could not be understood.
 
-A row is opened again under its update time. Its trigger fired when it was created, so the sweeper is the one to take it up; if
-the functions refuse it again, it is marked and its alert is open again.
+A row is opened again under its update time. Its trigger fired when it was created, so the sweeper is the one to take it up. Its
+lastProcessError stays until then: by it the functions know whose alert to close when the row is understood at last.
 """
 
 from argparse import Namespace
@@ -14,8 +14,7 @@ from google.cloud.firestore import DELETE_FIELD, DocumentReference
 
 from connector import queries
 from connector.admin import alerts
-from connector.admin.alerts import OpenAlert
-from connector.admin.context import Change, Conflict, Context, Stored, now
+from connector.admin.context import Change, Conflict, Context, Stored
 from connector.admin.endings import Failed, NotFound, WrongUsage
 from connector.admin.screen import Column, Row
 from connector.admin.standing import unknown
@@ -25,7 +24,7 @@ from core.ids import AccountId
 from core.inbound import NotUnderstood, ReceiptReceived
 
 _AT_ONCE = 100
-_NEXT = "The sweeper takes up what was opened at its next run, within a minute."
+_NEXT = "The sweeper takes up what was opened at its next run, within a minute; alerts close when it is understood."
 _COLUMNS = (
     Column(title="ACCOUNT"),
     Column(title="ROWS", to_right=True),
@@ -69,21 +68,16 @@ def _one(context: Context, event: str, *, anyway: bool) -> None:
         raise NotFound(f"there is no such row in {schema.INGEST} of project {context.project}")
     error = row.document.get("lastProcessError")
     if row.document.get("processed") is not True:
-        raise Failed("the row waits already: the sweeper takes it up within two minutes of its arrival")
+        raise Failed("the row waits already: the sweeper takes it up at its next run")
     if not isinstance(error, str):
         raise Failed("the row is fine: it was processed without an error")
     outcome = _replayed(context, row, anyway=anyway)
     if outcome.left is not None:
         raise Failed(outcome.left)
-    still_open = _close_alerts(context, [outcome], others_are_known=False)
     if context.screen.as_json:
         context.screen.data(_data([outcome]))
         return
     context.screen.say_folded(f"The row is open again; it was kept with {outcome.error!r}. {_forecast(row)}")
-    if still_open:
-        context.screen.say_folded(
-            "Its alert stays open: it is about all such rows of the account. --all-of-code with --account takes up all of them."
-        )
 
 
 def _many(context: Context, account: AccountId | None, code: ErrorCode | None, *, anyway: bool) -> None:
@@ -93,7 +87,6 @@ def _many(context: Context, account: AccountId | None, code: ErrorCode | None, *
         raise WrongUsage(f"{code} raises no alert that would name its accounts: add --account ID")
     references = _kept(context, account, code) if account else _kept_of_alerts(context, code)
     outcomes = list(_replay_all(context, references, code, anyway=anyway))
-    _close_alerts(context, outcomes, others_are_known=True)
     if context.screen.as_json:
         context.screen.data(_data(outcomes))
     elif outcomes:
@@ -155,44 +148,12 @@ def _replayed(context: Context, row: Stored, *, anyway: bool) -> _Outcome:
 
 
 def opened_fields() -> dict[str, object]:
-    """A row as it was before it was taken up; what waits has no end."""
+    """What waits has no end."""
     return {
         "processed": False,
         "processedAt": None,
-        "processAttempts": 0,
-        "lastProcessError": None,
         "expireAt": DELETE_FIELD,
     }
-
-
-def _close_alerts(context: Context, outcomes: Sequence[_Outcome], *, others_are_known: bool) -> bool:
-    """Closes the alerts of what was opened. One about several rows only when all of its rows were; whether one stays open."""
-    opened = [outcome for outcome in outcomes if outcome.left is None]
-    left = {(outcome.account, outcome.error) for outcome in outcomes if outcome.left is not None}
-    codes = {outcome.code for outcome in opened}
-    still_open = False
-    for alert in alerts.open_of(context, None) if opened else []:
-        if alert.document.get("type") not in codes:
-            continue
-        mine = [outcome for outcome in opened if _is_about(alert, outcome)]
-        if not mine:
-            continue
-        is_of_kind = alert.document.get("type") == ErrorCode.EVENT_TYPE_UNKNOWN
-        if is_of_kind and (not others_are_known or any((each.account, each.error) in left for each in mine)):
-            still_open = True
-            continue
-        context.commit(
-            [Change(reference=context.reference(schema.ALERTS, alert.alert_id), fields={"resolvedAt": now()})]
-        )
-    return still_open
-
-
-def _is_about(alert: OpenAlert, outcome: _Outcome) -> bool:
-    """Of rows of an unknown kind there is one alert for an account and kind, whose message ends with the rows' own detail."""
-    if alert.document.get("type") != ErrorCode.EVENT_TYPE_UNKNOWN:
-        return alert.about == f"{schema.INGEST}/{outcome.row.id}"
-    detail = outcome.error.partition(": ")[2]
-    return alert.account == outcome.account and str(alert.document.get("message")).endswith(detail)
 
 
 def _forecast(row: Stored) -> str:
@@ -222,7 +183,7 @@ def _show(context: Context, outcomes: Iterable[_Outcome]) -> None:
     )
     if any(outcome_left is None for _, _, outcome_left in counted):
         context.screen.say()
-        context.screen.say(_NEXT)
+        context.screen.say_folded(_NEXT)
 
 
 def _data(outcomes: Iterable[_Outcome]) -> list[dict[str, Any]]:

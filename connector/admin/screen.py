@@ -30,6 +30,8 @@ class Row:
     cells: Sequence[str]
     notes: Sequence[str] = ()
     """Sentences under the row, each on lines of its own."""
+    to_copy: Sequence[str] = ()
+    """What a person copies: under the row, on one line each, however long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ def table_lines(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
         lines.append(_line(line, widths, columns))
         for note in row.notes:
             lines += _folded(harmless(note), _INDENT)
+        lines += [f"{_INDENT}{harmless(whole)}" for whole in row.to_copy if whole]
     return lines
 
 

@@ -7,7 +7,7 @@ the owner sees the change when it renews its lease, and what waits leaves when t
 from argparse import Namespace
 
 from connector.admin.condition import PROGRAM
-from connector.admin.context import Change, Conflict, Context
+from connector.admin.context import Change, Conflict, Context, now
 from connector.admin.endings import Failed
 from connector.admin.standing import Standing, read_one, unknown
 from core import schema
@@ -49,7 +49,7 @@ def write(context: Context, standing: Standing, state: DesiredState | None, comm
     if state is not None:
         account = context.reference(schema.ACCOUNTS, standing.account)
         writes.append(Change(reference=account, fields={"desiredState": str(state)}))
-        lease["wanted"] = state is DesiredState.CONNECTED
+        lease |= {"wanted": state is DesiredState.CONNECTED, "updatedAt": now()}  # without an owner from now on
     writes.append(Change(reference=context.reference(schema.LEASES, standing.account), fields=lease))
     try:
         context.commit(writes)

@@ -1,0 +1,34 @@
+"""A project for each test, and the stages of the connector's and the functions' own tests."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from google.cloud.firestore import Client
+
+from tests.backend.conftest import scripted, services, settings, task_server_ports, world
+from tests.connector.conftest import identities, real, simulated, simulated_stage, surroundings
+from tests.connector_admin.inbox import Inbox
+from tests.connector_admin.running import CommandLine
+
+__all__ = [
+    "identities",
+    "inbox",
+    "real",
+    "scripted",
+    "services",
+    "settings",
+    "simulated",
+    "simulated_stage",
+    "surroundings",
+    "task_server_ports",
+    "world",
+]
+
+
+@pytest.fixture
+def inbox(firestore_emulator: str) -> Iterator[Inbox]:
+    project = f"demo-admin-{secrets.token_hex(4)}"
+    client = Client(project=project)
+    yield Inbox(db=client, admin=CommandLine(project=project))
+    client.close()

@@ -1,0 +1,114 @@
+"""`resolve`: what is known, and decisions that leave what the callable leaves."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from core import ids, schema
+from core.decision import DecidedBy, Decision
+from core.ids import RequestId, checked_request_id
+from tests.backend.test_decisions import given_up
+from tests.backend.world import World, key_of
+from tests.connector_admin.inbox import Inbox
+from tests.connector_admin.running import CommandLine
+
+BY = DecidedBy(uid="command-line", email="root@example.com")
+DECISIONS = {"resend": Decision.RESEND, "mark-sent": Decision.MARK_SENT, "mark-failed": Decision.MARK_FAILED}
+
+
+def left(world: World, request: RequestId) -> list[Any]:
+    """Request, message, alert and what was sent in its place, with what differs from request to request named."""
+    document = world.request(request)
+    thread = document["threadId"]
+    resent = world.db.collection(schema.OUTBOX).document(document.get("resentAs") or "none").get()
+    alert = world.alert_of("outcome_unknown", request)
+    found = [document, world.message(document["chatId"], key_of(request)), alert, resent.to_dict()]
+    assert resent.exists == (document["decision"] == "resend")
+    return [
+        {
+            name: named(value, {request: "request", thread: "thread", document["chatId"]: "chat"})
+            for name, value in each.items()
+        }
+        for each in found
+        if each is not None
+    ]
+
+
+def named(value: object, names: dict[str, str]) -> object:
+    if isinstance(value, datetime):
+        return "a time"
+    if isinstance(value, dict):
+        return {name: named(each, names) for name, each in value.items()}
+    if not isinstance(value, str):
+        return value
+    for name, word in names.items():
+        value = value.replace(name, word)
+    return "an id of its own" if "thread_" in value or "resend-" in value or len(value) in (22, 32, 64) else value
+
+
+@pytest.mark.parametrize("word", DECISIONS)
+def test_the_callable_and_the_command_leave_the_same_documents(world: World, word: str) -> None:
+    one, other = given_up(world, world.chat()), given_up(world, world.chat())
+    world.pause()  # what is sent again waits, so that it can be compared
+    world.services.decisions.resolve(*checked_request_id(one), DECISIONS[word], by=BY)
+    admin = CommandLine(project=world.settings.project)
+    out = admin.does("resolve", other, word, "--by", "root@example.com")
+    assert left(world, other) == left(world, one)
+    assert f"Decided: {DECISIONS[word]}." in out
+
+    before = left(world, other)
+    admin.does("resolve", other, word)
+    assert left(world, other) == before
+
+
+def test_without_a_decision_it_says_what_is_known_and_changes_nothing(inbox: Inbox) -> None:
+    request = inbox.uncertain(inbox.chat(inbox.account()))
+    before = inbox.get(schema.OUTBOX, request)
+    out = inbox.admin.does("resolve", request)
+    assert "outcome_unknown: no answer in 8 attempts" in out
+    assert "resolve REQUEST_ID resend|mark-sent|mark-failed" in " ".join(out.split())
+    found = inbox.admin.data("resolve", request)
+    assert (found["status"], found["delivery"], found["decision"]) == ("failed", "failed", None)
+    assert inbox.get(schema.OUTBOX, request) == before
+
+
+def test_a_decision_answers_with_data_too(inbox: Inbox) -> None:
+    request = inbox.uncertain(inbox.chat(inbox.account()))
+    assert inbox.admin.data("resolve", request, "mark-sent")["decision"] == "markSent"
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"status": "queued"}, "the message waits to be sent"),
+        ({"status": "sent"}, "WhatsApp has taken the message"),
+        ({"status": "failed", "lastError": "expired: too old"}, "the message provably did not leave"),
+    ],
+)
+def test_where_all_is_known_nothing_is_decided(inbox: Inbox, fields: dict[str, Any], detail: str) -> None:
+    request = inbox.request(inbox.chat(inbox.account()), **fields)
+    before = inbox.get(schema.OUTBOX, request)
+    assert detail in " ".join(inbox.admin.does("resolve", request).split())
+    assert detail in inbox.admin.fails(1, "resolve", request, "mark-failed")
+    assert inbox.get(schema.OUTBOX, request) == before
+
+
+def test_a_request_without_its_message_is_left_to_the_sweeper_first(inbox: Inbox) -> None:
+    thread = inbox.chat(inbox.account())
+    request = inbox.request(thread, status="sending", lastError="outcome_unknown: no answer")
+    inbox.db.collection(schema.MESSAGES).document(ids.wa_message_id(thread, ids.outbound_key(request))).delete()
+    assert "its message does not stand yet" in inbox.admin.fails(1, "resolve", request, "mark-sent")
+    assert inbox.get(schema.OUTBOX, request)["status"] == "sending"
+
+
+def test_a_request_that_is_not_there_is_not_found(inbox: Inbox) -> None:
+    assert "there is no such request" in inbox.admin.fails(3, "resolve", f"a_40712345678@s.whatsapp.net_{'0' * 64}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["no-request"], "requestId must be"), ([f"a_40712345678@s.whatsapp.net_{'0' * 64}", "shred"], "invalid choice")],
+)
+def test_what_cannot_be_meant_is_wrong_usage(inbox: Inbox, arguments: list[str], complaint: str) -> None:
+    assert complaint in inbox.admin.fails(2, "resolve", *arguments)

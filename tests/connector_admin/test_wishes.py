@@ -1,0 +1,74 @@
+"""`pause`, `resume` and `logout` write what the callables write."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from core import schema
+from core.account import DesiredState
+from core.ids import AccountId
+from tests.backend.world import World
+from tests.connector_admin.inbox import Inbox
+from tests.connector_admin.running import CommandLine
+
+
+def documents(world: World, account: AccountId) -> list[dict[str, Any]]:
+    """Account and lease, without what differs from command to command."""
+    names = (schema.ACCOUNTS, schema.LEASES)
+    documents = [world.db.collection(name).document(account).get().to_dict() or {} for name in names]
+    found = [{name: _without_time(value) for name, value in document.items()} for document in documents]
+    if found[1]["command"] is not None:
+        assert len(found[1]["command"].pop("id")) == 16
+    return found
+
+
+def _without_time(value: object) -> Any:
+    if isinstance(value, list):
+        return [_without_time(each) for each in value]
+    return "a time" if isinstance(value, datetime) else value
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "logout"])
+def test_the_callable_and_the_command_leave_the_same_documents(world: World, command: str) -> None:
+    def start() -> None:
+        world.connect()
+        if command == "resume":
+            world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
+        for name in (schema.ACCOUNTS, schema.LEASES):  # the times of its making
+            world.db.collection(name).document(world.account).update({"updatedAt": 0, "leaseUntil": 0, "lastSeenAt": 0})
+
+    accounts = world.services.accounts
+    start()
+    if command == "logout":
+        accounts.log_out(world.account)
+    else:
+        state = DesiredState.PAUSED if command == "pause" else DesiredState.CONNECTED
+        accounts.set_desired_state(world.account, state)
+    by_the_callable = documents(world, world.account)
+
+    start()
+    before = documents(world, world.account)
+    out = CommandLine(project=world.settings.project).does(command, world.account)
+    assert documents(world, world.account) == by_the_callable != before
+    assert f"project {world.settings.project}" in out
+
+
+def test_who_closes_the_session_is_said(inbox: Inbox) -> None:
+    account = inbox.account()
+    assert "its owner worker-1, within 8 s, closes the session" in " ".join(inbox.admin.does("pause", account).split())
+    free = inbox.account(owner=None)
+    assert "the connector that takes it next opens" in " ".join(inbox.admin.does("resume", free).split())
+
+
+def test_a_command_answers_with_data_too(inbox: Inbox) -> None:
+    account = inbox.account()
+    found = inbox.admin.data("pause", account)
+    assert (found["accountId"], found["project"]) == (account, inbox.admin.project)
+
+
+def test_a_paused_account_is_not_logged_out(inbox: Inbox) -> None:
+    account = inbox.account(desiredState="paused", status="disconnected")
+    errors = inbox.admin.fails(1, "logout", account)
+    assert f"resume {account}" in errors
+    assert inbox.get(schema.LEASES, account)["command"] is None
