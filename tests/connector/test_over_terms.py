@@ -1,0 +1,151 @@
+"""Everything that an owner does looks at its term first: over, it asks nothing of the engine and nothing of Firestore."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.firestore import AsyncClient
+
+from connector.accounts import AccountDocument
+from connector.alerts import raise_alert
+from connector.arrival import ArrivalOrder
+from connector.clock import now_s
+from connector.contract import engine_pb2 as pb
+from connector.engine import Engine, connect_engine
+from connector.intake import Intake, Progress
+from connector.leases import HeldLease
+from connector.pace import Pace
+from connector.sending import NOT_OWNER, SendRequest, Sends
+from connector.session import Session
+from connector.term import Term, TermLost
+from connector.wal import Wal
+from core.account import CommandKind, new_command
+from core.alert import Alert
+from core.errors import ErrorCode
+from core.ids import AccountId, ChatId, WaMessageKey, WorkerId
+
+CALL_S = 10.0
+ACCOUNT = AccountId("shop")
+EVENT = pb.Event(
+    sequence=1, message=pb.MessageReceived(whatsapp_id="3A0A", chat_jid="40712345678@s.whatsapp.net", text="hello")
+)
+
+
+@dataclass
+class NotingEngine(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # of any call
+    """Notes which calls are made, and knows none."""
+
+    calls: list[str] = field(default_factory=list)
+
+    def service(self, details: grpc.HandlerCallDetails) -> None:
+        self.calls.append(details.method.rpartition("/")[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Former:
+    """Somebody who owned the account until a moment ago."""
+
+    db: AsyncClient
+    noting: NotingEngine
+    engine: Engine
+    term: Term
+    account: AccountDocument
+    held: HeldLease
+    session: Session
+    intake: Intake
+
+    async def acknowledge(self) -> None:
+        """What became durable while the term lasted."""
+        await self.intake.pass_over(EVENT)
+        await self.intake.acknowledge()
+
+
+@pytest.fixture
+async def former(tmp_path: Path) -> AsyncIterator[Former]:
+    noting, server, socket = NotingEngine(), grpc.aio.server(), tmp_path / "sock"
+    server.add_generic_rpc_handlers((noting,))
+    server.add_insecure_port(f"unix:{socket}")
+    await server.start()
+    engine, now = connect_engine(socket, CALL_S), datetime.now(UTC)
+    db = AsyncClient(project="demo-over-terms", credentials=AnonymousCredentials())
+    term = Term(account=ACCOUNT, worker=WorkerId("w1"), epoch=1, deadline_s=now_s())
+    account = AccountDocument(db=db, term=term, call_s=CALL_S, update_time=now, phone_e164=None)
+    wal, order = Wal(db, CALL_S), ArrivalOrder(last_received_at=now)
+    session = Session(
+        db=db,
+        engine=engine,
+        wal=wal,
+        account=account,
+        order=order,
+        heartbeat_s=0.01,
+        call_s=CALL_S,
+        opens=Pace(interval_s=0),
+        on_connected=lambda _: None,
+    )
+    yield Former(
+        db=db,
+        noting=noting,
+        engine=engine,
+        term=term,
+        account=account,
+        held=HeldLease(db=db, term=term, ttl_s=CALL_S, call_s=CALL_S, update_time=now),
+        session=session,
+        intake=Intake(term=term, engine=engine, wal=wal, order=order, progress=Progress()),
+    )
+    await engine.channel.close(None)
+    await server.stop(0)
+
+
+DEEDS: dict[str, Callable[[Former], Awaitable[object]]] = {
+    "opens the session": lambda former: former.session.run(),
+    "pairs": lambda former: former.session.carry_out(new_command(CommandKind.PAIR_QR)),
+    "logs out": lambda former: former.session.carry_out(new_command(CommandKind.LOGOUT)),
+    "takes an event": lambda former: former.intake.take(EVENT),
+    "acknowledges": lambda former: former.acknowledge(),
+    "writes the account": lambda former: former.account.write({"status": "connected"}),
+    "reads the lease": lambda former: former.held.read(),
+    "renews the lease": lambda former: former.held.renew(),
+    "gives the lease back": lambda former: former.held.release(None),
+    "raises an alert": lambda former: raise_alert(
+        former.db, former.term, Alert(code=ErrorCode.BANNED, cause=ACCOUNT, message="", account_id=ACCOUNT), CALL_S
+    ),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_an_owner_whose_term_is_over_does_nothing_any_more(former: Former, deed: str) -> None:
+    lost: list[BaseException] = []
+    async with asyncio.timeout(CALL_S):
+        try:
+            await DEEDS[deed](former)
+        except* TermLost as group:
+            lost += group.exceptions
+    assert lost
+    assert former.noting.calls == []
+
+
+async def test_a_send_after_the_term_is_answered_as_by_any_other_worker(former: Former) -> None:
+    former.session.is_connected = True
+    sends = Sends(session=former.session, engine=former.engine, engine_send_s=CALL_S)
+    request = SendRequest(
+        account=ACCOUNT,
+        chat=ChatId("40712345678@s.whatsapp.net"),
+        key=WaMessageKey("3EB0" + "A1" * 9),
+        text="hello",
+        not_after=datetime.now(UTC) + timedelta(minutes=1),
+    )
+    assert await sends.send(request) == NOT_OWNER
+    assert former.noting.calls == []
+
+
+def test_the_engine_is_told_an_end_that_is_never_later_than_the_deadline() -> None:
+    def term(deadline_s: float) -> Term:
+        return Term(account=ACCOUNT, worker=WorkerId("w1"), epoch=1, deadline_s=deadline_s)
+
+    assert term(12.3459).ends_ms() == 12345
+    assert 10**11 < term(float("inf")).ends_ms() < 2**63 // 10**6, "Go counts nanoseconds"
