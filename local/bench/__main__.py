@@ -1,4 +1,4 @@
-"""python -m local.bench [--only out,in,import,memory,engine,backlogs]: `make bench`. Prints a table and writes out/bench.json."""
+"""python -m local.bench [--only out,in,import,memory,engine,backlogs,sessions]: `make bench`. Prints a table and writes out/bench.json."""
 
 import argparse
 import json
@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import asdict
 
 from local import firestore_jar
-from local.bench import backlogs, engine, figures, imports, memory
+from local.bench import backlogs, engine, figures, imports, memory, sessions
 from local.bench.figures import Figure, figure
 from local.bench.ground import BenchFailed, start_floor, start_product
 from local.faults.stage import StageFailed
 from local.processes import Processes, StartFailed
 from local.project import OUT
 
-_PARTS = ("import", "out", "in", "memory", "engine", "backlogs")
+_PARTS = ("import", "out", "in", "memory", "engine", "backlogs", "sessions")
 
 
 def main() -> int:
@@ -45,6 +45,8 @@ def _measure(parts: Sequence[str]) -> Iterator[Figure]:
         yield from engine.figures()
     if "backlogs" in parts:
         yield from backlogs.figures()
+    if "sessions" in parts:
+        yield from sessions.figures()
 
 
 def _measure_product(parts: Sequence[str]) -> Iterator[Figure]:

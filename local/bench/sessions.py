@@ -1,0 +1,100 @@
+"""A worker with as many sessions as it may have, over the real engine; and what an account costs in Firestore while nothing happens."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from google.cloud.firestore import Client
+from google.cloud.firestore_v1.aggregation import AggregationQuery
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from core import schema
+from core.ids import AccountId
+from local.bench import memory
+from local.bench.figures import Figure, figure
+from local.bench.ground import BenchFailed
+from local.faults.cast import Account, Cast
+from local.faults.stage import Stage
+from local.processes import Processes
+from local.production import world as production
+from local.production.firestore_counter import Operation
+from local.production.world import CONNECTOR, World
+from local.whatsapp import NetworkKind
+
+_SESSIONS = 500
+_PAIRED_TOGETHER = 25
+"""Whoever waits too long for the phone has a code that is not good any more."""
+_SETTLED_S = 15.0
+_IDLE_ACCOUNTS = 20
+_IDLE_S = 120.0
+_DAY_S = 24 * 3600
+_LIMIT_S = 300.0
+_POLL_S = 0.5
+
+
+def figures() -> Iterator[Figure]:
+    with Processes(purpose="bench-sessions") as processes:
+        world = production.start(processes, names=("flush",), gates=False, network=NetworkKind.REAL)
+        with closing(world.client()) as db:
+            yield from _full_worker(processes, world, db)
+    with Processes(purpose="bench-idle") as processes:
+        world = production.start(processes, names=("flush",), gates=False, counted=True)
+        with closing(world.client()) as db:
+            yield from _idle(world, db)
+
+
+def _full_worker(processes: Processes, world: World, db: Client) -> Iterator[Figure]:
+    """From the start of the process, with every lease free, until Firestore says of each account that it is connected."""
+    _pair(Stage(db=db, network=world.network), _SESSIONS)
+    (worker,) = world.workers
+    processes.stop(worker.child)
+    _await(lambda: _connected(db) == 0, "the sessions did not close")
+    began = time.monotonic()
+    production.spawn_worker(processes, worker)
+    _await(lambda: _connected(db) == _SESSIONS, "the sessions did not open")
+    taken_s = time.monotonic() - began
+    what = f"one worker, {_SESSIONS} real sessions"
+    yield figure(f"{what}: all open, with leases", taken_s, "s", None)
+    if memory.IS_KNOWN:
+        time.sleep(_SETTLED_S)
+        yield figure(f"{what}: connector and engine", memory.of_children(processes)[worker.name], "MB", None)
+
+
+def _idle(world: World, db: Client) -> Iterator[Figure]:
+    _pair(Stage(db=db, network=world.network), _IDLE_ACCOUNTS)
+    before = _operations(world)
+    time.sleep(_IDLE_S)
+    spent = {operation: count - before[operation] for operation, count in _operations(world).items()}
+    a_day = _DAY_S / _IDLE_S / _IDLE_ACCOUNTS
+    yield figure("an idle account: writes a day", spent[Operation.WRITE] * a_day, "", None)
+    yield figure(
+        f"{_IDLE_ACCOUNTS} idle accounts' worker: reads a day", spent[Operation.READ] * _DAY_S / _IDLE_S, "", None
+    )
+
+
+def _pair(stage: Stage, number: int) -> None:
+    """Each account by a code that is typed into its phone, as a super-admin does it."""
+    accounts = [Account(account_id=AccountId(f"many-{i}"), phone=f"+4072{i:07d}") for i in range(number)]
+    for first in range(0, number, _PAIRED_TOGETHER):
+        stage.prepare(Cast(accounts=accounts[first : first + _PAIRED_TOGETHER], chats=[]))
+
+
+def _connected(db: Client) -> int:
+    connected = db.collection(schema.ACCOUNTS).where(filter=FieldFilter("status", "==", "connected"))
+    counting = AggregationQuery(connected).count(alias="all")
+    return sum(int(result.value) for results in counting.get() for result in results)
+
+
+def _operations(world: World) -> dict[Operation, int]:
+    """The connector's, so far."""
+    assert world.counter is not None
+    counts = [count for count in world.counter.counts() if count.client == CONNECTOR]
+    return {op: sum(c.count for c in counts if c.operation is op) for op in (Operation.READ, Operation.WRITE)}
+
+
+def _await(done: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + _LIMIT_S
+    while not done():
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"{complaint} within {_LIMIT_S:.0f} s")
+        time.sleep(_POLL_S)
