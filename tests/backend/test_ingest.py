@@ -272,7 +272,7 @@ def test_a_receipt_whose_target_makes_an_id_too_long_is_marked_and_does_not_dist
     event = world.receive(chat, "", "long-receipt-read", eventType="receipt", payload=payload)
     good = world.receive(chat, "good")
     drained = world.services.ingest.drain(world.account, chat)
-    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 30)
+    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 2)
     assert world.row(event)["lastProcessError"].startswith("invalid_event: ")
     assert world.row(good)["lastProcessError"] is None
 
@@ -291,7 +291,7 @@ def test_a_poisoned_row_does_not_disturb_its_chat(world: World) -> None:
     poison = world.receive(chat, "x", payload={"text": 7})
     good = world.receive(chat, "good")
     drained = world.services.ingest.drain(world.account, chat)
-    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 30)
+    assert (drained.early, drained.is_finished, drained.done) == (frozenset(), True, 2)
     assert world.row(poison)["lastProcessError"].startswith("invalid_event: ")
     assert world.row(good)["lastProcessError"] is None
     assert world.thread(chat)["lastMessagePreview"] == "good"
