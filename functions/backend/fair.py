@@ -14,9 +14,9 @@ from core.ids import AccountId
 
 Item = TypeVar("Item")
 
-PAGE = 200
-PAGES = 25
-"""5,000 documents a run at most."""
+PAGE = 100
+PAGES = 50
+"""5,000 documents a look at most. What waits beyond a page costs three pages a run and account, however much it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

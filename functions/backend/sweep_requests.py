@@ -63,9 +63,10 @@ class RequestSweep:
         """Requests without a message are accepted, and each thread gets a job that one could do something for."""
         swept, stop_at = SweptRequests(), time.monotonic() + self._timing.sweep_budget_s
         accounts: dict[str, _Found] = defaultdict(_Found)
+        seen: set[str] = set()
         for page in self._look.pages(at - timedelta(seconds=self._timing.sweep_age_s)):
             if time.monotonic() < stop_at:
-                self._accept_all(page, swept, steps)
+                self._accept_all(page, seen, swept, steps)
             _note(page, accounts)
         ready = {account: steps.result("lease", partial(self._lease, account)) for account in accounts}
         limits, stamp = _Limits(expiry=self._expiry), secrets.token_hex(8)
@@ -85,11 +86,13 @@ class RequestSweep:
                 swept.late_heads[AccountId(account)] = late[0]
         return swept
 
-    def _accept_all(self, page: Page, swept: SweptRequests, steps: Steps) -> None:
+    def _accept_all(self, page: Page, seen: set[str], swept: SweptRequests, steps: Steps) -> None:
         """Of the requests that no job has claimed yet: a claimed one is accepted by its next job. And all that are invalid."""
         unclaimed: dict[WaMessageId, Stored[Document]] = {}
         to_accept: list[Stored[Document]] = []
-        for stored in page.documents:
+        new = [stored for stored in page.documents if stored.id not in seen]
+        seen.update(stored.id for stored in new)
+        for stored in new:
             request = outbox.parse_request(stored.id, stored.value)
             if isinstance(request, Refusal):
                 to_accept.append(stored)
