@@ -11,6 +11,7 @@ import (
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/database"
+	"threadline/engine/internal/failpoint"
 )
 
 // Inbox is one account's, in one owner's term. Sequences grow by one, over restarts too; none is used again.
@@ -51,6 +52,7 @@ func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
 	}
 	b.last++
 	b.sure = true
+	failpoint.Pass(failpoint.InboxSaved)
 	b.onMore()
 	return nil
 }

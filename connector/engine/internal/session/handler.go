@@ -85,11 +85,7 @@ func (s *Session) keep(event *contract.Event, how patience) bool {
 	if event.GetMessage() != nil {
 		kind = "message"
 	}
-	saved := s.persist(kind, how, func() error { return s.box.Append(s.ctx, event) })
-	if saved {
-		failpoint.Pass(failpoint.InboxSaved)
-	}
-	return saved
+	return s.persist(kind, how, func() error { return s.box.Append(s.ctx, event) })
 }
 
 // persist tries to save something until it is saved, the patience is used up, or the session ends.
