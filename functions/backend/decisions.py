@@ -20,7 +20,8 @@ from core.delivery import Delivery
 from core.errors import ErrorCode
 from core.ids import RequestId, ThreadId, outbound_key, parse_thread_id, wa_message_id
 from core.message import StoredMessage
-from core.outbox import Refusal, Settlement
+from core.outbox import Refusal
+from core.settling import Settlement
 
 _TRIES = 60
 

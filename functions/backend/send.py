@@ -16,7 +16,7 @@ from backend.owners import NobodyReady, Owners, UnknownAccount
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
-from core import expiry, outbox, schema
+from core import expiry, outbox, schema, settling
 from core.alert import Alert, alert_id
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
@@ -31,7 +31,8 @@ from core.ids import (
     wa_message_id,
 )
 from core.message import StoredMessage
-from core.outbox import Claim, NextStep, Outcome, Refusal, RequestStatus, SendResult, Settlement
+from core.outbox import Claim, Outcome, Refusal, RequestStatus, SendResult
+from core.settling import NextStep, Settlement
 from core.timing import Timing
 
 _LOOK_AHEAD = 2
@@ -226,7 +227,7 @@ class Send:
         for conflicts in range(_TRIES):
             standing = message.value.delivery if message and message.value.delivery else Delivery.QUEUED
             at = now()
-            settlement = outbox.settle(held.claim, result, standing, at, self.timing, jitter())
+            settlement = settling.settle(held.claim, result, standing, at, self.timing, jitter())
             commit = self.stores.commit()
             commit.update(schema.OUTBOX, held.head.id, settlement.request, at=held.claim_time)
             if settlement.message and message is not None:

@@ -8,7 +8,8 @@ from enum import StrEnum
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
 from core.ids import RequestId, request_id, short_hash
-from core.outbox import Refusal, Request, RequestStatus, Settlement, failed, finished_as_sent, queue_state
+from core.outbox import Refusal, Request, RequestStatus, queue_state
+from core.settling import Settlement, failed, finished_as_sent
 
 
 class Decision(StrEnum):

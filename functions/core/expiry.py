@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode
-from core.outbox import QueueState, RequestStatus, Settlement, failed, finished_as_sent
+from core.outbox import QueueState, RequestStatus
+from core.settling import Settlement, failed, finished_as_sent
 from core.timing import Timing
 
 

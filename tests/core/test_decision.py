@@ -8,7 +8,8 @@ from core.decision import DecidedBy, Decision
 from core.delivery import Delivery
 from core.errors import ErrorCode
 from core.ids import AccountId, ChatId
-from core.outbox import Refusal, Request, Settlement
+from core.outbox import Refusal, Request
+from core.settling import Settlement
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 S = timedelta(seconds=1)

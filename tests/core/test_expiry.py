@@ -6,7 +6,7 @@ import pytest
 from core import expiry, outbox
 from core.delivery import Delivery
 from core.errors import ErrorCode
-from core.outbox import NextStep, Settlement
+from core.settling import NextStep, Settlement
 from core.timing import Timing
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
