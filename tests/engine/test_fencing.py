@@ -190,9 +190,10 @@ async def test_no_frame_leaves_and_no_row_is_written_when_a_freeze_outlasts_the_
     await again.leave()
 
 
-async def test_an_event_that_stands_is_not_told_after_the_term(pair: Pair) -> None:
+@pytest.mark.parametrize("point", ["inbox.saved", "event.next"])
+async def test_an_event_that_stands_is_not_told_after_the_term(pair: Pair, point: str) -> None:
     owner = await _short_term(pair)
-    pair.freeze_at("inbox.saved")
+    pair.freeze_at(point)
     await pair.linked.ana.send(pair.linked.phone, "stands")
     await pair.first.frozen()
     await owner.term_over()

@@ -7,6 +7,7 @@ type Point string
 const (
 	InboxEntry  Point = "inbox.entry"  // an event reaches its handler
 	InboxSaved  Point = "inbox.saved"  // its row is durable, neither WhatsApp nor the connector told
+	EventNext   Point = "event.next"   // about to be given to the connector's stream
 	EventHanded Point = "event.handed" // given to the connector's stream, not acknowledged
 	AckBefore   Point = "ack.before"   // the connector has acknowledged, the rows stand
 	AckAfter    Point = "ack.after"    // the rows are gone, the connector not yet told

@@ -147,6 +147,7 @@ func (s *Stream) Run(ctx context.Context, send func(*contract.Event) error) erro
 				return err
 			}
 			told -= sent
+			failpoint.Pass(failpoint.EventNext)
 			if err := send(event); err != nil {
 				return err
 			}
