@@ -114,6 +114,7 @@ class Session:
             return
         self._has_ended = False
         self._asked.set()
+        self.term.check()
         try:
             await self.engine.open(self.term)
         except EngineFailed as error:

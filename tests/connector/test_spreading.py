@@ -49,14 +49,14 @@ def is_ready(connector: Connector) -> bool:
     return connector.get("/readyz").status_code == 200
 
 
-def free_at_the_same_time(stage: Stage, connectors: Sequence[Connector], number: int) -> list[AccountId]:
-    """Accounts that come while no worker looks; then all of them look at the same moment."""
+def free_at_the_same_time(stage: Stage, connectors: Sequence[Connector], number: int, look_s: float) -> list[AccountId]:
+    """Accounts that come while no worker looks; then all of them look at the same moment. `look_s`: theirs, between two looks."""
     for connector in connectors:
         wait_until(partial(is_ready, connector), "it has all that it needs")
     for connector in connectors:
         connector.freeze()
     accounts = create_accounts(stage, number)
-    time.sleep(LOOK_S)  # now each one's next look is overdue
+    time.sleep(look_s)  # now each one's next look is overdue
     for connector in connectors:
         connector.thaw()
     wait_until(lambda: owners(stage, accounts)[None] == 0, "all are claimed", PATIENCE_S)
@@ -66,19 +66,20 @@ def free_at_the_same_time(stage: Stage, connectors: Sequence[Connector], number:
 def test_two_workers_share_what_is_free(stage: Stage) -> None:
     """Each claims at most ten a second, so for one to get less than a quarter it would have to stand still for two seconds."""
     workers = [stage.start_connector(**UNSCALED) for _ in range(2)]
-    accounts = free_at_the_same_time(stage, workers, 40)
+    accounts = free_at_the_same_time(stage, workers, 40, LOOK_S)
     shares = owners(stage, accounts)
     assert [shares[worker.worker] >= 10 for worker in workers] == [True, True], shares
 
 
 def test_a_worker_with_more_room_comes_first(stage: Stage) -> None:
-    """The fuller one leaves the others 1.5 s, in which five claims take a third of the time."""
-    full = stage.start_connector(wait=True, **UNSCALED, MAX_ACCOUNTS="20")
-    own = create_accounts(stage, 15)
+    """The fuller one leaves the others 3.2 s at this scale, and five claims take the other one less than half of it."""
+    slowly: dict[str, Any] = {"TIME_SCALE": "2", "MAX_ACCOUNTS": "20"}
+    full = stage.start_connector(**slowly)
+    own = create_accounts(stage, 16)
     wait_until(lambda: owners(stage, own)[full.worker] == len(own), "it owns many", PATIENCE_S)
-    empty = stage.start_connector(wait=True, **UNSCALED, MAX_ACCOUNTS="20")
-    accounts = free_at_the_same_time(stage, [full, empty], 5)
-    assert owners(stage, accounts)[empty.worker] > 2
+    empty = stage.start_connector(**slowly)
+    accounts = free_at_the_same_time(stage, [full, empty], 5, 2 * LOOK_S)
+    assert owners(stage, accounts) == {empty.worker: len(accounts)}
     assert owners(stage, own)[full.worker] == len(own)
 
 
