@@ -70,13 +70,19 @@ class ArrivalOrders:
     """The orders of this worker's accounts, which outlive its terms: whoever follows itself goes on where it was."""
 
     worker: WorkerId
-    _orders: dict[AccountId, ArrivalOrder] = field(default_factory=dict, init=False)
+    _orders: dict[AccountId, tuple[int, ArrivalOrder]] = field(default_factory=dict, init=False)
+    """Each with the epoch of the term that it was last used in."""
 
     def begin_term(self, account: AccountId, before: Lease) -> ArrivalOrder:
-        """`before` is the lease as it stood before the claim."""
+        """`before` is the lease as it stood before the claim.
+
+        Its owner is this worker, too, where an earlier claim's answer was lost; but others may have had a term since the last one of
+        which this worker knows: it follows itself only where the epoch says so.
+        """
         floor = before.received_at_floor()
-        known = self._orders.get(account) if before.owner == self.worker else None
-        if known is None:
-            known = self._orders[account] = ArrivalOrder(last_received_at=floor)
+        last_epoch, known = self._orders.get(account, (None, None))
+        if known is None or before.owner != self.worker or before.epoch != last_epoch:
+            known = ArrivalOrder(last_received_at=floor)
         known.last_received_at = max(known.last_received_at, floor)
+        self._orders[account] = before.next_epoch(), known
         return known

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connector.arrival import ArrivalOrder, ArrivalOrders
-from core.account import claim_fields, new_lease_document, parse_lease
+from core.account import Lease, claim_fields, new_lease_document, parse_lease
 from core.ids import AccountId, WorkerId
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, UTC)
@@ -14,6 +14,11 @@ SECOND = int(NOW.timestamp())
 
 def order(floor: datetime = NOW - timedelta(days=1)) -> ArrivalOrder:
     return ArrivalOrder(last_received_at=floor)
+
+
+def claimed(lease: Lease, worker: str) -> Lease:
+    """The lease as the next one to claim it leaves it."""
+    return parse_lease(new_lease_document(NOW) | claim_fields(lease, WorkerId(worker), f"http://{worker}", NOW, 24))
 
 
 def test_received_at_is_the_clocks_time() -> None:
@@ -77,10 +82,12 @@ def test_new_owners_stamp_an_old_second_after_whatever_the_former_ones_did() -> 
 
 def test_a_worker_that_follows_itself_goes_on_where_it_was() -> None:
     """However often its lease runs out within the messages of one second."""
-    free = parse_lease(new_lease_document(NOW))
-    own = parse_lease(new_lease_document(NOW) | claim_fields(free, WorkerId("w1"), "http://w1", NOW, 24))
     orders = ArrivalOrders(worker=WorkerId("w1"))
-    terms = [orders.begin_term(AccountId("a"), before) for before in (free, own, own)]
+    lease = parse_lease(new_lease_document(NOW))
+    terms = []
+    for _ in range(3):
+        terms.append(orders.begin_term(AccountId("a"), lease))
+        lease = claimed(lease, "w1")
     late = NOW + timedelta(days=1)  # a second that no former owner had
     stamps = [term.timestamp(int(late.timestamp()), term.received_at(late), 1) for term in terms for _ in range(2)]
     assert stamps == sorted(set(stamps))
@@ -88,10 +95,18 @@ def test_a_worker_that_follows_itself_goes_on_where_it_was() -> None:
 
 def test_a_worker_that_follows_another_begins_anew() -> None:
     free = parse_lease(new_lease_document(NOW))
-    others = parse_lease(new_lease_document(NOW) | claim_fields(free, WorkerId("w2"), "http://w2", NOW, 24))
     orders = ArrivalOrders(worker=WorkerId("w1"))
     first = orders.begin_term(AccountId("a"), free)
-    assert orders.begin_term(AccountId("a"), others) is not first
+    assert orders.begin_term(AccountId("a"), claimed(free, "w2")) is not first
+
+
+def test_a_worker_begins_anew_behind_a_claim_of_its_own_that_it_never_knew_of() -> None:
+    """Its answer was lost, after another had its term: what that one stamped, nobody here has counted."""
+    free = parse_lease(new_lease_document(NOW))
+    orders = ArrivalOrders(worker=WorkerId("w1"))
+    first = orders.begin_term(AccountId("a"), free)
+    others = claimed(claimed(free, "w1"), "w2")
+    assert orders.begin_term(AccountId("a"), claimed(others, "w1")) is not first
 
 
 @pytest.mark.parametrize("second", [0, -1, 2**62])
