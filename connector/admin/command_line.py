@@ -45,8 +45,8 @@ Add = Callable[..., Any]
 
 
 def run(arguments: Sequence[str]) -> int:
-    logging.disable(logging.CRITICAL)  # what libraries say may quote ids; errors are told below
     named = _parser().parse_args(arguments)
+    logging.disable(logging.CRITICAL)  # what libraries say may quote ids; errors are told below
     screen = Screen(out=sys.stdout, errors=sys.stderr, as_json=getattr(named, "json", False))
     context = Context(getattr(named, "project", None), screen)
     try:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ import google.auth
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import DefaultCredentialsError
-from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Query
+from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot, Query
 
 from connector.admin.endings import Failed, WrongUsage
 from connector.admin.screen import Screen
@@ -115,8 +115,13 @@ class Context:
         }
         return [found.get(reference.path) for reference in references]
 
-    def find(self, query: Query) -> list[Stored]:
-        return [_stored(snapshot) for snapshot in query.stream(retry=_PASSING)]
+    def find(self, query: Query | CollectionReference) -> list[Stored]:
+        return list(self.each(query))
+
+    def each(self, query: Query | CollectionReference) -> Iterator[Stored]:
+        """As they come: of very many, without keeping them."""
+        for snapshot in query.stream(retry=_PASSING):
+            yield _stored(snapshot)
 
     def commit(self, writes: Sequence[Change | Creation]) -> None:
         """All or none, tried once: a second try could meet its own success. Raises Conflict."""

@@ -7,7 +7,6 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from google.cloud.firestore import Client, Query
 
@@ -67,9 +66,8 @@ def resolve(context: Context, arguments: Namespace) -> None:
 
 def _ids(context: Context, kind: _Kind, account: AccountId | None) -> Iterator[str]:
     everything = context.db.collection(kind.collection).select([])
-    query: Any = kind.of_account(context.db, account) if account else everything
-    for snapshot in query.stream():
-        yield str(snapshot.id)
+    for found in context.each(kind.of_account(context.db, account) if account else everything):
+        yield found.id
 
 
 def _show(context: Context, field: str, collection: str, name: str) -> None:

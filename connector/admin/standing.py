@@ -50,14 +50,14 @@ class Standing:
 
 
 def read_all(context: Context) -> list[Standing]:
-    documents = list(context.db.collection(schema.ACCOUNTS).stream())
+    documents = context.find(context.db.collection(schema.ACCOUNTS))
     leases = context.read_all([context.reference(schema.LEASES, document.id) for document in documents])
     queues = waiting.by_account(context)
     at = now()
     return [
         Standing(
             account=AccountId(document.id),
-            document=document.to_dict() or {},
+            document=document.document,
             lease=parse_lease(lease.document) if lease else None,
             queue=queues.get(document.id, Waiting()),
             at=at,

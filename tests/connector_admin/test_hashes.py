@@ -47,6 +47,5 @@ def test_an_account_that_is_not_there_is_not_found(inbox: Inbox) -> None:
     assert "there is no account" in inbox.admin.fails(3, "who", "0" * 12, "--account", "nobody")
 
 
-@pytest.mark.parametrize("value", ["0" * 11, "0" * 13, "0123456789AB", "+40712345678"])
-def test_what_is_no_hash_is_wrong_usage(inbox: Inbox, value: str) -> None:
-    assert "twelve digits" in inbox.admin.fails(2, "who", value)
+def test_what_is_no_hash_is_wrong_usage(inbox: Inbox) -> None:
+    assert "twelve digits" in inbox.admin.fails(2, "who", "0" * 11)

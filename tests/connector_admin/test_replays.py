@@ -118,9 +118,7 @@ def test_a_row_or_account_that_is_not_there_is_not_found(inbox: Inbox) -> None:
     [
         ([], "name a row"),
         (["row", "--account", "a"], "not both"),
-        (["--all-of-code", "outcome_unknown"], "rows are kept with one of"),
         (["--all-of-code", "message_missing"], "add --account ID"),
-        (["a/b"], "must not hold '/'"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage(inbox: Inbox, arguments: list[str], complaint: str) -> None:
