@@ -132,11 +132,11 @@ async def owner(firestore_emulator: str) -> AsyncIterator[Owner]:
     await engine.channel.close(None)
 
 
-async def claimed(db: AsyncClient, engine: Engine) -> Owner:
+async def claimed(db: AsyncClient, engine: Engine, timing: Timing = TIMING, ttl_s: float = 120.0) -> Owner:
     account, now = AccountId(f"shop-{next(_accounts)}"), datetime.now(UTC)
     await db.collection(schema.ACCOUNTS).document(account).create(new_account_document(account, "Shop"))
     await db.collection(schema.LEASES).document(account).create(new_lease_document(now))
-    leases = Leases(db=db, worker=WorkerId("w1"), endpoint="http://w1", ttl_s=120.0, call_s=CALL_S)
+    leases = Leases(db=db, worker=WorkerId("w1"), endpoint="http://w1", ttl_s=ttl_s, call_s=CALL_S)
     claim = await leases.claim(account)
     assert claim is not None
     held = claim.held
@@ -147,13 +147,13 @@ async def claimed(db: AsyncClient, engine: Engine) -> Owner:
         wal=Wal(db, CALL_S),
         account=claim.account,
         order=ArrivalOrder(last_received_at=now),
-        heartbeat_s=TIMING.heartbeat_s,
+        heartbeat_s=timing.heartbeat_s,
         call_s=CALL_S,
         opens=Pace(interval_s=0),
         on_connected=lambda _: None,
     )
-    sends = SlowSends(session=session, engine=engine, engine_send_s=TIMING.engine_send_s)
-    ownership = Ownership(held=lease, session=session, sends=sends, engine=engine, timing=TIMING)
+    sends = SlowSends(session=session, engine=engine, engine_send_s=timing.engine_send_s)
+    ownership = Ownership(held=lease, session=session, sends=sends, engine=engine, timing=timing)
     return Owner(db=db, account=account, lease=lease, session=session, sends=sends, ownership=ownership)
 
 
@@ -200,3 +200,15 @@ async def test_what_a_hand_over_waits_for_shares_one_deadline(owner: Owner) -> N
     (for_sends,), (for_events,) = owner.sends.drain_limits_s, owner.session.drain_limits_s
     assert for_sends == pytest.approx(TIMING.lease_renew_s * 5 / 8)
     assert for_events < for_sends / 2
+
+
+async def test_an_owner_ends_at_its_deadline_whatever_it_waits_for(
+    firestore_emulator: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its next renewal would come long after."""
+    db, engine = AsyncClient(project="demo-lease-faults"), connect_engine(Path("no-such-engine.sock"), 0.1)
+    owner = await claimed(db, engine, timing=replace(TIMING, lease_renew_s=PATIENCE_S * 2), ttl_s=2.0)
+    await asyncio.wait_for(owner.ownership.run(), PATIENCE_S)
+    assert "the lease was not renewed in time" in capsys.readouterr().out
+    assert (await owner.standing()).owner == "w1", "it wrote nothing"
+    await engine.channel.close(None)
