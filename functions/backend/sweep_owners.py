@@ -14,7 +14,7 @@ from core.ids import AccountId
 from core.timing import Timing
 
 _MOST = 50
-_MOST_POKES = 20
+_MOST_POKES = 10
 """A connector looks for free leases by itself every few seconds; a poke only makes up for a look that it missed."""
 
 

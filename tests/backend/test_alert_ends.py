@@ -1,6 +1,7 @@
 """Alerts that end by themselves: closed by whoever ends the cause, or by the sweeper; open again when the cause is back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -286,15 +287,22 @@ def old_request(world: World) -> Any:
     return chat, request
 
 
-def test_a_message_that_no_job_takes_up_although_its_account_is_connected_is_told_of(world: World) -> None:
-    chat, request = old_request(world)
+@contextmanager
+def idle_jobs(world: World) -> Iterator[None]:
+    """Jobs come and do nothing."""
     run_job = world.connector.run_job
-    world.connector.run_job = lambda _job, _is_retry: None  # jobs come and do nothing
+    world.connector.run_job = lambda _job, _is_retry: None
     try:
-        for _ in range(2):
-            world.services.sweep.run()
+        yield
     finally:
         world.connector.run_job = run_job
+
+
+def test_a_message_that_no_job_takes_up_although_its_account_is_connected_is_told_of(world: World) -> None:
+    chat, request = old_request(world)
+    with idle_jobs(world):
+        for _ in range(2):
+            world.services.sweep.run()
     alert = standing(world, Condition.STUCK_OUTBOX)
     assert (alert["count"], alert["resolvedAt"]) == (1, None)
     world.send_job(chat)
@@ -314,8 +322,8 @@ def test_a_message_that_this_runs_own_job_sends_is_not_stuck(world: World) -> No
 def test_a_message_that_waits_for_its_account_is_not_stuck(world: World, status: str) -> None:
     set_account(world, status=status)
     _, request = old_request(world)
-    world.connector.script(key_of(request), *[Answer(outcome="not_connected", reaches_wire=False)] * 5)
-    world.services.sweep.run()
+    with idle_jobs(world):
+        world.services.sweep.run()
     assert world.alerts() == []
     world.db.collection(schema.OUTBOX).document(request).delete()
 
