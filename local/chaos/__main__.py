@@ -16,7 +16,7 @@ from local.chaos.campaign import Campaign
 from local.chaos.crew import Crew
 from local.chaos.disturbance import Disturbance, NobodyAtWork
 from local.chaos.pairings import Pairings
-from local.chaos.strikes import Group, Strike, draw_strikes
+from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes
 from local.chaos.wire import wire_findings
 from local.faults import rounds
 from local.faults.cast import make_cast, with_last_words
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000, help="how often something is struck")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--network", type=NetworkKind, default=NetworkKind.REAL, help="real or simulated")
-    parser.add_argument("--kinds", type=_groups, default=tuple(Group), help=f"only these: {','.join(Group)}")
+    parser.add_argument("--kinds", type=_groups, default=DEFAULT_GROUPS, help=f"only these: {','.join(Group)}")
     parser.add_argument("--store", choices=("postgres", "sqlite"), default="postgres", help="the real engines'")
     parser.add_argument("--connectors", type=int, default=2)
     parser.add_argument("--messages", type=int, default=4, help="requests a fault, and as many inbound messages")

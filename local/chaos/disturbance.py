@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core import schema
+from core.account import NEVER
 from local.chaos.crew import Crew, has_ended
 from local.chaos.pairings import Pairings
 from local.chaos.strikes import Kind, Strike
@@ -98,6 +100,8 @@ class Disturbance:
                 return self._trouble_everybody(strike)
             case Kind.PAIRING:
                 return self._strike_pairing(strike, victim.worker)
+            case Kind.STOLEN:
+                return self._steal(strike, victim)
 
     def _count(self, what: str) -> None:
         self.done[what] += 1
@@ -251,6 +255,18 @@ class Disturbance:
         return _nothing
 
     # Firestore, and everything else
+
+    def _steal(self, strike: Strike, victim: Victim) -> Mend:
+        """Until the other connector has claimed the account, at most for as long as a lease lives."""
+        lease = self.stage.db.collection(schema.LEASES).document(victim.account.account_id)
+        deadline = time.monotonic() + self.lease_ttl_s
+        while time.monotonic() < deadline:
+            lease.update({"leaseUntil": NEVER})
+            if self.crew.owner_of(victim.account.account_id) not in (None, victim.worker):
+                break
+            time.sleep(_POLL_S)
+        self._count(strike.kind)
+        return _nothing
 
     def _shut_firestore(self, strike: Strike, worker: Worker) -> Mend:
         kind = FaultKind.FIRESTORE_HANGS if strike.passes == 1 else FaultKind.FIRESTORE_REFUSES
