@@ -32,6 +32,11 @@ _ADVICE: Mapping[ErrorCode, Callable[[str], str]] = {
     ErrorCode.OTHER_NUMBER: lambda account: f"`{PROGRAM} pair {account}`",
     ErrorCode.REPLACED: lambda account: f"`{PROGRAM} resume {account}`",
     ErrorCode.BANNED: lambda account: f"when the ban is over, `{PROGRAM} resume {account}`",
+    ErrorCode.OUTCOME_UNKNOWN: lambda account: f"`{PROGRAM} alerts {account}` names the request to resolve",
+    ErrorCode.INVALID_EVENT: lambda account: f"`{PROGRAM} replay --account {account} --all-of-code invalid_event`",
+    ErrorCode.EVENT_TYPE_UNKNOWN: lambda account: (
+        f"`{PROGRAM} replay --account {account} --all-of-code event_type_unknown`"
+    ),
     ErrorCode.OUTDATED: lambda account: f"then `{PROGRAM} resume {account}`",
 }
 """The command that does what the catalogue says."""
@@ -46,7 +51,7 @@ class Condition:
 
     @property
     def sentence(self) -> str:
-        return f"{self.summary}: {self.what_to_do}" if self.what_to_do else self.summary
+        return f"{self.summary}. To do: {self.what_to_do}" if self.what_to_do else self.summary
 
 
 def condition(
@@ -56,6 +61,7 @@ def condition(
     return (
         _unowned(account, document, lease, now, timing)
         or _error(account, document)
+        or _between_owners(lease, now)
         or _status(account, document, now, timing)
         or _command(lease)
         or Condition()
@@ -98,15 +104,19 @@ def _unowned(
             summary="its lease's epoch is none, so no connector claims it",
             what_to_do="set epoch to a number above every one it had",
         )
-    if not lease.is_held(now):
-        since = max(lease.lease_until, lease.updated_at)
-        if now - since < timedelta(seconds=timing.lease_ttl_s):
-            return Condition(summary="no connector owns it just now; one takes it within seconds")
-        return Condition(
-            summary=f"no connector has owned it for {span((now - since).total_seconds())}",
-            what_to_do="look whether the connectors run, and at their log",
-        )
-    return None
+    unowned_s = 0.0 if lease.is_held(now) else (now - lease.free_since()).total_seconds()
+    if unowned_s < timing.lease_ttl_s:
+        return None
+    return Condition(
+        summary=f"no connector has owned it for {span(unowned_s)}",
+        what_to_do="look whether the connectors run, and at their log",
+    )
+
+
+def _between_owners(lease: Lease | None, now: datetime) -> Condition | None:
+    if lease is None or lease.is_held(now):
+        return None
+    return Condition(summary="no connector owns it just now; one takes it within seconds")
 
 
 def _error(account: str, document: Mapping[str, object]) -> Condition | None:

@@ -32,7 +32,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Standing:
+class Standing:
     request: Stored
     message: Stored | None
 
@@ -43,25 +43,25 @@ class _Standing:
 
 def resolve(context: Context, arguments: Namespace) -> None:
     request, thread = arguments.request
-    standing = _read(context, request, thread)
+    standing = read(context, request, thread)
     if arguments.decision is None:
         _show(context, request, standing)
         return
     decided = WORDS[arguments.decision]
     by = DecidedBy(uid=UID, email=arguments.by or _own_email(context))
     for _ in range(_TRIES):
-        if decision.is_made_already(standing.request.document, decided) or _decide(context, standing, decided, by):
+        if decision.is_made_already(standing.request.document, decided) or decide(context, standing, decided, by):
             break
-        standing = _read(context, request, thread)
+        standing = read(context, request, thread)
     else:
         raise Failed("the decision could not be written: others changed the request each time; try again")
     if not context.screen.as_json:
         context.screen.say_folded(f"Decided: {decided}. {_MEANINGS[decided]}")
         context.screen.say()
-    _show(context, request, _read(context, request, thread))
+    _show(context, request, read(context, request, thread))
 
 
-def _read(context: Context, request: RequestId, thread: ThreadId) -> _Standing:
+def read(context: Context, request: RequestId, thread: ThreadId) -> Standing:
     found, its_message = context.read_all(
         [
             context.reference(schema.OUTBOX, request),
@@ -72,10 +72,10 @@ def _read(context: Context, request: RequestId, thread: ThreadId) -> _Standing:
         raise NotFound(
             f"there is no such request in project {context.project}; it may have been removed after its time"
         )
-    return _Standing(request=found, message=its_message)
+    return Standing(request=found, message=its_message)
 
 
-def _decide(context: Context, standing: _Standing, decided: Decision, by: DecidedBy) -> bool:
+def decide(context: Context, standing: Standing, decided: Decision, by: DecidedBy) -> bool:
     """Whether it is written; if not, somebody else wrote first. Raises Failed where there is nothing to decide."""
     at, delivery = now(), standing.delivery or Delivery.QUEUED
     document = standing.request.document
@@ -107,7 +107,7 @@ def _decide(context: Context, standing: _Standing, decided: Decision, by: Decide
     return True
 
 
-def _show(context: Context, request: RequestId, standing: _Standing) -> None:
+def _show(context: Context, request: RequestId, standing: Standing) -> None:
     known = decision.known(standing.request.document, standing.delivery)
     if context.screen.as_json:
         context.screen.data({"requestId": request, **known})

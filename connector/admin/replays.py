@@ -71,7 +71,7 @@ def _one(context: Context, event: str, *, anyway: bool) -> None:
         raise Failed("the row waits already: the sweeper takes it up at its next run")
     if not isinstance(error, str):
         raise Failed("the row is fine: it was processed without an error")
-    outcome = _replayed(context, row, anyway=anyway)
+    outcome = take(context, row, anyway=anyway)
     if outcome.left is not None:
         raise Failed(outcome.left)
     if context.screen.as_json:
@@ -123,7 +123,7 @@ def _replay_all(
     for start in range(0, len(references), _AT_ONCE):
         for row in context.read_all(references[start : start + _AT_ONCE]):
             if row is not None and row.document.get("processed") is True and _is_meant(row, code):
-                yield _replayed(context, row, anyway=anyway)
+                yield take(context, row, anyway=anyway)
 
 
 def _is_meant(row: Stored, code: ErrorCode | None) -> bool:
@@ -131,7 +131,7 @@ def _is_meant(row: Stored, code: ErrorCode | None) -> bool:
     return isinstance(error, str) and code in (None, code_of(error))
 
 
-def _replayed(context: Context, row: Stored, *, anyway: bool) -> _Outcome:
+def take(context: Context, row: Stored, *, anyway: bool) -> _Outcome:
     """Opens the row again, unless it would only be refused again."""
     error = str(row.document["lastProcessError"])
     understood = inbound.parse_row(row.id, row.document)

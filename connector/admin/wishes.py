@@ -18,7 +18,12 @@ from core.timing import Timing
 def pause(context: Context, arguments: Namespace) -> None:
     standing = read_one(context, arguments.account)
     write(context, standing, DesiredState.PAUSED, None)
-    _done(context, standing, f"paused: {_actor(standing)} closes the session and keeps it; messages wait")
+    closing = (
+        "no connector holds its session"
+        if _owner(standing) is None
+        else f"{_actor(standing)} closes the session and keeps it"
+    )
+    _done(context, standing, f"paused: {closing}; messages wait")
 
 
 def resume(context: Context, arguments: Namespace) -> None:
@@ -64,8 +69,12 @@ def _done(context: Context, standing: Standing, text: str) -> None:
         context.screen.say_folded(f"{standing.account} (project {context.project}) is {text}.")
 
 
-def _actor(standing: Standing) -> str:
+def _owner(standing: Standing) -> str | None:
     lease = standing.lease
-    if lease is not None and lease.is_held(standing.at):
-        return f"its owner {lease.owner}, within {Timing().lease_renew_s:.0f} s,"
-    return "the connector that takes it next"
+    return lease.owner if lease is not None and lease.is_held(standing.at) else None
+
+
+def _actor(standing: Standing) -> str:
+    owner = _owner(standing)
+    within = f"within {Timing().lease_renew_s:.0f} s"
+    return f"its owner {owner}, {within}," if owner else "the connector that takes it next"

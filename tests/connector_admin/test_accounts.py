@@ -48,7 +48,7 @@ def test_what_is_wrong_stands_under_the_account_with_what_to_do(inbox: Inbox) ->
         "paused; its messages wait",
         f"`python -m connector.admin resume {account}`",
     )
-    assert f"    paused; its messages wait: `python -m connector.admin resume {account}`" in inbox.admin.does(
+    assert f"    paused; its messages wait. To do: `python -m connector.admin resume {account}`" in inbox.admin.does(
         "accounts"
     )
 

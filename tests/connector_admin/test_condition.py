@@ -52,6 +52,21 @@ CONDITIONS: list[tuple[Fields, str, str]] = [
         "no connector has owned it for 10 min",
         "look whether the connectors run",
     ),
+    (
+        {"ownerInstanceId": None, "leaseUntil": NEVER, "lastError": described(ErrorCode.LOGGED_OUT, "removed")},
+        "logged_out: removed",
+        "pair",
+    ),
+    (
+        {
+            "ownerInstanceId": None,
+            "updatedAt": NOW - timedelta(hours=3),
+            "leaseUntil": NEVER,
+            "lastError": "banned: so",
+        },
+        "no connector has owned it for 3 h",
+        "look whether the connectors run",
+    ),
     ({"epoch": None}, "its lease's epoch is none", "set epoch"),
     ({"wanted": False}, "the account and its lease do not say the same", "pause"),
     ({"command": {"id": "1", "kind": "logout", "phoneE164": None}}, "logout waits for its owner", ""),

@@ -28,7 +28,7 @@ def test_accounts_with_a_queue_stand_without_any_number_and_say_what_holds_them(
         inbox.request(thread, age_s=age_s)
     out = inbox.admin.does("queue")
     assert [line.split() for line in out.splitlines() if line.startswith("shop-")] == [[paused, "2", "0", "10", "min"]]
-    assert f"held by the account: paused; its messages wait: `python -m connector.admin resume {paused}`" in out
+    assert f"held by the account: paused; its messages wait. To do: `python -m connector.admin resume {paused}`" in out
     assert DIGITS not in out
 
 

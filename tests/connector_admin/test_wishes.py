@@ -58,6 +58,7 @@ def test_who_closes_the_session_is_said(inbox: Inbox) -> None:
     account = inbox.account()
     assert "its owner worker-1, within 8 s, closes the session" in " ".join(inbox.admin.does("pause", account).split())
     free = inbox.account(owner=None)
+    assert "no connector holds its session" in inbox.admin.does("pause", free)
     assert "the connector that takes it next opens" in " ".join(inbox.admin.does("resume", free).split())
 
 

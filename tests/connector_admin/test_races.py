@@ -1,0 +1,49 @@
+"""Somebody else writes between a command's look and its write: the command loses."""
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from connector.admin import decisions, replays
+from connector.admin.context import Context
+from connector.admin.screen import Screen
+from core import ids, schema
+from core.decision import DecidedBy, Decision
+from core.errors import ErrorCode, described
+from tests.connector_admin.inbox import Inbox
+
+BY = DecidedBy(uid=decisions.UID, email=None)
+
+
+@pytest.fixture
+def context(inbox: Inbox) -> Iterator[Context]:
+    made = Context(inbox.admin.project, Screen(out=io.StringIO(), errors=io.StringIO(), as_json=False))
+    yield made
+    made.db.close()
+
+
+def test_a_row_that_was_changed_since_it_was_read_is_left(inbox: Inbox, context: Context) -> None:
+    name = inbox.row(inbox.chat(inbox.account()), described(ErrorCode.INVALID_EVENT, "mended"))
+    row = context.read(schema.INGEST, name)
+    assert row is not None
+    inbox.db.collection(schema.INGEST).document(name).update({"processAttempts": 2})
+    outcome = replays.take(context, row, anyway=False)
+    assert outcome.left == "somebody else has just changed it; look at it again"
+    assert inbox.get(schema.INGEST, name)["processed"] is True
+
+
+@pytest.mark.parametrize("changed", ["request", "message"])
+def test_a_request_that_was_changed_since_it_was_read_is_looked_at_again(
+    inbox: Inbox, context: Context, changed: str
+) -> None:
+    thread = inbox.chat(inbox.account())
+    request = inbox.uncertain(thread)
+    message = ids.wa_message_id(thread, ids.outbound_key(request))
+    standing = decisions.read(context, request, thread)
+    collection, name = (schema.OUTBOX, request) if changed == "request" else (schema.MESSAGES, message)
+    inbox.db.collection(collection).document(name).update({"lastTriedAt": datetime.now(UTC)})
+    assert not decisions.decide(context, standing, Decision.RESEND, BY)
+    assert "decision" not in inbox.get(schema.OUTBOX, request)
+    assert decisions.decide(context, decisions.read(context, request, thread), Decision.RESEND, BY)
