@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from core.alert import alert_id
+from core.errors import ErrorCode
 from local.faults.judge import Broken, judge
 from local.faults.record import Document, Record
+from local.network.contacts import InboxMessage
 from tests.faults.good_record import (
     CAST,
     CHAT,
@@ -185,3 +188,36 @@ def test_the_last_message_is_that_of_the_later_second_and_arrival() -> None:
         lastMessagePreview=REQUESTS[1].text,
     )
     assert not judge(CAST, replace(record, messages=reply, threads=threads)).findings
+
+
+def uncertain(record: Record, inbox: list[InboxMessage]) -> Record:
+    """The second request has ended as outcome_unknown, with its alert."""
+    doubt = alert_id(ErrorCode.OUTCOME_UNKNOWN, REQUEST)
+    return replace(
+        record,
+        outbox=changed(record.outbox, REQUEST, status="failed", lastError="outcome_unknown: no attempt was answered"),
+        inboxes={CHAT.contact: inbox},
+        frames=[frame(0), frame(2)],
+        alerts={doubt: Document(fields={"type": "outcome_unknown"}, created_at=at(0))},
+    )
+
+
+def test_under_chaos_an_uncertain_request_that_its_contact_has_not_is_honest() -> None:
+    record = uncertain(good_record(), [shown(REQUESTS[place].key, REQUESTS[place].text) for place in (0, 2)])
+    verdict = judge(CAST, record, chaos=True)
+    assert (list(verdict.findings), verdict.uncertain) == ([], 1)
+    assert {finding.broken for finding in judge(CAST, record).findings} == {Broken.LOST, Broken.MISCOUNTED}
+
+
+def test_under_chaos_an_uncertain_request_that_its_contact_has_is_judged_like_any_other() -> None:
+    verdict = judge(CAST, uncertain(good_record(), list(good_record().inboxes[CHAT.contact])), chaos=True)
+    assert [finding.broken for finding in verdict.findings] == [Broken.MISCOUNTED]
+
+
+def test_under_chaos_alerts_about_a_condition_are_true_and_those_about_an_error_are_findings() -> None:
+    def with_alert(alert_type: str) -> Record:
+        return replace(good_record(), alerts={"x": Document(fields={"type": alert_type}, created_at=at(0))})
+
+    assert not judge(CAST, with_alert("lease_flapping"), chaos=True).findings
+    assert judge(CAST, with_alert("lease_flapping")).findings
+    assert judge(CAST, with_alert("replaced"), chaos=True).findings

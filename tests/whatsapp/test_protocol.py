@@ -5,7 +5,7 @@ import pytest
 from tests.whatsapp.jid import SERVER, Jid
 from tests.whatsapp.node import Node
 from tests.whatsapp.protobufs import wa6
-from tests.whatsapp.raw_client import RawClient
+from tests.whatsapp.raw_client import Newcomer, RawClient
 from tests.whatsapp.server import ServerFoundProblems, WhatsAppServer
 
 PING = Node("iq", {"id": "1", "type": "get", "xmlns": "w:p", "to": SERVER})
@@ -35,6 +35,22 @@ async def test_a_client_that_nobody_linked_is_logged_out() -> None:
         async with RawClient(server.port, payload) as client:
             failure = await client.receive()
             assert (failure.tag, failure.text("reason")) == ("failure", "401")
+
+
+async def test_what_an_older_connection_says_after_a_newer_login_is_on_record() -> None:
+    async with WhatsAppServer() as server:
+        phone, newcomer = server.add_phone("+40722222222"), Newcomer(server.port)
+        device = await newcomer.pair(phone)
+        async with newcomer.log_in(device) as older:
+            await older.become_active()
+            assert server.overtaken == []  # what it said in becoming active
+            async with newcomer.log_in(device) as newer:
+                await newer.become_active()
+                older.send(PING)
+                (overtaken,) = await server.until(lambda: server.overtaken)
+        assert (overtaken.account, overtaken.tag) == ("+40722222222", "iq")
+        assert (overtaken.login, overtaken.latest_login) == (1, 2)
+        server.forgive("unanswered")
 
 
 async def test_a_request_that_the_server_does_not_know_fails_the_test() -> None:
