@@ -168,7 +168,9 @@ class Disturbance:
             self.gate.release(held)
             asked = asked and struck is not victim.worker
         else:
-            mend = self._freeze_whole(strike, struck, f"frozen{where}", lambda: self.gate.release(held))
+            mend = self._freeze_whole(
+                strike, struck, f"connector and engine frozen{where}", lambda: self.gate.release(held)
+            )
 
         def over() -> None:
             mend()
