@@ -66,7 +66,7 @@ class RequestSweep:
         seen: set[str] = set()
         for page in self._look.pages(at - timedelta(seconds=self._timing.sweep_age_s)):
             if time.monotonic() < stop_at:
-                self._accept_all(page, seen, swept, steps)
+                steps.result("page", partial(self._accept_all, page, seen, swept, steps))
             _note(page, accounts)
         ready = {account: steps.result("lease", partial(self._lease, account)) for account in accounts}
         limits, stamp = _Limits(expiry=self._expiry), secrets.token_hex(8)

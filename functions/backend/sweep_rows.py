@@ -78,7 +78,9 @@ class RowSweep:
         receipts: dict[EventId, Stored[Document]] = {}
         for page in self._look.pages(before):
             for stored in page.documents:
-                row = inbound.parse_row(stored.id, stored.value)
+                row = steps.result("parse", partial(inbound.parse_row, stored.id, stored.value))
+                if row is None:
+                    continue
                 if isinstance(row, NotUnderstood):
                     take = partial(self._ingest.take, stored.id, stored.value, stored.update_time)
                     swept.refused += steps.take("refuse", take)

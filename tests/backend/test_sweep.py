@@ -165,11 +165,11 @@ def remove(world: World, collection: str) -> None:
         document.reference.delete()
 
 
-def test_one_accounts_thousand_rows_do_not_hide_anothers_only_one(world: World) -> None:
+def test_one_accounts_many_rows_do_not_hide_anothers_only_one(world: World) -> None:
     """More than a page, older, and in a chat that cannot be drained at all; whichever of the two accounts comes first by its id."""
     neighbours = [another(world) for _ in range(4)]
     at = datetime.now(UTC) - OLD
-    crowd(world, 1_000, rows_of(world, ChatId("40700000001@s.whatsapp.net"), at - OLD, event_type="message"))
+    crowd(world, 500, rows_of(world, ChatId("40700000001@s.whatsapp.net"), at - OLD, event_type="message"))
     events = [neighbour.receive(neighbour.chat(), "only", receivedAt=at) for neighbour in neighbours]
     swept = sweeping(world, Refusing(world.services.ingest, world.account)).run()
     remove(world, schema.INGEST)
@@ -194,14 +194,19 @@ def test_a_chat_that_has_much_waits_for_its_next_turn_until_the_others_had_their
 
 def test_receipts_that_wait_for_long_stand_apart_and_hide_nothing(world: World) -> None:
     at = datetime.now(UTC) - OLD
-    crowd(world, 450, rows_of(world, ChatId("40700000001@s.whatsapp.net"), at - OLD))
+    crowd(world, 250, rows_of(world, ChatId("40700000001@s.whatsapp.net"), at - OLD))
     event = world.receive(world.chat(), "behind them", receivedAt=at)
-    parked = sum(world.services.sweep.run().parked for _ in range(3))  # one is enough, where the machine is not busy
-    assert (world.row(event)["processed"], parked) == (True, 450)
+    parked = 0
+    for _ in range(4):  # one run is enough, where the machine is not busy
+        parked += world.services.sweep.run().parked
+        if parked == 250:
+            break
+    is_taken_up = world.row(event)["processed"]
     waiting = world.db.collection(schema.INGEST).where(filter=FieldFilter("accountId", "==", world.account))
     states = Counter(row.get("processed") for row in waiting.stream())
     remove(world, schema.INGEST)
-    assert states == {None: 450, True: 1}
+    assert (parked, is_taken_up) == (250, True)
+    assert states == {None: 250, True: 1}
     assert world.alerts() == []
 
 
