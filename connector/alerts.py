@@ -1,6 +1,8 @@
-"""Raising an alert: one document a cause, which counts how often it happened."""
+"""Raising an alert: one document a cause, which counts how often it happened; and closing it when the cause has ended."""
 
 import asyncio
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from google.api_core.exceptions import AlreadyExists
@@ -8,10 +10,12 @@ from google.cloud.firestore import AsyncClient, AsyncDocumentReference, Incremen
 
 from connector import log
 from connector.backoff import Backoff
-from connector.store import UNAVAILABLE
+from connector.queries import open_alerts_of_account
+from connector.store import PRECONDITION_FAILED, UNAVAILABLE
 from connector.term import Term
 from core import schema
-from core.alert import Alert
+from core.alert import Alert, resolved_fields
+from core.alert_types import AlertType
 
 
 async def raise_alert(db: AsyncClient, term: Term, alert: Alert, call_s: float) -> None:
@@ -27,6 +31,22 @@ async def raise_alert(db: AsyncClient, term: Term, alert: Alert, call_s: float) 
         except UNAVAILABLE as error:
             log.alert_not_raised(term.account, error)
             await asyncio.sleep(backoff.next_delay_s())
+
+
+async def resolve_alerts(db: AsyncClient, term: Term, types: Collection[AlertType], call_s: float) -> None:
+    """Closes the account's open alerts of these types. Tries once: the sweeper makes good what fails. Raises TermLost."""
+    now = datetime.now(UTC)
+    term.check()
+    try:
+        for alert in await open_alerts_of_account(db, term.account).get(retry=None, timeout=call_s):
+            if alert.get("type") not in types:
+                continue
+            term.check()
+            known = db.write_option(last_update_time=alert.update_time)
+            with suppress(*PRECONDITION_FAILED):  # somebody else has just closed it
+                await alert.reference.update(resolved_fields(now), option=known, retry=None, timeout=call_s)
+    except UNAVAILABLE as error:
+        log.alert_not_raised(term.account, error)
 
 
 async def _raise_once(

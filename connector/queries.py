@@ -29,6 +29,14 @@ def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:
     )
 
 
+def open_alerts_of_account(db: AsyncClient, account_id: AccountId) -> AsyncQuery:
+    return (
+        db.collection(schema.ALERTS)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("resolvedAt", "==", None))
+    )
+
+
 # Of the command line (connector/admin), which waits for its answers.
 
 

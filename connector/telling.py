@@ -10,11 +10,12 @@ from google.cloud.firestore import AsyncClient
 
 from connector import log
 from connector.accounts import AccountDocument
-from connector.alerts import raise_alert
+from connector.alerts import raise_alert, resolve_alerts
 from connector.engine import EngineFailed
 from connector.intake import Progress
 from core.account import Status
 from core.alert import Alert
+from core.alert_types import AlertType, End, ending
 from core.errors import ErrorCode, described
 
 
@@ -39,6 +40,8 @@ class Telling:
         await self.account.write({"status": str(status), **fields}, private=private)
         reason = str(fields.get("lastError") or fields.get("disconnectReason") or "")
         log.status_changed(self.account.term.account, status, reason)
+        if status is Status.CONNECTED:
+            await self.resolve(*ending(End.CONNECTED))
 
     async def engine_failed(self, call: str, error: EngineFailed) -> None:
         """A call that a person waits for has failed."""
@@ -46,10 +49,14 @@ class Telling:
         detail = described(ErrorCode.ENGINE_FAILED, f"{call} ended with {error.status}; try again")
         await self.tell(None, {"lastError": detail})
 
-    async def alert(self, code: ErrorCode, detail: str) -> None:
+    async def resolve(self, *types: AlertType) -> None:
+        """What these alerts were raised for has ended."""
+        await resolve_alerts(self.db, self.account.term, types, self.call_s)
+
+    async def alert(self, code: AlertType, detail: str) -> None:
         """The cause is the account alone: an alert's id is a hash without a key, from which a number could be guessed."""
         account = self.account.term.account
-        alert = Alert(code=code, cause=account, message=described(code, detail), account_id=account)
+        alert = Alert(code=code, cause=account, message=f"{code}: {detail}", account_id=account)
         await raise_alert(self.db, self.account.term, alert, self.call_s)
 
     async def beat(self, interval_s: float, progress: Progress) -> None:
