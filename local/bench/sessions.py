@@ -1,14 +1,17 @@
-"""A worker with as many sessions as it may have, over the real engine; and what an account costs in Firestore while nothing happens."""
+"""Many sessions: a full worker over the real engine, a thousand that start together, and what an account costs while nothing happens."""
 
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 
 from google.cloud.firestore import Client
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
+from core.account import new_account_document, new_lease_document
 from core.ids import AccountId
 from local.bench import memory
 from local.bench.figures import Figure, figure
@@ -25,6 +28,8 @@ _SESSIONS = 500
 _PAIRED_TOGETHER = 25
 """Whoever waits too long for the phone has a code that is not good any more."""
 _SETTLED_S = 15.0
+_TOGETHER, _WORKERS = 1000, 2
+_DOCUMENTS_A_COMMIT = 400
 _IDLE_ACCOUNTS = 20
 _IDLE_S = 120.0
 _DAY_S = 24 * 3600
@@ -37,6 +42,10 @@ def figures() -> Iterator[Figure]:
         world = production.start(processes, names=("flush",), gates=False, network=NetworkKind.REAL)
         with closing(world.client()) as db:
             yield from _full_worker(processes, world, db)
+    with Processes(purpose="bench-together") as processes:
+        world = production.start(processes, names=("flush",), gates=False, workers=_WORKERS)
+        with closing(world.client()) as db:
+            yield from _together(world, db)
     with Processes(purpose="bench-idle") as processes:
         world = production.start(processes, names=("flush",), gates=False, counted=True)
         with closing(world.client()) as db:
@@ -58,6 +67,31 @@ def _full_worker(processes: Processes, world: World, db: Client) -> Iterator[Fig
     if memory.IS_KNOWN:
         time.sleep(_SETTLED_S)
         yield figure(f"{what}: connector and engine", memory.of_children(processes)[worker.name], "MB", None)
+
+
+def _together(world: World, db: Client) -> Iterator[Figure]:
+    """All leases become free at once. WhatsApp must not see all sessions come at once: the network's own record says when each did."""
+    accounts = [AccountId(f"together-{i}") for i in range(_TOGETHER)]
+    for number, account in enumerate(accounts):
+        world.network.link(account, f"+4073{number:07d}")
+    began = time.monotonic()
+    for first in range(0, _TOGETHER, _DOCUMENTS_A_COMMIT // 2):
+        _create(db, accounts[first : first + _DOCUMENTS_A_COMMIT // 2])
+    _await(lambda: _connected(db) == _TOGETHER, "the sessions did not open")
+    taken_s = time.monotonic() - began
+    opened = sorted(opening.opened_at for opening in world.network.openings())
+    most = max(bisect_left(opened, at + 1.0) - place for place, at in enumerate(opened))
+    what = f"{_TOGETHER} accounts start together, {_WORKERS} workers"
+    yield figure(f"{what}: all open", taken_s, "s", None)
+    yield figure(f"{what}: most in a second", most, "", None)
+
+
+def _create(db: Client, accounts: Sequence[AccountId]) -> None:
+    batch = db.batch()
+    for account in accounts:
+        batch.create(db.collection(schema.ACCOUNTS).document(account), new_account_document(account, "Shop"))
+        batch.create(db.collection(schema.LEASES).document(account), new_lease_document(datetime.now(UTC)))
+    batch.commit()
 
 
 def _idle(world: World, db: Client) -> Iterator[Figure]:
