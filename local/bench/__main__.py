@@ -1,4 +1,4 @@
-"""python -m local.bench [--only out,in,import,memory,engine,backlogs,sessions]: `make bench`. Prints a table and writes out/bench.json."""
+"""python -m local.bench [--only out,in,import,memory,engine,backlogs,sessions,failover]: `make bench`. Prints a table and writes out/bench.json."""
 
 import argparse
 import json
@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import asdict
 
 from local import firestore_jar
-from local.bench import backlogs, engine, figures, imports, memory, sessions
+from local.bench import backlogs, engine, failover, figures, imports, memory, sessions
 from local.bench.figures import Figure, figure
 from local.bench.ground import BenchFailed, start_floor, start_product
 from local.faults.stage import StageFailed
 from local.processes import Processes, StartFailed
 from local.project import OUT
 
-_PARTS = ("import", "out", "in", "memory", "engine", "backlogs", "sessions")
+_PARTS = ("import", "out", "in", "memory", "engine", "backlogs", "sessions", "failover")
 
 
 def main() -> int:
@@ -47,6 +47,8 @@ def _measure(parts: Sequence[str]) -> Iterator[Figure]:
         yield from backlogs.figures()
     if "sessions" in parts:
         yield from sessions.figures()
+    if "failover" in parts:
+        yield from failover.figures()
 
 
 def _measure_product(parts: Sequence[str]) -> Iterator[Figure]:
