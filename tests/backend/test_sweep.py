@@ -11,7 +11,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from backend.ingest import Drained, Ingest
 from backend.sweep import Sweep
 from backend.sweep_rows import RowSweep
-from core import schema
+from core import inbound, schema
 from core.ids import AccountId, ChatId, RequestId
 from tests.backend.world import Document, World, key_of
 
@@ -246,6 +246,27 @@ def test_a_row_that_nothing_can_mark_holds_up_none_behind_it(world: World) -> No
     assert swept.failed >= 1
     assert world.row(poison)["processed"] is False
     assert world.row(behind)["processed"] is True
+
+
+def test_a_row_that_cannot_even_be_looked_at_holds_up_none_behind_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, behind = world.receive(world.chat(), "x"), world.receive(world.chat(), "good")
+    for event in (poison, behind):
+        age(world, schema.INGEST, event, "receivedAt")
+    parse_row = inbound.parse_row
+
+    def parse(row_id: str, document: Document) -> inbound.Row:
+        if row_id == poison:
+            raise RuntimeError("nobody has thought of this")
+        return parse_row(row_id, document)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(inbound, "parse_row", parse)
+        assert world.services.sweep.run().failed >= 1
+    assert world.row(behind)["processed"] is True
+    world.services.sweep.run()
+    assert world.row(poison)["processed"] is True
 
 
 def test_a_part_that_fails_leaves_the_others_their_turn(world: World) -> None:
