@@ -32,7 +32,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Known:
     request: Stored
     message: Stored | None
 
@@ -61,7 +61,7 @@ def resolve(context: Context, arguments: Namespace) -> None:
     _show(context, request, read(context, request, thread))
 
 
-def read(context: Context, request: RequestId, thread: ThreadId) -> Standing:
+def read(context: Context, request: RequestId, thread: ThreadId) -> Known:
     found, its_message = context.read_all(
         [
             context.reference(schema.OUTBOX, request),
@@ -72,10 +72,10 @@ def read(context: Context, request: RequestId, thread: ThreadId) -> Standing:
         raise NotFound(
             f"there is no such request in project {context.project}; it may have been removed after its time"
         )
-    return Standing(request=found, message=its_message)
+    return Known(request=found, message=its_message)
 
 
-def decide(context: Context, standing: Standing, decided: Decision, by: DecidedBy) -> bool:
+def decide(context: Context, standing: Known, decided: Decision, by: DecidedBy) -> bool:
     """Whether it is written; if not, somebody else wrote first. Raises Failed where there is nothing to decide."""
     at, delivery = now(), standing.delivery or Delivery.QUEUED
     document = standing.request.document
@@ -107,7 +107,7 @@ def decide(context: Context, standing: Standing, decided: Decision, by: DecidedB
     return True
 
 
-def _show(context: Context, request: RequestId, standing: Standing) -> None:
+def _show(context: Context, request: RequestId, standing: Known) -> None:
     known = decision.known(standing.request.document, standing.delivery)
     if context.screen.as_json:
         context.screen.data({"requestId": request, **known})

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 import segno
@@ -19,9 +20,22 @@ from core.ids import AccountId
 from tests.connector.stage import Stage, new_phone, read_qr
 from tests.connector_admin.inbox import Inbox
 from tests.connector_admin.running import CommandLine
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 CODE = "2@" + "a1B/" * 60
+
+
+_begun: "list[subprocess.Popen[str]]" = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """After a test that has failed midway."""
+    yield
+    while _begun:
+        process = _begun.pop()
+        process.kill()
+        process.communicate()
 
 
 class Screen:
@@ -29,6 +43,7 @@ class Screen:
 
     def __init__(self, stage: Stage, *arguments: str) -> None:
         self.process = CommandLine(project=stage.project).begin("pair", *arguments)
+        _begun.append(self.process)
         self.text = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -45,6 +60,7 @@ class Screen:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.process.stdout.close()
+        _begun.remove(self.process)
         with self.process.stderr as errors:
             return status, errors.read()
 
@@ -112,14 +128,18 @@ def test_codes_that_nobody_uses_end_it_with_what_to_do(simulated_stage: Stage) -
 
 def test_an_earlier_failure_is_not_taken_for_this_one(simulated_stage: Stage) -> None:
     stage, phone = simulated_stage, new_phone()
-    connector = stage.start_connector(wait=True, **stage.short_codes(0.3))
+    # With its full patience: the engine is frozen for a while below.
+    connector = stage.start_connector(wait=True, TIME_SCALE="1", **stage.short_codes(0.3))
     account = stage.create_account()
     stage.command(connector, account, CommandKind.PAIR_QR)
     wait_until(
         lambda: (stage.account(account)["lastError"] or "").startswith("pairing_expired"), "the first has expired"
     )
     stage.short_codes(20.0)
-    screen = Screen(stage, account)
+    with stage.frozen_engine(connector):
+        screen = Screen(stage, account)
+        wait_until(lambda: "Asked for" in screen.text and stage.lease(account).command is None, "it is taken up")
+        stays(lambda: screen.process.poll() is None, "it waits for the code", 2.0)
     stage.scan(phone, account, read_qr(wait_until(lambda: qr_of(stage, account), "a QR code")))
     assert screen.end() == (0, "")
 
