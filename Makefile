@@ -9,6 +9,7 @@ seed ?= 1
 network ?= simulated
 faults ?= 1000
 folder ?= out/pair
+workers ?= 2
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
@@ -30,9 +31,9 @@ pair: ## links a phone over the real WhatsApp, with a QR code in the terminal (f
 	@$(call set_up,pair)
 	@exec $(VENV)/python -m local.pair --folder "$(folder)"
 
-test: ## all tests (args="-k name" is passed to pytest)
+test: ## all tests (args="-k name" is passed to pytest; workers=2 at a time, each with servers of its own)
 	@$(call set_up,test)
-	@exec $(VENV)/python -m pytest $(args)
+	@exec $(VENV)/python -m pytest -n "$(workers)" --dist loadfile $(args)
 
 cost: ## what a message costs: documents read and written, functions invoked
 	@$(call set_up,test)

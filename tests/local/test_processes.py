@@ -97,11 +97,22 @@ def test_a_stopped_child_was_asked_first(started: Processes) -> None:
     assert "asked" in child.log_text()
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_pytest_leaves_no_emulator(number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_pytest_leaves_no_emulator(number: signal.Signals, workers: str, tmp_path: Path) -> None:
     seen = tmp_path / "run_id"
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/local/blocking_session.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            workers,
+            "tests/local/blocking_session.py",
+        ],
         cwd=ROOT,
         env={**os.environ, "BLOCKING_SESSION_FILE": str(seen)},
         stdout=subprocess.DEVNULL,
@@ -116,7 +127,7 @@ def test_an_interrupted_pytest_leaves_no_emulator(number: signal.Signals, tmp_pa
     assert survivors.of_run(run_id)
     process.send_signal(number)
     try:
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     finally:
         process.kill()
     survivors.await_none(run_id)
