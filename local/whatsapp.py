@@ -54,7 +54,7 @@ def spawn(
     arguments: list[object] = ["--control-port", control_port]
     if kind is NetworkKind.SIMULATED:
         # Relative: a socket's path may have 100 characters at most.
-        socket = processes.folder.relative_to(ROOT) / "engine.sock"
+        socket = processes.folder.relative_to(ROOT) / f"{name}.sock"
         module, file = "local.network", None
         arguments += ["--socket", socket] + ([] if seed is None else ["--seed", seed])
         settings = {"ENGINE_SOCKET": str(socket)}

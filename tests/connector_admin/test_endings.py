@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -18,11 +19,17 @@ PROJECT = "demo-admin-endings"
 NO_GOOGLE = {"FIRESTORE_EMULATOR_HOST": "", "NO_GCE_CHECK": "true", "HOME": "/nowhere", "CLOUDSDK_CONFIG": "/nowhere"}
 
 
+if TYPE_CHECKING:
+    _Handler = grpc.GenericRpcHandler[bytes, bytes]
+else:
+    _Handler = grpc.GenericRpcHandler  # which takes no types but in its stub
+
+
 @contextmanager
 def a_firestore_that_answers(status: grpc.StatusCode) -> Iterator[str]:
     """With this status and nothing else, whatever it is asked; where it listens."""
 
-    class Refusals(grpc.GenericRpcHandler[bytes, bytes]):
+    class Refusals(_Handler):
         def service(self, _call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
             def refuse(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
                 context.abort(status, f"projects/p/whatsapp_threads/shop-1_{DIGITS}01@s.whatsapp.net")
