@@ -30,7 +30,7 @@ def a_firestore_that_answers(status: grpc.StatusCode) -> Iterator[str]:
     """With this status and nothing else, whatever it is asked; where it listens."""
 
     class Refusals(_Handler):
-        def service(self, _call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+        def service(self, _call: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
             def refuse(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
                 context.abort(status, f"projects/p/whatsapp_threads/shop-1_{DIGITS}01@s.whatsapp.net")
                 yield b""
