@@ -41,10 +41,12 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    log_start: int
+    """Where its own words begin, in bytes: others of its name may have written before."""
     grace_s: float
 
     def log_text(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        return self.log.read_bytes()[self.log_start :].decode(errors="replace")
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
         return "\n".join(self.log_text().splitlines()[-lines:])
@@ -137,6 +139,7 @@ class Processes:
         """Starts a process without waiting; await_ready does. `shown`: its standard output is ours, the log has its errors."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
+            log_start = output.tell()
             process = subprocess.Popen(
                 [str(argument) for argument in arguments],
                 cwd=folder,
@@ -146,7 +149,7 @@ class Processes:
                 stderr=output,
                 start_new_session=True,
             )
-        child = Child(name=name, process=process, log=log, grace_s=grace_s)
+        child = Child(name=name, process=process, log=log, log_start=log_start, grace_s=grace_s)
         self.children.append(child)
         return child
 

@@ -75,6 +75,14 @@ def test_a_process_that_ends_before_it_is_ready_is_reported_with_the_end_of_its_
     assert time.monotonic() - began < 10
 
 
+def test_the_second_of_a_name_is_ready_by_its_own_word(started: Processes) -> None:
+    started.start(
+        "twin", [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)"], ready=printed("up")
+    )
+    with pytest.raises(StartFailed):
+        started.start("twin", [sys.executable, "-c", "pass"], ready=printed("up"))
+
+
 def test_a_process_that_is_not_ready_in_time_is_reported(started: Processes) -> None:
     with pytest.raises(StartFailed, match=r"(?s)slow was not ready after 1 s.*still loading"):
         started.start(
