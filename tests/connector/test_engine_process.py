@@ -207,15 +207,3 @@ def test_a_frozen_engine_is_killed_and_its_sessions_open_in_the_next(stage: Stag
     assert len(logged(connector, "engine_silent")) == 1
     assert stage.lease(account).epoch == 1
     assert connector.metric("connector_leases_lost_total") == 0
-
-
-def test_one_answer_that_came_too_late_proves_nothing(stage: Stage, program: Path) -> None:
-    """The engine is asked within 2 s and given 3 s for its answer, twice: it sleeps for longer than once, and less than twice."""
-    connector = start(stage, program, TIME_SCALE="1")
-    wait_until(lambda: serves(connector), "the engine serves")
-    engine = running_engine(connector)
-    engine.suspend()
-    time.sleep(5.5)
-    engine.resume()
-    stays(lambda: running_engine(connector) == engine, "it was killed", 2)
-    assert logged(connector, "engine_silent") == []

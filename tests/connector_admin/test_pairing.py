@@ -175,13 +175,19 @@ def test_on_a_terminal_each_code_takes_the_place_of_the_one_before(simulated_sta
     os.close(theirs)
     shown = b""
     try:
-        while shown.count(b"\x1b[J") < 1:
+        while not (lines := _lines_of_two_codes(shown)) or lines[1] < lines[0]:
             shown += os.read(ours, 65536)
     finally:
         process.kill()
         process.wait()
         os.close(ours)
-    assert shown.count(b"\x1b[97;40m") > 40
+    assert lines[0] == lines[1] > 10
+
+
+def _lines_of_two_codes(shown: bytes) -> tuple[int, int] | None:
+    """How many lines of a code stand before the screen was wiped, and how many after it; None while it was not."""
+    before, wiped, after = shown.partition(b"\x1b[J")
+    return (before.count(b"\x1b[97;40m"), after.count(b"\x1b[97;40m")) if wiped else None
 
 
 def test_a_connected_account_is_not_paired_again(inbox: Inbox) -> None:
