@@ -94,9 +94,15 @@ class OpenRequest(_message.Message):
 
     SESSION_FIELD_NUMBER: _builtins.int
     TERM_ENDS_MS_FIELD_NUMBER: _builtins.int
+    STORE_MARK_FIELD_NUMBER: _builtins.int
     term_ends_ms: _builtins.int
     """When the owner's term ends, unless it is extended: milliseconds on the clock that both processes read and nobody sets (see
     connector/clock.py). An engine that was frozen knows by it, when it goes on, that its time is over.
+    """
+    store_mark: _builtins.int
+    """The highest `store_mark` that was ever told for this account; 0: not known. A store whose own mark is lower is an older one, put in
+    its place (a restored backup, say): its keys were used since. The engine neither connects with it nor reads or writes a message; it
+    removes the device, and SessionChanged LOGGED_OUT comes, with reason "store_behind".
     """
     @_builtins.property
     def session(self) -> Global___Session: ...
@@ -105,10 +111,11 @@ class OpenRequest(_message.Message):
         *,
         session: Global___Session | None = ...,
         term_ends_ms: _builtins.int = ...,
+        store_mark: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["session", b"session", "term_ends_ms", b"term_ends_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session", b"session", "store_mark", b"store_mark", "term_ends_ms", b"term_ends_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -120,19 +127,25 @@ class OpenResponse(_message.Message):
 
     PAIRED_FIELD_NUMBER: _builtins.int
     PHONE_E164_FIELD_NUMBER: _builtins.int
+    STORE_MARK_FIELD_NUMBER: _builtins.int
     paired: _builtins.bool
     """Whether the store holds a linked device. If not, the session waits for Pair."""
     phone_e164: _builtins.str
     """The linked device's number as +E.164; empty when not paired."""
+    store_mark: _builtins.int
+    """How far the account's store has come: grows with each owner, each event and each message that is sent, and stands on the disk. 0: an
+    engine that keeps none. It comes with the answers below, too.
+    """
     def __init__(
         self,
         *,
         paired: _builtins.bool = ...,
         phone_e164: _builtins.str = ...,
+        store_mark: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["paired", b"paired", "phone_e164", b"phone_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paired", b"paired", "phone_e164", b"phone_e164", "store_mark", b"store_mark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -166,12 +179,16 @@ Global___ExtendRequest: _TypeAlias = ExtendRequest  # noqa: Y015
 class ExtendResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    STORE_MARK_FIELD_NUMBER: _builtins.int
+    store_mark: _builtins.int
     def __init__(
         self,
+        *,
+        store_mark: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["store_mark", b"store_mark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,12 +218,17 @@ Global___CloseRequest: _TypeAlias = CloseRequest  # noqa: Y015
 class CloseResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    STORE_MARK_FIELD_NUMBER: _builtins.int
+    store_mark: _builtins.int
+    """The last one, where this call has closed the session."""
     def __init__(
         self,
+        *,
+        store_mark: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["store_mark", b"store_mark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -259,12 +281,16 @@ Global___AcknowledgeRequest: _TypeAlias = AcknowledgeRequest  # noqa: Y015
 class AcknowledgeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    STORE_MARK_FIELD_NUMBER: _builtins.int
+    store_mark: _builtins.int
     def __init__(
         self,
+        *,
+        store_mark: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["store_mark", b"store_mark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,21 +722,25 @@ class SendResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     TIMESTAMP_S_FIELD_NUMBER: _builtins.int
+    STORE_MARK_FIELD_NUMBER: _builtins.int
     outcome: Global___SendResponse.Outcome.ValueType
     reason: _builtins.str
     """A short word or code, such as "463" or "no_account". Holds no number and no text."""
     timestamp_s: _builtins.int
     """With SENT: the server's time, whole seconds since 1970."""
+    store_mark: _builtins.int
+    """Numbered apart from what may be added about the send itself."""
     def __init__(
         self,
         *,
         outcome: Global___SendResponse.Outcome.ValueType = ...,
         reason: _builtins.str = ...,
         timestamp_s: _builtins.int = ...,
+        store_mark: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason", "timestamp_s", b"timestamp_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason", "store_mark", b"store_mark", "timestamp_s", b"timestamp_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -414,7 +414,11 @@ type OpenRequest struct {
 	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	// When the owner's term ends, unless it is extended: milliseconds on the clock that both processes read and nobody sets (see
 	// connector/clock.py). An engine that was frozen knows by it, when it goes on, that its time is over.
-	TermEndsMs    int64 `protobuf:"varint,2,opt,name=term_ends_ms,json=termEndsMs,proto3" json:"term_ends_ms,omitempty"`
+	TermEndsMs int64 `protobuf:"varint,2,opt,name=term_ends_ms,json=termEndsMs,proto3" json:"term_ends_ms,omitempty"`
+	// The highest `store_mark` that was ever told for this account; 0: not known. A store whose own mark is lower is an older one, put in
+	// its place (a restored backup, say): its keys were used since. The engine neither connects with it nor reads or writes a message; it
+	// removes the device, and SessionChanged LOGGED_OUT comes, with reason "store_behind".
+	StoreMark     uint64 `protobuf:"varint,3,opt,name=store_mark,json=storeMark,proto3" json:"store_mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -463,12 +467,22 @@ func (x *OpenRequest) GetTermEndsMs() int64 {
 	return 0
 }
 
+func (x *OpenRequest) GetStoreMark() uint64 {
+	if x != nil {
+		return x.StoreMark
+	}
+	return 0
+}
+
 type OpenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether the store holds a linked device. If not, the session waits for Pair.
 	Paired bool `protobuf:"varint,1,opt,name=paired,proto3" json:"paired,omitempty"`
 	// The linked device's number as +E.164; empty when not paired.
-	PhoneE164     string `protobuf:"bytes,2,opt,name=phone_e164,json=phoneE164,proto3" json:"phone_e164,omitempty"`
+	PhoneE164 string `protobuf:"bytes,2,opt,name=phone_e164,json=phoneE164,proto3" json:"phone_e164,omitempty"`
+	// How far the account's store has come: grows with each owner, each event and each message that is sent, and stands on the disk. 0: an
+	// engine that keeps none. It comes with the answers below, too.
+	StoreMark     uint64 `protobuf:"varint,3,opt,name=store_mark,json=storeMark,proto3" json:"store_mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +529,13 @@ func (x *OpenResponse) GetPhoneE164() string {
 		return x.PhoneE164
 	}
 	return ""
+}
+
+func (x *OpenResponse) GetStoreMark() uint64 {
+	if x != nil {
+		return x.StoreMark
+	}
+	return 0
 }
 
 type ExtendRequest struct {
@@ -572,6 +593,7 @@ func (x *ExtendRequest) GetTermEndsMs() int64 {
 
 type ExtendResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	StoreMark     uint64                 `protobuf:"varint,1,opt,name=store_mark,json=storeMark,proto3" json:"store_mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -604,6 +626,13 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
 	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ExtendResponse) GetStoreMark() uint64 {
+	if x != nil {
+		return x.StoreMark
+	}
+	return 0
 }
 
 type CloseRequest struct {
@@ -651,7 +680,9 @@ func (x *CloseRequest) GetSession() *Session {
 }
 
 type CloseResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last one, where this call has closed the session.
+	StoreMark     uint64 `protobuf:"varint,1,opt,name=store_mark,json=storeMark,proto3" json:"store_mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -684,6 +715,13 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
 	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CloseResponse) GetStoreMark() uint64 {
+	if x != nil {
+		return x.StoreMark
+	}
+	return 0
 }
 
 type EventsRequest struct {
@@ -784,6 +822,7 @@ func (x *AcknowledgeRequest) GetSequence() uint64 {
 
 type AcknowledgeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	StoreMark     uint64                 `protobuf:"varint,1,opt,name=store_mark,json=storeMark,proto3" json:"store_mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -816,6 +855,13 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
 	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AcknowledgeResponse) GetStoreMark() uint64 {
+	if x != nil {
+		return x.StoreMark
+	}
+	return 0
 }
 
 type PairRequest struct {
@@ -1645,7 +1691,9 @@ type SendResponse struct {
 	// A short word or code, such as "463" or "no_account". Holds no number and no text.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// With SENT: the server's time, whole seconds since 1970.
-	TimestampS    int64 `protobuf:"varint,3,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	TimestampS int64 `protobuf:"varint,3,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	// Numbered apart from what may be added about the send itself.
+	StoreMark     uint64 `protobuf:"varint,15,opt,name=store_mark,json=storeMark,proto3" json:"store_mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1697,6 +1745,13 @@ func (x *SendResponse) GetReason() string {
 func (x *SendResponse) GetTimestampS() int64 {
 	if x != nil {
 		return x.TimestampS
+	}
+	return 0
+}
+
+func (x *SendResponse) GetStoreMark() uint64 {
+	if x != nil {
+		return x.StoreMark
 	}
 	return 0
 }
@@ -1915,29 +1970,39 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fHelloRequest\x12\x1a\n" +
 	"\bcontract\x18\x01 \x01(\rR\bcontract\"+\n" +
 	"\rHelloResponse\x12\x1a\n" +
-	"\bcontract\x18\x01 \x01(\rR\bcontract\"h\n" +
+	"\bcontract\x18\x01 \x01(\rR\bcontract\"\x87\x01\n" +
 	"\vOpenRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12 \n" +
 	"\fterm_ends_ms\x18\x02 \x01(\x03R\n" +
-	"termEndsMs\"E\n" +
+	"termEndsMs\x12\x1d\n" +
+	"\n" +
+	"store_mark\x18\x03 \x01(\x04R\tstoreMark\"d\n" +
 	"\fOpenResponse\x12\x16\n" +
 	"\x06paired\x18\x01 \x01(\bR\x06paired\x12\x1d\n" +
 	"\n" +
-	"phone_e164\x18\x02 \x01(\tR\tphoneE164\"j\n" +
+	"phone_e164\x18\x02 \x01(\tR\tphoneE164\x12\x1d\n" +
+	"\n" +
+	"store_mark\x18\x03 \x01(\x04R\tstoreMark\"j\n" +
 	"\rExtendRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12 \n" +
 	"\fterm_ends_ms\x18\x02 \x01(\x03R\n" +
-	"termEndsMs\"\x10\n" +
-	"\x0eExtendResponse\"G\n" +
+	"termEndsMs\"/\n" +
+	"\x0eExtendResponse\x12\x1d\n" +
+	"\n" +
+	"store_mark\x18\x01 \x01(\x04R\tstoreMark\"G\n" +
 	"\fCloseRequest\x127\n" +
-	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x0f\n" +
-	"\rCloseResponse\"H\n" +
+	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\".\n" +
+	"\rCloseResponse\x12\x1d\n" +
+	"\n" +
+	"store_mark\x18\x01 \x01(\x04R\tstoreMark\"H\n" +
 	"\rEventsRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"i\n" +
 	"\x12AcknowledgeRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x15\n" +
-	"\x13AcknowledgeResponse\"e\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"4\n" +
+	"\x13AcknowledgeResponse\x12\x1d\n" +
+	"\n" +
+	"store_mark\x18\x01 \x01(\x04R\tstoreMark\"e\n" +
 	"\vPairRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12\x1d\n" +
 	"\n" +
@@ -2021,12 +2086,14 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\vwhatsapp_id\x18\x03 \x01(\tR\n" +
 	"whatsappId\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12)\n" +
-	"\x11not_after_unix_ms\x18\x05 \x01(\x03R\x0enotAfterUnixMs\"\x84\x02\n" +
+	"\x11not_after_unix_ms\x18\x05 \x01(\x03R\x0enotAfterUnixMs\"\xa3\x02\n" +
 	"\fSendResponse\x12D\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2*.threadline.engine.v1.SendResponse.OutcomeR\aoutcome\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vtimestamp_s\x18\x03 \x01(\x03R\n" +
-	"timestampS\"u\n" +
+	"timestampS\x12\x1d\n" +
+	"\n" +
+	"store_mark\x18\x0f \x01(\x04R\tstoreMark\"u\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SENT\x10\x01\x12\f\n" +
