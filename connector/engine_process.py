@@ -23,6 +23,7 @@ _SOUND_S = 1.0
 """An engine that has lived for so long is started again at once; one that ends sooner, later and later."""
 _GRACE_S = 2.0
 """To end by itself after SIGTERM: its sessions are closed by then, and Cloud Run waits 10 s for everything."""
+_LISTENING_POLL_S = 0.002
 _LINE_BYTES = 256 * 1024
 
 
@@ -109,6 +110,7 @@ class _EngineProcess:
             await telling  # its last words
 
     async def _start(self) -> asyncio.subprocess.Process:
+        self.socket.unlink(missing_ok=True)
         return await asyncio.create_subprocess_exec(
             self.program.binary,
             "--socket",
@@ -123,6 +125,11 @@ class _EngineProcess:
 
     async def _kill_when_silent(self, process: asyncio.subprocess.Process) -> None:
         """A frozen one would hold its sessions for as long as this connector renews their leases, and heeds no SIGTERM."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.engine.call_s):
+                # gRPC waits 100 ms and more after a first try that fails.
+                while not self.socket.exists():  # noqa: ASYNC110 # another process makes it
+                    await asyncio.sleep(_LISTENING_POLL_S)
         await EngineWatch(engine=self.engine, call_s=self.engine.call_s).until_silent()
         if process.returncode is None:
             log.engine_silent()

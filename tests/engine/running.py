@@ -31,6 +31,8 @@ Outcome = pb.SendResponse
 
 Found = TypeVar("Found")
 
+_LISTENING_POLL_S = 0.002
+
 
 class EngineEnded(Exception):
     """The process is gone."""
@@ -84,6 +86,9 @@ class RunningEngine:
             start_new_session=True,
         )
         self._reader = asyncio.create_task(self._read_log(self.process))
+        # A first try that fails costs gRPC's back-off, 100 ms at least.
+        while not socket.exists() and self.process.returncode is None:  # noqa: ASYNC110 # another process makes it
+            await asyncio.sleep(_LISTENING_POLL_S)
         self._channel = grpc.aio.insecure_channel(
             f"unix:{socket}",
             options=[("grpc.initial_reconnect_backoff_ms", 10), ("grpc.max_reconnect_backoff_ms", 50)],
