@@ -13,6 +13,7 @@ from connector.store import PRECONDITION_FAILED, UNAVAILABLE, UpdateTime, commit
 from connector.term import Term, TermLost
 from core import schema
 from core.account import parse_lease
+from core.degradation import Degradation
 
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 2.0
@@ -34,6 +35,8 @@ class AccountDocument:
     update_time: UpdateTime
     phone_e164: str | None
     """The number that the account is known to have: another is refused."""
+    degradation: Degradation = field(default_factory=Degradation)
+    """As the owner before left it. Whoever begins or ends a cause writes the fields that it answers."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def write(self, fields: Mapping[str, Any], *, private: Mapping[str, Any] | None = None) -> None:

@@ -15,6 +15,7 @@ from connector.store import PRECONDITION_FAILED, UpdateTime, commit
 from connector.term import Term, TermLost
 from core import schema
 from core.account import Command, Lease, claim_fields, parse_lease, release_fields, renewal_fields
+from core.degradation import parse_degradation
 from core.ids import AccountId, InvalidId, WorkerId, account_id
 
 _FENCE_MARGIN = 1 / 4
@@ -154,7 +155,8 @@ class Leases:
         term = Term(
             account=account, worker=self.worker, epoch=before.next_epoch(), deadline_s=_deadline(began, self.ttl_s)
         )
-        known = (account_read.to_dict() or {}).get("phoneE164")
+        known = account_read.to_dict() or {}
+        phone = known.get("phoneE164")
         return Claimed(
             held=HeldLease(db=self.db, term=term, ttl_s=self.ttl_s, call_s=self.call_s, update_time=lease_time),
             before=before,
@@ -163,7 +165,8 @@ class Leases:
                 term=term,
                 call_s=self.call_s,
                 update_time=account_time,
-                phone_e164=known if isinstance(known, str) else None,
+                phone_e164=phone if isinstance(phone, str) else None,
+                degradation=parse_degradation(known),
             ),
         )
 
