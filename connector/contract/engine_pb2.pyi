@@ -380,10 +380,12 @@ class Event(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     PAIRING_CODE_FIELD_NUMBER: _builtins.int
     PAIRING_ENDED_FIELD_NUMBER: _builtins.int
+    BACKLOG_FIELD_NUMBER: _builtins.int
+    AWAITED_FIELD_NUMBER: _builtins.int
     WIRE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """1, 2, 3... of the events that must be acknowledged (messages and receipts); 0 for the rest, which come once and are lost
-    with a broken stream.
+    """1, 2, 3... of the events that must be acknowledged (messages, receipts, and what is said of missing messages); 0 for the rest,
+    which come once and are lost with a broken stream.
     """
     wire: _builtins.bytes
     """The event as it came over the wire: the truth, when a later reader understands more of it."""
@@ -397,6 +399,14 @@ class Event(_message.Message):
     def pairing_code(self) -> Global___PairingCode: ...
     @_builtins.property
     def pairing_ended(self) -> Global___PairingEnded: ...
+    @_builtins.property
+    def backlog(self) -> Global___BacklogDelivered:
+        """Both added within version 2. They have a sequence: whoever acknowledges them has the rows of all that came before, and has
+        noted what they say.
+        """
+
+    @_builtins.property
+    def awaited(self) -> Global___MessageAwaited: ...
     def __init__(
         self,
         *,
@@ -406,13 +416,15 @@ class Event(_message.Message):
         session: Global___SessionChanged | None = ...,
         pairing_code: Global___PairingCode | None = ...,
         pairing_ended: Global___PairingEnded | None = ...,
+        backlog: Global___BacklogDelivered | None = ...,
+        awaited: Global___MessageAwaited | None = ...,
         wire: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -430,6 +442,7 @@ class MessageReceived(_message.Message):
     TIMESTAMP_S_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     UNSUPPORTED_FIELD_NUMBER: _builtins.int
+    FROM_HISTORY_FIELD_NUMBER: _builtins.int
     whatsapp_id: _builtins.str
     """As its sender chose it: any string."""
     chat_jid: _builtins.str
@@ -444,6 +457,8 @@ class MessageReceived(_message.Message):
     text: _builtins.str
     unsupported: _builtins.str
     """A kind this contract does not carry yet: its name in the protocol, such as "imageMessage", or "call" for a call that came in."""
+    from_history: _builtins.bool
+    """The phone's answer to RequestHistory: it may have come before. Added within version 2."""
     def __init__(
         self,
         *,
@@ -455,16 +470,98 @@ class MessageReceived(_message.Message):
         timestamp_s: _builtins.int = ...,
         text: _builtins.str = ...,
         unsupported: _builtins.str = ...,
+        from_history: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "text", b"text", "unsupported", b"unsupported"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_other_jid", b"chat_other_jid", "content", b"content", "from_me", b"from_me", "push_name", b"push_name", "text", b"text", "timestamp_s", b"timestamp_s", "unsupported", b"unsupported", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_other_jid", b"chat_other_jid", "content", b"content", "from_history", b"from_history", "from_me", b"from_me", "push_name", b"push_name", "text", b"text", "timestamp_s", b"timestamp_s", "unsupported", b"unsupported", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "unsupported"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___MessageReceived: _TypeAlias = MessageReceived  # noqa: Y015
+
+@_typing.final
+class BacklogDelivered(_message.Message):
+    """After a connect, WhatsApp has handed over what had waited for the account. Not told where no message had waited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOUNCED_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    WITHOUT_EVENT_FIELD_NUMBER: _builtins.int
+    UNDECRYPTED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_UNIX_MS_FIELD_NUMBER: _builtins.int
+    CONNECTED_AT_UNIX_MS_FIELD_NUMBER: _builtins.int
+    announced: _builtins.int
+    """The messages that WhatsApp announced, or still owed from an announcement before whose delivery was cut off: the larger number."""
+    events: _builtins.int
+    """Those that arrived since, by what became of them."""
+    without_event: _builtins.int
+    """On purpose: handed over before, or nobody's message, such as what the account's own devices say to each other."""
+    undecrypted: _builtins.int
+    """They could not be decrypted; a MessageAwaited was told of each."""
+    lost: _builtins.int
+    """Announced, and never arrived."""
+    began_at_unix_ms: _builtins.int
+    """When the first announcement came whose delivery was not complete before this."""
+    connected_at_unix_ms: _builtins.int
+    """When this connection's came."""
+    def __init__(
+        self,
+        *,
+        announced: _builtins.int = ...,
+        events: _builtins.int = ...,
+        without_event: _builtins.int = ...,
+        undecrypted: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        began_at_unix_ms: _builtins.int = ...,
+        connected_at_unix_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announced", b"announced", "began_at_unix_ms", b"began_at_unix_ms", "connected_at_unix_ms", b"connected_at_unix_ms", "events", b"events", "lost", b"lost", "undecrypted", b"undecrypted", "without_event", b"without_event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BacklogDelivered: _TypeAlias = BacklogDelivered  # noqa: Y015
+
+@_typing.final
+class MessageAwaited(_message.Message):
+    """A message has come that could not be decrypted. Its sender and the account's phone are asked for it again; if it comes, it comes as
+    a MessageReceived of the same id and chat.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHATSAPP_ID_FIELD_NUMBER: _builtins.int
+    CHAT_JID_FIELD_NUMBER: _builtins.int
+    CHAT_OTHER_JID_FIELD_NUMBER: _builtins.int
+    FROM_ME_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_S_FIELD_NUMBER: _builtins.int
+    whatsapp_id: _builtins.str
+    chat_jid: _builtins.str
+    chat_other_jid: _builtins.str
+    from_me: _builtins.bool
+    timestamp_s: _builtins.int
+    def __init__(
+        self,
+        *,
+        whatsapp_id: _builtins.str = ...,
+        chat_jid: _builtins.str = ...,
+        chat_other_jid: _builtins.str = ...,
+        from_me: _builtins.bool = ...,
+        timestamp_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_other_jid", b"chat_other_jid", "from_me", b"from_me", "timestamp_s", b"timestamp_s", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageAwaited: _TypeAlias = MessageAwaited  # noqa: Y015
 
 @_typing.final
 class ReceiptReceived(_message.Message):
@@ -835,3 +932,56 @@ class MarkReadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MarkReadResponse: _TypeAlias = MarkReadResponse  # noqa: Y015
+
+@_typing.final
+class RequestHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    CHAT_JID_FIELD_NUMBER: _builtins.int
+    WHATSAPP_ID_FIELD_NUMBER: _builtins.int
+    FROM_ME_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_S_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    chat_jid: _builtins.str
+    """A person's chat or a group."""
+    whatsapp_id: _builtins.str
+    """A message of it that is known, as MessageReceived named it."""
+    from_me: _builtins.bool
+    timestamp_s: _builtins.int
+    count: _builtins.int
+    """How many messages before it are asked for, at most: 1 to 200."""
+    @_builtins.property
+    def session(self) -> Global___Session: ...
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+        chat_jid: _builtins.str = ...,
+        whatsapp_id: _builtins.str = ...,
+        from_me: _builtins.bool = ...,
+        timestamp_s: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "count", b"count", "from_me", b"from_me", "session", b"session", "timestamp_s", b"timestamp_s", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestHistoryRequest: _TypeAlias = RequestHistoryRequest  # noqa: Y015
+
+@_typing.final
+class RequestHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestHistoryResponse: _TypeAlias = RequestHistoryResponse  # noqa: Y015

@@ -89,6 +89,11 @@ class EngineStub:
                 request_serializer=connector_dot_contract_dot_engine__pb2.MarkReadRequest.SerializeToString,
                 response_deserializer=connector_dot_contract_dot_engine__pb2.MarkReadResponse.FromString,
                 _registered_method=True)
+        self.RequestHistory = channel.unary_unary(
+                '/threadline.engine.v1.Engine/RequestHistory',
+                request_serializer=connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.FromString,
+                _registered_method=True)
 
 
 class EngineServicer:
@@ -177,6 +182,14 @@ class EngineServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestHistory(self, request, context):
+        """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
+        some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EngineServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -234,6 +247,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.MarkRead,
                     request_deserializer=connector_dot_contract_dot_engine__pb2.MarkReadRequest.FromString,
                     response_serializer=connector_dot_contract_dot_engine__pb2.MarkReadResponse.SerializeToString,
+            ),
+            'RequestHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestHistory,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -533,6 +551,33 @@ class Engine:
             '/threadline.engine.v1.Engine/MarkRead',
             connector_dot_contract_dot_engine__pb2.MarkReadRequest.SerializeToString,
             connector_dot_contract_dot_engine__pb2.MarkReadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/RequestHistory',
+            connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,6 +69,10 @@ class EngineStub:
     """Asks WhatsApp whether a number has an account. FAILED_PRECONDITION when not connected."""
     MarkRead: _grpc.UnaryUnaryMultiCallable[_engine_pb2.MarkReadRequest, _engine_pb2.MarkReadResponse]
     """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected."""
+    RequestHistory: _grpc.UnaryUnaryMultiCallable[_engine_pb2.RequestHistoryRequest, _engine_pb2.RequestHistoryResponse]
+    """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
+    some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+    """
 
 @_typing.type_check_only
 class EngineAsyncStub(EngineStub):
@@ -106,6 +110,10 @@ class EngineAsyncStub(EngineStub):
     """Asks WhatsApp whether a number has an account. FAILED_PRECONDITION when not connected."""
     MarkRead: _aio.UnaryUnaryMultiCallable[_engine_pb2.MarkReadRequest, _engine_pb2.MarkReadResponse]  # type: ignore[assignment]
     """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected."""
+    RequestHistory: _aio.UnaryUnaryMultiCallable[_engine_pb2.RequestHistoryRequest, _engine_pb2.RequestHistoryResponse]  # type: ignore[assignment]
+    """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
+    some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+    """
 
 class EngineServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -206,5 +214,15 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.MarkReadResponse, _abc.Awaitable[_engine_pb2.MarkReadResponse]]:
         """Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected."""
+
+    @_abc_1.abstractmethod
+    def RequestHistory(
+        self,
+        request: _engine_pb2.RequestHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.RequestHistoryResponse, _abc.Awaitable[_engine_pb2.RequestHistoryResponse]]:
+        """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
+        some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+        """
 
 def add_EngineServicer_to_server(servicer: EngineServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

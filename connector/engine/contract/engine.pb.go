@@ -77,7 +77,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20, 0}
 }
 
 type SessionChanged_State int32
@@ -143,7 +143,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type PairingEnded_Result int32
@@ -196,7 +196,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
 }
 
 type SendResponse_Outcome int32
@@ -263,7 +263,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -1035,8 +1035,8 @@ func (*LogoutResponse) Descriptor() ([]byte, []int) {
 
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1, 2, 3... of the events that must be acknowledged (messages and receipts); 0 for the rest, which come once and are lost
-	// with a broken stream.
+	// 1, 2, 3... of the events that must be acknowledged (messages, receipts, and what is said of missing messages); 0 for the rest,
+	// which come once and are lost with a broken stream.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
@@ -1045,6 +1045,8 @@ type Event struct {
 	//	*Event_Session
 	//	*Event_PairingCode
 	//	*Event_PairingEnded
+	//	*Event_Backlog
+	//	*Event_Awaited
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
 	// The event as it came over the wire: the truth, when a later reader understands more of it.
 	Wire          []byte `protobuf:"bytes,10,opt,name=wire,proto3" json:"wire,omitempty"`
@@ -1141,6 +1143,24 @@ func (x *Event) GetPairingEnded() *PairingEnded {
 	return nil
 }
 
+func (x *Event) GetBacklog() *BacklogDelivered {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Backlog); ok {
+			return x.Backlog
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAwaited() *MessageAwaited {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Awaited); ok {
+			return x.Awaited
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetWire() []byte {
 	if x != nil {
 		return x.Wire
@@ -1172,6 +1192,16 @@ type Event_PairingEnded struct {
 	PairingEnded *PairingEnded `protobuf:"bytes,6,opt,name=pairing_ended,json=pairingEnded,proto3,oneof"`
 }
 
+type Event_Backlog struct {
+	// Both added within version 2. They have a sequence: whoever acknowledges them has the rows of all that came before, and has
+	// noted what they say.
+	Backlog *BacklogDelivered `protobuf:"bytes,7,opt,name=backlog,proto3,oneof"`
+}
+
+type Event_Awaited struct {
+	Awaited *MessageAwaited `protobuf:"bytes,8,opt,name=awaited,proto3,oneof"`
+}
+
 func (*Event_Message) isEvent_Kind() {}
 
 func (*Event_Receipt) isEvent_Kind() {}
@@ -1181,6 +1211,10 @@ func (*Event_Session) isEvent_Kind() {}
 func (*Event_PairingCode) isEvent_Kind() {}
 
 func (*Event_PairingEnded) isEvent_Kind() {}
+
+func (*Event_Backlog) isEvent_Kind() {}
+
+func (*Event_Awaited) isEvent_Kind() {}
 
 type MessageReceived struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1199,7 +1233,9 @@ type MessageReceived struct {
 	//
 	//	*MessageReceived_Text
 	//	*MessageReceived_Unsupported
-	Content       isMessageReceived_Content `protobuf_oneof:"content"`
+	Content isMessageReceived_Content `protobuf_oneof:"content"`
+	// The phone's answer to RequestHistory: it may have come before. Added within version 2.
+	FromHistory   bool `protobuf:"varint,9,opt,name=from_history,json=fromHistory,proto3" json:"from_history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1337,13 @@ func (x *MessageReceived) GetUnsupported() string {
 	return ""
 }
 
+func (x *MessageReceived) GetFromHistory() bool {
+	if x != nil {
+		return x.FromHistory
+	}
+	return false
+}
+
 type isMessageReceived_Content interface {
 	isMessageReceived_Content()
 }
@@ -1318,6 +1361,184 @@ func (*MessageReceived_Text) isMessageReceived_Content() {}
 
 func (*MessageReceived_Unsupported) isMessageReceived_Content() {}
 
+// After a connect, WhatsApp has handed over what had waited for the account. Not told where no message had waited.
+type BacklogDelivered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The messages that WhatsApp announced, or still owed from an announcement before whose delivery was cut off: the larger number.
+	Announced uint32 `protobuf:"varint,1,opt,name=announced,proto3" json:"announced,omitempty"`
+	// Those that arrived since, by what became of them.
+	Events uint32 `protobuf:"varint,2,opt,name=events,proto3" json:"events,omitempty"`
+	// On purpose: handed over before, or nobody's message, such as what the account's own devices say to each other.
+	WithoutEvent uint32 `protobuf:"varint,3,opt,name=without_event,json=withoutEvent,proto3" json:"without_event,omitempty"`
+	// They could not be decrypted; a MessageAwaited was told of each.
+	Undecrypted uint32 `protobuf:"varint,4,opt,name=undecrypted,proto3" json:"undecrypted,omitempty"`
+	// Announced, and never arrived.
+	Lost uint32 `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
+	// When the first announcement came whose delivery was not complete before this.
+	BeganAtUnixMs int64 `protobuf:"varint,6,opt,name=began_at_unix_ms,json=beganAtUnixMs,proto3" json:"began_at_unix_ms,omitempty"`
+	// When this connection's came.
+	ConnectedAtUnixMs int64 `protobuf:"varint,7,opt,name=connected_at_unix_ms,json=connectedAtUnixMs,proto3" json:"connected_at_unix_ms,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *BacklogDelivered) Reset() {
+	*x = BacklogDelivered{}
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacklogDelivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacklogDelivered) ProtoMessage() {}
+
+func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacklogDelivered.ProtoReflect.Descriptor instead.
+func (*BacklogDelivered) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BacklogDelivered) GetAnnounced() uint32 {
+	if x != nil {
+		return x.Announced
+	}
+	return 0
+}
+
+func (x *BacklogDelivered) GetEvents() uint32 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
+func (x *BacklogDelivered) GetWithoutEvent() uint32 {
+	if x != nil {
+		return x.WithoutEvent
+	}
+	return 0
+}
+
+func (x *BacklogDelivered) GetUndecrypted() uint32 {
+	if x != nil {
+		return x.Undecrypted
+	}
+	return 0
+}
+
+func (x *BacklogDelivered) GetLost() uint32 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *BacklogDelivered) GetBeganAtUnixMs() int64 {
+	if x != nil {
+		return x.BeganAtUnixMs
+	}
+	return 0
+}
+
+func (x *BacklogDelivered) GetConnectedAtUnixMs() int64 {
+	if x != nil {
+		return x.ConnectedAtUnixMs
+	}
+	return 0
+}
+
+// A message has come that could not be decrypted. Its sender and the account's phone are asked for it again; if it comes, it comes as
+// a MessageReceived of the same id and chat.
+type MessageAwaited struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WhatsappId    string                 `protobuf:"bytes,1,opt,name=whatsapp_id,json=whatsappId,proto3" json:"whatsapp_id,omitempty"`
+	ChatJid       string                 `protobuf:"bytes,2,opt,name=chat_jid,json=chatJid,proto3" json:"chat_jid,omitempty"`
+	ChatOtherJid  string                 `protobuf:"bytes,3,opt,name=chat_other_jid,json=chatOtherJid,proto3" json:"chat_other_jid,omitempty"`
+	FromMe        bool                   `protobuf:"varint,4,opt,name=from_me,json=fromMe,proto3" json:"from_me,omitempty"`
+	TimestampS    int64                  `protobuf:"varint,5,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageAwaited) Reset() {
+	*x = MessageAwaited{}
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageAwaited) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageAwaited) ProtoMessage() {}
+
+func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageAwaited.ProtoReflect.Descriptor instead.
+func (*MessageAwaited) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *MessageAwaited) GetWhatsappId() string {
+	if x != nil {
+		return x.WhatsappId
+	}
+	return ""
+}
+
+func (x *MessageAwaited) GetChatJid() string {
+	if x != nil {
+		return x.ChatJid
+	}
+	return ""
+}
+
+func (x *MessageAwaited) GetChatOtherJid() string {
+	if x != nil {
+		return x.ChatOtherJid
+	}
+	return ""
+}
+
+func (x *MessageAwaited) GetFromMe() bool {
+	if x != nil {
+		return x.FromMe
+	}
+	return false
+}
+
+func (x *MessageAwaited) GetTimestampS() int64 {
+	if x != nil {
+		return x.TimestampS
+	}
+	return 0
+}
+
 type ReceiptReceived struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Our messages that it is about.
@@ -1332,7 +1553,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1565,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1578,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -1408,7 +1629,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1641,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1654,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -1471,7 +1692,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1704,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1717,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -1560,7 +1781,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1793,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1806,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -1622,7 +1843,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1855,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1868,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -1700,7 +1921,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1933,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1946,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -1766,7 +1987,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1999,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +2012,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -1819,7 +2040,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +2052,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +2065,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -1873,7 +2094,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1885,7 +2106,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1898,7 +2119,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -1930,7 +2151,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +2163,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1955,7 +2176,130 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+}
+
+type RequestHistoryRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// A person's chat or a group.
+	ChatJid string `protobuf:"bytes,2,opt,name=chat_jid,json=chatJid,proto3" json:"chat_jid,omitempty"`
+	// A message of it that is known, as MessageReceived named it.
+	WhatsappId string `protobuf:"bytes,3,opt,name=whatsapp_id,json=whatsappId,proto3" json:"whatsapp_id,omitempty"`
+	FromMe     bool   `protobuf:"varint,4,opt,name=from_me,json=fromMe,proto3" json:"from_me,omitempty"`
+	TimestampS int64  `protobuf:"varint,5,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	// How many messages before it are asked for, at most: 1 to 200.
+	Count         uint32 `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestHistoryRequest) Reset() {
+	*x = RequestHistoryRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestHistoryRequest) ProtoMessage() {}
+
+func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
+func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RequestHistoryRequest) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *RequestHistoryRequest) GetChatJid() string {
+	if x != nil {
+		return x.ChatJid
+	}
+	return ""
+}
+
+func (x *RequestHistoryRequest) GetWhatsappId() string {
+	if x != nil {
+		return x.WhatsappId
+	}
+	return ""
+}
+
+func (x *RequestHistoryRequest) GetFromMe() bool {
+	if x != nil {
+		return x.FromMe
+	}
+	return false
+}
+
+func (x *RequestHistoryRequest) GetTimestampS() int64 {
+	if x != nil {
+		return x.TimestampS
+	}
+	return 0
+}
+
+func (x *RequestHistoryRequest) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type RequestHistoryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestHistoryResponse) Reset() {
+	*x = RequestHistoryResponse{}
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestHistoryResponse) ProtoMessage() {}
+
+func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
+func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
 }
 
 var File_connector_contract_engine_proto protoreflect.FileDescriptor
@@ -2010,17 +2354,19 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fPairResponse\"H\n" +
 	"\rLogoutRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x10\n" +
-	"\x0eLogoutResponse\"\x9a\x03\n" +
+	"\x0eLogoutResponse\"\xa0\x04\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12A\n" +
 	"\amessage\x18\x02 \x01(\v2%.threadline.engine.v1.MessageReceivedH\x00R\amessage\x12A\n" +
 	"\areceipt\x18\x03 \x01(\v2%.threadline.engine.v1.ReceiptReceivedH\x00R\areceipt\x12@\n" +
 	"\asession\x18\x04 \x01(\v2$.threadline.engine.v1.SessionChangedH\x00R\asession\x12F\n" +
 	"\fpairing_code\x18\x05 \x01(\v2!.threadline.engine.v1.PairingCodeH\x00R\vpairingCode\x12I\n" +
-	"\rpairing_ended\x18\x06 \x01(\v2\".threadline.engine.v1.PairingEndedH\x00R\fpairingEnded\x12\x12\n" +
+	"\rpairing_ended\x18\x06 \x01(\v2\".threadline.engine.v1.PairingEndedH\x00R\fpairingEnded\x12B\n" +
+	"\abacklog\x18\a \x01(\v2&.threadline.engine.v1.BacklogDeliveredH\x00R\abacklog\x12@\n" +
+	"\aawaited\x18\b \x01(\v2$.threadline.engine.v1.MessageAwaitedH\x00R\aawaited\x12\x12\n" +
 	"\x04wire\x18\n" +
 	" \x01(\fR\x04wireB\x06\n" +
-	"\x04kind\"\x8f\x02\n" +
+	"\x04kind\"\xb2\x02\n" +
 	"\x0fMessageReceived\x12\x1f\n" +
 	"\vwhatsapp_id\x18\x01 \x01(\tR\n" +
 	"whatsappId\x12\x19\n" +
@@ -2031,8 +2377,25 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\vtimestamp_s\x18\x06 \x01(\x03R\n" +
 	"timestampS\x12\x14\n" +
 	"\x04text\x18\a \x01(\tH\x00R\x04text\x12\"\n" +
-	"\vunsupported\x18\b \x01(\tH\x00R\vunsupportedB\t\n" +
-	"\acontent\"\x97\x02\n" +
+	"\vunsupported\x18\b \x01(\tH\x00R\vunsupported\x12!\n" +
+	"\ffrom_history\x18\t \x01(\bR\vfromHistoryB\t\n" +
+	"\acontent\"\xfd\x01\n" +
+	"\x10BacklogDelivered\x12\x1c\n" +
+	"\tannounced\x18\x01 \x01(\rR\tannounced\x12\x16\n" +
+	"\x06events\x18\x02 \x01(\rR\x06events\x12#\n" +
+	"\rwithout_event\x18\x03 \x01(\rR\fwithoutEvent\x12 \n" +
+	"\vundecrypted\x18\x04 \x01(\rR\vundecrypted\x12\x12\n" +
+	"\x04lost\x18\x05 \x01(\rR\x04lost\x12'\n" +
+	"\x10began_at_unix_ms\x18\x06 \x01(\x03R\rbeganAtUnixMs\x12/\n" +
+	"\x14connected_at_unix_ms\x18\a \x01(\x03R\x11connectedAtUnixMs\"\xac\x01\n" +
+	"\x0eMessageAwaited\x12\x1f\n" +
+	"\vwhatsapp_id\x18\x01 \x01(\tR\n" +
+	"whatsappId\x12\x19\n" +
+	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12$\n" +
+	"\x0echat_other_jid\x18\x03 \x01(\tR\fchatOtherJid\x12\x17\n" +
+	"\afrom_me\x18\x04 \x01(\bR\x06fromMe\x12\x1f\n" +
+	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
+	"timestampS\"\x97\x02\n" +
 	"\x0fReceiptReceived\x12!\n" +
 	"\fwhatsapp_ids\x18\x01 \x03(\tR\vwhatsappIds\x12\x19\n" +
 	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12$\n" +
@@ -2115,7 +2478,17 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12\x19\n" +
 	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12!\n" +
 	"\fwhatsapp_ids\x18\x03 \x03(\tR\vwhatsappIds\"\x12\n" +
-	"\x10MarkReadResponse2\xb7\a\n" +
+	"\x10MarkReadResponse\"\xdc\x01\n" +
+	"\x15RequestHistoryRequest\x127\n" +
+	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12\x19\n" +
+	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12\x1f\n" +
+	"\vwhatsapp_id\x18\x03 \x01(\tR\n" +
+	"whatsappId\x12\x17\n" +
+	"\afrom_me\x18\x04 \x01(\bR\x06fromMe\x12\x1f\n" +
+	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
+	"timestampS\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\rR\x05count\"\x18\n" +
+	"\x16RequestHistoryResponse2\xa4\b\n" +
 	"\x06Engine\x12P\n" +
 	"\x05Hello\x12\".threadline.engine.v1.HelloRequest\x1a#.threadline.engine.v1.HelloResponse\x12M\n" +
 	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12S\n" +
@@ -2127,7 +2500,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x06Logout\x12#.threadline.engine.v1.LogoutRequest\x1a$.threadline.engine.v1.LogoutResponse\x12M\n" +
 	"\x04Send\x12!.threadline.engine.v1.SendRequest\x1a\".threadline.engine.v1.SendResponse\x12e\n" +
 	"\fIsOnWhatsApp\x12).threadline.engine.v1.IsOnWhatsAppRequest\x1a*.threadline.engine.v1.IsOnWhatsAppResponse\x12Y\n" +
-	"\bMarkRead\x12%.threadline.engine.v1.MarkReadRequest\x1a&.threadline.engine.v1.MarkReadResponseb\x06proto3"
+	"\bMarkRead\x12%.threadline.engine.v1.MarkReadRequest\x1a&.threadline.engine.v1.MarkReadResponse\x12k\n" +
+	"\x0eRequestHistory\x12+.threadline.engine.v1.RequestHistoryRequest\x1a,.threadline.engine.v1.RequestHistoryResponseb\x06proto3"
 
 var (
 	file_connector_contract_engine_proto_rawDescOnce sync.Once
@@ -2142,40 +2516,44 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_connector_contract_engine_proto_goTypes = []any{
-	(ReceiptReceived_Type)(0),    // 0: threadline.engine.v1.ReceiptReceived.Type
-	(SessionChanged_State)(0),    // 1: threadline.engine.v1.SessionChanged.State
-	(PairingEnded_Result)(0),     // 2: threadline.engine.v1.PairingEnded.Result
-	(SendResponse_Outcome)(0),    // 3: threadline.engine.v1.SendResponse.Outcome
-	(*Session)(nil),              // 4: threadline.engine.v1.Session
-	(*HelloRequest)(nil),         // 5: threadline.engine.v1.HelloRequest
-	(*HelloResponse)(nil),        // 6: threadline.engine.v1.HelloResponse
-	(*OpenRequest)(nil),          // 7: threadline.engine.v1.OpenRequest
-	(*OpenResponse)(nil),         // 8: threadline.engine.v1.OpenResponse
-	(*ExtendRequest)(nil),        // 9: threadline.engine.v1.ExtendRequest
-	(*ExtendResponse)(nil),       // 10: threadline.engine.v1.ExtendResponse
-	(*CloseRequest)(nil),         // 11: threadline.engine.v1.CloseRequest
-	(*CloseResponse)(nil),        // 12: threadline.engine.v1.CloseResponse
-	(*EventsRequest)(nil),        // 13: threadline.engine.v1.EventsRequest
-	(*AcknowledgeRequest)(nil),   // 14: threadline.engine.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),  // 15: threadline.engine.v1.AcknowledgeResponse
-	(*PairRequest)(nil),          // 16: threadline.engine.v1.PairRequest
-	(*PairResponse)(nil),         // 17: threadline.engine.v1.PairResponse
-	(*LogoutRequest)(nil),        // 18: threadline.engine.v1.LogoutRequest
-	(*LogoutResponse)(nil),       // 19: threadline.engine.v1.LogoutResponse
-	(*Event)(nil),                // 20: threadline.engine.v1.Event
-	(*MessageReceived)(nil),      // 21: threadline.engine.v1.MessageReceived
-	(*ReceiptReceived)(nil),      // 22: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),       // 23: threadline.engine.v1.SessionChanged
-	(*PairingCode)(nil),          // 24: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),         // 25: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),          // 26: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),         // 27: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),  // 28: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil), // 29: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),      // 30: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),     // 31: threadline.engine.v1.MarkReadResponse
+	(ReceiptReceived_Type)(0),      // 0: threadline.engine.v1.ReceiptReceived.Type
+	(SessionChanged_State)(0),      // 1: threadline.engine.v1.SessionChanged.State
+	(PairingEnded_Result)(0),       // 2: threadline.engine.v1.PairingEnded.Result
+	(SendResponse_Outcome)(0),      // 3: threadline.engine.v1.SendResponse.Outcome
+	(*Session)(nil),                // 4: threadline.engine.v1.Session
+	(*HelloRequest)(nil),           // 5: threadline.engine.v1.HelloRequest
+	(*HelloResponse)(nil),          // 6: threadline.engine.v1.HelloResponse
+	(*OpenRequest)(nil),            // 7: threadline.engine.v1.OpenRequest
+	(*OpenResponse)(nil),           // 8: threadline.engine.v1.OpenResponse
+	(*ExtendRequest)(nil),          // 9: threadline.engine.v1.ExtendRequest
+	(*ExtendResponse)(nil),         // 10: threadline.engine.v1.ExtendResponse
+	(*CloseRequest)(nil),           // 11: threadline.engine.v1.CloseRequest
+	(*CloseResponse)(nil),          // 12: threadline.engine.v1.CloseResponse
+	(*EventsRequest)(nil),          // 13: threadline.engine.v1.EventsRequest
+	(*AcknowledgeRequest)(nil),     // 14: threadline.engine.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),    // 15: threadline.engine.v1.AcknowledgeResponse
+	(*PairRequest)(nil),            // 16: threadline.engine.v1.PairRequest
+	(*PairResponse)(nil),           // 17: threadline.engine.v1.PairResponse
+	(*LogoutRequest)(nil),          // 18: threadline.engine.v1.LogoutRequest
+	(*LogoutResponse)(nil),         // 19: threadline.engine.v1.LogoutResponse
+	(*Event)(nil),                  // 20: threadline.engine.v1.Event
+	(*MessageReceived)(nil),        // 21: threadline.engine.v1.MessageReceived
+	(*BacklogDelivered)(nil),       // 22: threadline.engine.v1.BacklogDelivered
+	(*MessageAwaited)(nil),         // 23: threadline.engine.v1.MessageAwaited
+	(*ReceiptReceived)(nil),        // 24: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),         // 25: threadline.engine.v1.SessionChanged
+	(*PairingCode)(nil),            // 26: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),           // 27: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),            // 28: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),           // 29: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),    // 30: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),   // 31: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),        // 32: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),       // 33: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),  // 34: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil), // 35: threadline.engine.v1.RequestHistoryResponse
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
 	4,  // 0: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
@@ -2186,44 +2564,49 @@ var file_connector_contract_engine_proto_depIdxs = []int32{
 	4,  // 5: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
 	4,  // 6: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
 	21, // 7: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	22, // 8: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	23, // 9: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	24, // 10: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	25, // 11: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
-	0,  // 12: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	1,  // 13: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	2,  // 14: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	4,  // 15: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	3,  // 16: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	4,  // 17: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 18: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 19: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	7,  // 20: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	9,  // 21: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	11, // 22: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	13, // 23: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	14, // 24: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	16, // 25: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	18, // 26: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	26, // 27: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	28, // 28: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	30, // 29: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	6,  // 30: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	8,  // 31: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	10, // 32: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	12, // 33: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	20, // 34: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	15, // 35: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	17, // 36: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	19, // 37: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	27, // 38: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	29, // 39: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	31, // 40: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	30, // [30:41] is the sub-list for method output_type
-	19, // [19:30] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	24, // 8: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	25, // 9: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	26, // 10: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	27, // 11: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	22, // 12: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
+	23, // 13: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
+	0,  // 14: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	1,  // 15: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	2,  // 16: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	4,  // 17: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	3,  // 18: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	4,  // 19: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 20: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 21: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 22: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	7,  // 23: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	9,  // 24: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	11, // 25: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	13, // 26: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	14, // 27: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	16, // 28: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	18, // 29: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	28, // 30: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	30, // 31: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	32, // 32: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	34, // 33: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	6,  // 34: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	8,  // 35: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	10, // 36: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	12, // 37: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	20, // 38: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	15, // 39: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	17, // 40: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	19, // 41: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	29, // 42: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	31, // 43: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	33, // 44: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	35, // 45: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	34, // [34:46] is the sub-list for method output_type
+	22, // [22:34] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -2237,12 +2620,14 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_Session)(nil),
 		(*Event_PairingCode)(nil),
 		(*Event_PairingEnded)(nil),
+		(*Event_Backlog)(nil),
+		(*Event_Awaited)(nil),
 	}
 	file_connector_contract_engine_proto_msgTypes[17].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[22].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -2252,7 +2637,7 @@ func file_connector_contract_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   28,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

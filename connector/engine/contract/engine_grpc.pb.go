@@ -25,17 +25,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Engine_Hello_FullMethodName        = "/threadline.engine.v1.Engine/Hello"
-	Engine_Open_FullMethodName         = "/threadline.engine.v1.Engine/Open"
-	Engine_Extend_FullMethodName       = "/threadline.engine.v1.Engine/Extend"
-	Engine_Close_FullMethodName        = "/threadline.engine.v1.Engine/Close"
-	Engine_Events_FullMethodName       = "/threadline.engine.v1.Engine/Events"
-	Engine_Acknowledge_FullMethodName  = "/threadline.engine.v1.Engine/Acknowledge"
-	Engine_Pair_FullMethodName         = "/threadline.engine.v1.Engine/Pair"
-	Engine_Logout_FullMethodName       = "/threadline.engine.v1.Engine/Logout"
-	Engine_Send_FullMethodName         = "/threadline.engine.v1.Engine/Send"
-	Engine_IsOnWhatsApp_FullMethodName = "/threadline.engine.v1.Engine/IsOnWhatsApp"
-	Engine_MarkRead_FullMethodName     = "/threadline.engine.v1.Engine/MarkRead"
+	Engine_Hello_FullMethodName          = "/threadline.engine.v1.Engine/Hello"
+	Engine_Open_FullMethodName           = "/threadline.engine.v1.Engine/Open"
+	Engine_Extend_FullMethodName         = "/threadline.engine.v1.Engine/Extend"
+	Engine_Close_FullMethodName          = "/threadline.engine.v1.Engine/Close"
+	Engine_Events_FullMethodName         = "/threadline.engine.v1.Engine/Events"
+	Engine_Acknowledge_FullMethodName    = "/threadline.engine.v1.Engine/Acknowledge"
+	Engine_Pair_FullMethodName           = "/threadline.engine.v1.Engine/Pair"
+	Engine_Logout_FullMethodName         = "/threadline.engine.v1.Engine/Logout"
+	Engine_Send_FullMethodName           = "/threadline.engine.v1.Engine/Send"
+	Engine_IsOnWhatsApp_FullMethodName   = "/threadline.engine.v1.Engine/IsOnWhatsApp"
+	Engine_MarkRead_FullMethodName       = "/threadline.engine.v1.Engine/MarkRead"
+	Engine_RequestHistory_FullMethodName = "/threadline.engine.v1.Engine/RequestHistory"
 )
 
 // EngineClient is the client API for Engine service.
@@ -70,6 +71,9 @@ type EngineClient interface {
 	IsOnWhatsApp(ctx context.Context, in *IsOnWhatsAppRequest, opts ...grpc.CallOption) (*IsOnWhatsAppResponse, error)
 	// Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected.
 	MarkRead(ctx context.Context, in *MarkReadRequest, opts ...grpc.CallOption) (*MarkReadResponse, error)
+	// Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
+	// some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+	RequestHistory(ctx context.Context, in *RequestHistoryRequest, opts ...grpc.CallOption) (*RequestHistoryResponse, error)
 }
 
 type engineClient struct {
@@ -199,6 +203,16 @@ func (c *engineClient) MarkRead(ctx context.Context, in *MarkReadRequest, opts .
 	return out, nil
 }
 
+func (c *engineClient) RequestHistory(ctx context.Context, in *RequestHistoryRequest, opts ...grpc.CallOption) (*RequestHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestHistoryResponse)
+	err := c.cc.Invoke(ctx, Engine_RequestHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EngineServer is the server API for Engine service.
 // All implementations must embed UnimplementedEngineServer
 // for forward compatibility.
@@ -231,6 +245,9 @@ type EngineServer interface {
 	IsOnWhatsApp(context.Context, *IsOnWhatsAppRequest) (*IsOnWhatsAppResponse, error)
 	// Tells a contact that their messages were read, where the account's privacy allows it. FAILED_PRECONDITION when not connected.
 	MarkRead(context.Context, *MarkReadRequest) (*MarkReadResponse, error)
+	// Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
+	// some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+	RequestHistory(context.Context, *RequestHistoryRequest) (*RequestHistoryResponse, error)
 	mustEmbedUnimplementedEngineServer()
 }
 
@@ -273,6 +290,9 @@ func (UnimplementedEngineServer) IsOnWhatsApp(context.Context, *IsOnWhatsAppRequ
 }
 func (UnimplementedEngineServer) MarkRead(context.Context, *MarkReadRequest) (*MarkReadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MarkRead not implemented")
+}
+func (UnimplementedEngineServer) RequestHistory(context.Context, *RequestHistoryRequest) (*RequestHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestHistory not implemented")
 }
 func (UnimplementedEngineServer) mustEmbedUnimplementedEngineServer() {}
 func (UnimplementedEngineServer) testEmbeddedByValue()                {}
@@ -486,6 +506,24 @@ func _Engine_MarkRead_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Engine_RequestHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServer).RequestHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Engine_RequestHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServer).RequestHistory(ctx, req.(*RequestHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Engine_ServiceDesc is the grpc.ServiceDesc for Engine service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -532,6 +570,10 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "MarkRead",
 			Handler:    _Engine_MarkRead_Handler,
+		},
+		{
+			MethodName: "RequestHistory",
+			Handler:    _Engine_RequestHistory_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
