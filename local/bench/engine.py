@@ -3,11 +3,20 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from connector.arrival import ArrivalOrder
+from connector.clock import now_s
+from connector.engine import Engine
+from connector.events import WalRow
+from connector.intake import Intake, Progress
+from connector.term import Term
+from connector.wal import Wal
+from core.ids import AccountId, WorkerId
 from local import ports, whatsapp
 from local.bench.figures import Figure, figure
 from local.network.client import Network
@@ -22,6 +31,7 @@ _RATE_MESSAGES = 4000
 _SINGLES = 60
 _PAIRED_AT_ONCE = 4
 _LIMIT_S = 120.0
+_TERM_S = 600.0
 _CONTACT = "+40799000000"
 
 
@@ -128,21 +138,48 @@ async def _received(ground: Ground, account: Account, number: int) -> float:
 
 
 async def _rate(ground: Ground) -> list[Figure]:
-    """What waited while the engine was away, over many accounts; each event acknowledged as it comes."""
+    """What waited while the engine was away, over many accounts, until the connector's own intake has acknowledged all of it."""
     for number in range(_RATE_MESSAGES):
         phone = ground.accounts[number % len(ground.accounts)]
         await asyncio.to_thread(ground.network.write, _CONTACT, phone, f"m{number}")
     each = _RATE_MESSAGES // len(ground.accounts)
-    async with ground.engine() as engine:
+    async with ground.engine() as running, asyncio.TaskGroup() as tasks:
+        engine = Engine(channel=running.channel, stub=running.stub, call_s=_LIMIT_S)
         began = time.monotonic()
-        accounts = [await _opened(engine, phone) for phone in ground.accounts]
-        for account in accounts:
-            await account.until(_has(account, each), "all messages", _LIMIT_S)
+        taking = [tasks.create_task(_take_in(engine, phone, each)) for phone in ground.accounts]
+        await asyncio.wait(taking, timeout=_LIMIT_S)
         taken = time.monotonic() - began
-        for account in accounts:
-            await account.leave()
-    what = f"engine: {_RATE_MESSAGES} messages over {len(accounts)} accounts, stub committer"
+    what = f"engine: {_RATE_MESSAGES} messages over {len(ground.accounts)} accounts, stub committer"
     return [figure(what, _RATE_MESSAGES / taken, "1/s", None)]
+
+
+async def _take_in(engine: Engine, phone: str, messages: int) -> None:
+    account = AccountId(phone.removeprefix("+"))
+    term = Term(account=account, worker=WorkerId("bench"), epoch=1, deadline_s=now_s() + _TERM_S)
+    await engine.open(term)
+    order = ArrivalOrder(last_received_at=datetime.now(UTC))
+    intake = Intake(term=term, engine=engine, wal=_StubCommitter(), order=order, progress=Progress())
+    acknowledging = asyncio.create_task(intake.acknowledge())
+    async for event in engine.events(term):
+        messages -= event.WhichOneof("kind") == "message"
+        if event.sequence:
+            await intake.take(event)
+        if not messages:
+            break
+    await intake.drained()
+    acknowledging.cancel()
+
+
+class _StubCommitter(Wal):
+    """In place of Firestore: a row stands as soon as it is submitted."""
+
+    def __init__(self) -> None:
+        pass
+
+    def submit(self, term: Term, rows: Sequence[WalRow]) -> asyncio.Future[None]:  # noqa: ARG002 # the log's own
+        written = asyncio.get_running_loop().create_future()
+        written.set_result(None)
+        return written
 
 
 async def _many(ground: Ground) -> list[Figure]:
@@ -177,7 +214,3 @@ def _percentiles(what: str, values: Sequence[float]) -> list[Figure]:
         figure(f"{what}, p50", ordered[len(ordered) // 2], "ms", None),
         figure(f"{what}, p95", ordered[int(len(ordered) * 0.95)], "ms", None),
     ]
-
-
-def _has(account: Account, number: int) -> Callable[[], bool]:
-    return lambda: len(account.messages) >= number

@@ -60,9 +60,13 @@ class RunningEngine:
         await self.kill()
 
     @property
-    def stub(self) -> "EngineAsyncStub":
+    def channel(self) -> grpc.aio.Channel:
         assert self._channel is not None, "the engine has not been started"
-        stub: EngineAsyncStub = EngineStub(self._channel)
+        return self._channel
+
+    @property
+    def stub(self) -> "EngineAsyncStub":
+        stub: EngineAsyncStub = EngineStub(self.channel)
         return stub
 
     @property
