@@ -130,6 +130,8 @@ func (d *Database) ownTables() []string {
 			account_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS engine_history (
 			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
+		`CREATE TABLE IF NOT EXISTS engine_backlog (
+			account_id TEXT PRIMARY KEY, expected BIGINT NOT NULL, settled BIGINT NOT NULL, began_ms BIGINT NOT NULL)`,
 	}
 	if d.Kind == settings.Postgres {
 		tables = append(tables, ownedFunction)

@@ -17,5 +17,9 @@ const (
 	StoreBegin  Point = "store.begin"  // a transaction is about to begin, in the same way
 	StoreWrite  Point = "store.write"  // a statement is about to write, in the same way
 	StoreCommit Point = "store.commit" // a transaction is about to be committed, in the same way
-	StoreHeld   Point = "store.held"   // a transaction has begun, and holds the account's epoch
+	// BacklogSettled: a message that was announced has arrived, WhatsApp not told.
+	BacklogSettled Point = "backlog.settled"
+	// BacklogDelivered: all that was announced has been handed over; nothing is concluded from it yet.
+	BacklogDelivered Point = "backlog.delivered"
+	StoreHeld        Point = "store.held" // a transaction has begun, and holds the account's epoch
 )

@@ -4,6 +4,7 @@ package inbox
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
 
@@ -34,6 +35,15 @@ func Open(ctx context.Context, db *database.Database, account string, onMore fun
 // Append makes an event durable under the account's next sequence. Raises term.ErrStale when the account is another's by now. An
 // error of the database may leave the event saved all the same: appending it again is safe, since its reader knows it by its id.
 func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
+	return b.append(ctx, event, "", nil)
+}
+
+// AppendWith appends an event together with another statement: both stand, or neither.
+func (b *Inbox) AppendWith(ctx context.Context, event *contract.Event, statement string, arguments ...any) error {
+	return b.append(ctx, event, statement, arguments)
+}
+
+func (b *Inbox) append(ctx context.Context, event *contract.Event, statement string, arguments []any) error {
 	encoded, err := proto.Marshal(event)
 	if err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
@@ -47,7 +57,18 @@ func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
 	}
 	b.sure = false
 	const insert = `INSERT INTO engine_inbox (account_id, sequence, event) VALUES ($1, $2, $3)`
-	if err := b.db.Durable(ctx, insert, b.account, int64(b.last+1), encoded); err != nil {
+	if statement == "" {
+		err = b.db.Durable(ctx, insert, b.account, int64(b.last+1), encoded)
+	} else {
+		err = b.together(ctx, func(transaction *sql.Tx) error {
+			if _, err := transaction.ExecContext(ctx, insert, b.account, int64(b.last+1), encoded); err != nil {
+				return err
+			}
+			_, err := transaction.ExecContext(ctx, statement, arguments...)
+			return err
+		})
+	}
+	if err != nil {
 		return err
 	}
 	b.last++
@@ -55,6 +76,22 @@ func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
 	failpoint.Pass(failpoint.InboxSaved)
 	b.onMore()
 	return nil
+}
+
+// together carries statements out, all or none. When it returns they are on the disk.
+func (b *Inbox) together(ctx context.Context, statements func(*sql.Tx) error) error {
+	transaction, err := b.db.SQL.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer transaction.Rollback()
+	if err := statements(transaction); err != nil {
+		return err
+	}
+	if err := transaction.Commit(); err != nil {
+		return err
+	}
+	return b.db.Sync(ctx)
 }
 
 // Last is the sequence of the newest event, 0 where there was none.

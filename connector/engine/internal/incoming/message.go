@@ -49,6 +49,22 @@ func Message(ctx context.Context, learnt store.LIDStore, message *events.Message
 	return &contract.Event{Kind: &contract.Event_Message{Message: received}, Wire: wireOf(message.RawMessage)}
 }
 
+// Awaited gives the event of a message that could not be decrypted, or nil for what is no chat's.
+func Awaited(ctx context.Context, learnt store.LIDStore, info *types.MessageInfo) *contract.Event {
+	if info.Chat == types.StatusBroadcastJID || info.Chat.Server == types.NewsletterServer || info.Category == "peer" {
+		return nil
+	}
+	names := chatOf(ctx, learnt, info.MessageSource)
+	awaited := &contract.MessageAwaited{
+		WhatsappId:   valid(info.ID),
+		ChatJid:      valid(names.ChatJID()),
+		ChatOtherJid: valid(names.OtherJID()),
+		FromMe:       info.IsFromMe,
+		TimestampS:   info.Timestamp.Unix(),
+	}
+	return &contract.Event{Kind: &contract.Event_Awaited{Awaited: awaited}}
+}
+
 // IsPeer says whether WhatsApp counts a message as taken before its handler runs: it never comes again, whatever the handler says.
 func IsPeer(message *events.Message) bool {
 	return message.UnavailableRequestID != "" || message.Info.Category == "peer" || isAmongOwnDevices(message)

@@ -91,6 +91,14 @@ func (a Account) Undecryptable(unavailable bool, count uint64) {
 		"unavailable", unavailable, "count", count)
 }
 
+func (a Account) BacklogDelivered(announced, lost, undecrypted uint32) {
+	level, message := slog.LevelInfo, "what had waited at WhatsApp has arrived"
+	if lost > 0 {
+		level, message = slog.LevelError, "WhatsApp has announced more messages than it has handed over"
+	}
+	a.write(level, message, "backlog_delivered", "announced", announced, "lost", lost, "undecrypted", undecrypted)
+}
+
 func (a Account) HandlerPanicked(event any, recovered any) {
 	a.write(slog.LevelError, "a handler panicked: what it was given is not taken as saved", "handler_panicked",
 		"kind", fmt.Sprintf("%T", event), "panic", fmt.Sprintf("%T", recovered))

@@ -2,6 +2,7 @@ package service
 
 import (
 	"regexp"
+	"time"
 
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/grpc/codes"
@@ -13,8 +14,11 @@ import (
 
 var (
 	directChat = regexp.MustCompile(`^[0-9]{5,32}@(s\.whatsapp\.net|lid)$`)
+	groupChat  = regexp.MustCompile(`^[0-9-]{5,64}@g\.us$`)
 	phoneE164  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 )
+
+const mostHistory = 200
 
 var (
 	errStale   = status.Error(codes.FailedPrecondition, "the epoch is stale")
@@ -48,6 +52,26 @@ func person(chat string) (types.JID, error) {
 		return types.JID{}, status.Error(codes.InvalidArgument, "chat_jid must be a person's number or LID")
 	}
 	return types.ParseJID(chat)
+}
+
+// knownMessage gives the message before which history is asked for.
+func knownMessage(request *contract.RequestHistoryRequest) (*types.MessageInfo, error) {
+	chat := request.GetChatJid()
+	if !directChat.MatchString(chat) && !groupChat.MatchString(chat) {
+		return nil, status.Error(codes.InvalidArgument, "chat_jid must be a person's number or LID, or a group")
+	}
+	if request.GetWhatsappId() == "" || request.GetTimestampS() <= 0 || request.GetCount() < 1 || request.GetCount() > mostHistory {
+		return nil, status.Error(codes.InvalidArgument, "whatsapp_id, timestamp_s and a count of 1 to 200 must be given")
+	}
+	jid, err := types.ParseJID(chat)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, "chat_jid cannot be read")
+	}
+	return &types.MessageInfo{
+		MessageSource: types.MessageSource{Chat: jid, IsFromMe: request.GetFromMe()},
+		ID:            request.GetWhatsappId(),
+		Timestamp:     time.Unix(request.GetTimestampS(), 0),
+	}, nil
 }
 
 func isPhone(value string) bool { return phoneE164.MatchString(value) }

@@ -252,6 +252,21 @@ func (s *Service) MarkRead(ctx context.Context, request *contract.MarkReadReques
 	return &contract.MarkReadResponse{}, nil
 }
 
+func (s *Service) RequestHistory(ctx context.Context, request *contract.RequestHistoryRequest) (*contract.RequestHistoryResponse, error) {
+	current, err := s.require(request.GetSession())
+	if err != nil {
+		return nil, err
+	}
+	before, err := knownMessage(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := current.RequestHistory(ctx, before, int(request.GetCount())); err != nil {
+		return nil, refusal(err)
+	}
+	return &contract.RequestHistoryResponse{}, nil
+}
+
 // Stop closes all sessions side by side, and opens no more.
 func (s *Service) Stop() {
 	s.mu.Lock()

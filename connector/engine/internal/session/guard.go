@@ -40,6 +40,9 @@ func (g guardedBuffer) GetBufferedEvent(ctx context.Context, hash [32]byte) (fou
 		found, err = g.EventBuffer.GetBufferedEvent(ctx, hash)
 		return err
 	})
+	if err == nil && found != nil && found.Plaintext == nil {
+		g.session.audit.repeated.Store(true)
+	}
 	return found, err
 }
 

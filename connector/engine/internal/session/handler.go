@@ -37,7 +37,11 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 	}()
 	switch event := event.(type) {
 	case *events.Message:
-		return s.messageCame(client, event)
+		became, taken := s.messageCame(client, event)
+		if !taken || event.SourceWebMsg != nil { // the last is no stanza: a message that the phone has handed over
+			return taken
+		}
+		return s.audit.handled(event.Info.ID, became)
 	case *events.Receipt:
 		wire := s.wires.Take("receipt", event.MessageIDs[0])
 		client.StoreLIDPNMapping(s.ctx, event.Chat.ToNonAD(), event.SenderAlt.ToNonAD())
@@ -46,8 +50,12 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 		return s.callCame(client, event.BasicCallMeta)
 	case *events.CallOfferNotice:
 		return s.callCame(client, event.BasicCallMeta)
+	case *events.OfflineSyncPreview:
+		s.audit.announced(event.Messages)
+	case *events.OfflineSyncCompleted:
+		s.audit.delivered()
 	case *events.UndecryptableMessage:
-		// No event for the connector: under this id the message itself comes, when its sender or the phone has sent it again.
+		// Under this id the message itself comes, when its sender or the phone has sent it again. audit.answering has told so.
 		s.log.Undecryptable(event.IsUnavailable, s.undecryptables.Add(1))
 	default:
 		s.keeper.heard(client, event)
@@ -55,16 +63,20 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 	return true
 }
 
-func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) bool {
+func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) (became outcome, taken bool) {
 	if notification := message.Message.GetProtocolMessage().GetHistorySyncNotification(); notification != nil && message.Info.IsFromMe {
 		failpoint.Pass(failpoint.InboxEntry)
-		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) })
+		return nothingToDo, s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) })
 	}
 	how := patient
 	if incoming.IsPeer(message) {
 		how = stubborn
 	}
-	return s.keep(incoming.Message(s.ctx, client.Store.LIDs, message), how)
+	event := incoming.Message(s.ctx, client.Store.LIDs, message)
+	if event == nil {
+		return nothingToDo, true
+	}
+	return toldOfIt, s.keep(event, how)
 }
 
 // callCame saves a call. whatsmeow acknowledges it whatever its handler says: what keeps the ack of a call back that is not saved is
@@ -82,8 +94,11 @@ func (s *Session) keep(event *contract.Event, how patience) bool {
 	}
 	failpoint.Pass(failpoint.InboxEntry)
 	kind := "receipt"
-	if event.GetMessage() != nil {
+	switch {
+	case event.GetMessage() != nil:
 		kind = "message"
+	case event.GetAwaited() != nil:
+		kind = "awaited"
 	}
 	return s.persist(kind, how, func() error { return s.box.Append(s.ctx, event) })
 }

@@ -9,8 +9,13 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/proto/waHistorySync"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
+
+	"threadline/engine/internal/identity"
+	"threadline/engine/internal/incoming"
+	"threadline/engine/internal/term"
 )
 
 const (
@@ -53,7 +58,7 @@ func (s *Session) takeHistory() {
 	}
 }
 
-// takeAllHistory learns from the saved parts which numbers and LIDs belong together.
+// takeAllHistory learns from the saved parts which numbers and LIDs belong together, and hands over what was asked for.
 func (s *Session) takeAllHistory() {
 	for range historyTries {
 		left, err := s.takeSavedHistory()
@@ -140,7 +145,55 @@ func (s *Session) takeHistoryPart(part *waE2E.HistorySyncNotification) error {
 			client.StoreLIDPNMapping(ctx, lid, number)
 		}
 	}
+	if history.GetSyncType() != waHistorySync.HistorySync_ON_DEMAND {
+		return nil // what was before the account was linked
+	}
+	return s.handOver(client, history)
+}
+
+// handOver tells the messages of a history that was asked for.
+func (s *Session) handOver(client *whatsmeow.Client, history *waHistorySync.HistorySync) error {
+	for _, conversation := range history.GetConversations() {
+		chat, err := types.ParseJID(conversation.GetID())
+		if err != nil {
+			continue
+		}
+		messages := conversation.GetMessages()
+		for place := len(messages) - 1; place >= 0; place-- { // a phone lists the newest first
+			sent := messages[place].GetMessage()
+			if sent.GetMessage() == nil || sent.MessageStubType != nil {
+				continue // what an app shows between messages
+			}
+			message, err := client.ParseWebMessage(chat, sent)
+			if err != nil {
+				continue // it cannot be told whose it is
+			}
+			event := incoming.Message(s.ctx, client.Store.LIDs, message)
+			if event == nil {
+				continue
+			}
+			event.GetMessage().FromHistory = true
+			if err := s.box.Append(s.ctx, event); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// RequestHistory asks the account's phone for what came in a chat before a message.
+func (s *Session) RequestHistory(ctx context.Context, before *types.MessageInfo, count int) error {
+	client := s.connectedClient()
+	if client == nil {
+		return ErrNotConnected
+	}
+	ctx = term.With(ctx, s.term)
+	// WhatsApp addresses persons by LID, so the phone keeps the chat under it, where it is known.
+	if names := identity.Of(ctx, client.Store.LIDs, before.Chat, types.EmptyJID); names.Other.Server == types.HiddenUserServer {
+		before.Chat = names.Other
+	}
+	_, err := client.SendPeerMessage(ctx, client.BuildHistorySyncRequest(before, count))
+	return err
 }
 
 // isGone says that a part cannot be had any more.

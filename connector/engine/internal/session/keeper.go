@@ -147,6 +147,7 @@ func (k *keeper) connect() {
 	}
 	s.gate.Reset()
 	s.wires.Reset()
+	s.audit.reset()
 	s.authenticated.Store(false)
 	s.broken.Store(false)
 	err := s.current().ConnectContext(s.ctx)

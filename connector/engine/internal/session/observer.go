@@ -50,6 +50,9 @@ func (o *observer) Received(node *waBinary.Node) {
 		}
 		s.gate.Admit("call", attributes.OptionalString("id"))
 	case "message", "notification":
+		if node.Tag == "message" {
+			s.audit.came(node)
+		}
 		s.gate.Admit(node.Tag, attributes.OptionalString("id"))
 	}
 }
@@ -64,9 +67,13 @@ func (o *observer) Sending(node *waBinary.Node) {
 			_ = o.sync() // keys that WhatsApp is given, a device that it is told of
 		}
 	case "receipt":
+		o.session.audit.answering(o.client, id, attributes.OptionalString("type"))
 		o.holdBack()
 		o.session.gate.Answer("message", id)
 	case "ack":
+		if attributes.OptionalString("class") == "message" {
+			o.session.audit.answering(o.client, id, "")
+		}
 		o.holdBack()
 		o.session.gate.Answer(attributes.OptionalString("class"), id)
 	case "message":

@@ -71,6 +71,7 @@ type Session struct {
 	wires          *nodes.Wires
 	authenticated  atomic.Bool // WhatsApp has let this connection in
 	broken         atomic.Bool // an event could not be saved: nothing more is taken on this connection
+	audit          *audit
 	undecryptables atomic.Uint64
 	historyWanted  atomic.Bool // there may be history to take
 	historyTaken   atomic.Bool // a thread takes it
@@ -94,6 +95,7 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, over func(*Sessi
 		return nil, err
 	}
 	s.feed.box = s.box
+	s.audit = newAudit(s)
 	device, err := s.device(ctx, linked)
 	if err != nil {
 		return nil, err

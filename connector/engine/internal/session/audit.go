@@ -1,0 +1,177 @@
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+
+	"threadline/engine/contract"
+	"threadline/engine/internal/backlog"
+	"threadline/engine/internal/failpoint"
+	"threadline/engine/internal/incoming"
+)
+
+// outcome is what became of a message that has arrived.
+type outcome int
+
+const (
+	toldOfIt    outcome = iota // its event is saved
+	nothingToDo                // handed over before, or nobody's message
+	unread                     // it could not be decrypted
+)
+
+// audit holds the backlog that WhatsApp announces against what arrives, and sees to it that no message is answered without an event, a
+// reason to have none, or a word that it is awaited.
+type audit struct {
+	s        *Session
+	ledger   *backlog.Ledger
+	stanzas  *backlog.Stanzas
+	repeated atomic.Bool // the store has said that the message being decrypted was handed over before
+
+	mu       sync.Mutex
+	delivery *backlog.Delivery // nil until something is announced on this connection
+	arrived  map[outcome]int   // of the announced ones
+}
+
+func newAudit(s *Session) *audit {
+	return &audit{s: s, ledger: backlog.NewLedger(s.shared.DB, s.term.Account), stanzas: backlog.NewStanzas()}
+}
+
+// reset begins anew with a new connection.
+func (a *audit) reset() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.delivery = nil
+	a.stanzas.Reset()
+	a.repeated.Store(false)
+}
+
+// announced takes WhatsApp's word on how many messages are to come.
+func (a *audit) announced(messages int) {
+	a.s.persist("backlog", patient, func() error {
+		delivery, err := a.ledger.Announce(a.s.ctx, messages, time.Now())
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.delivery, a.arrived = &delivery, map[outcome]int{}
+		return nil
+	})
+}
+
+// came runs on the socket's reader.
+func (a *audit) came(node *waBinary.Node) {
+	attributes := node.AttrGetter()
+	_, offline := node.Attrs["offline"]
+	a.stanzas.Came(attributes.OptionalString("id"), &backlog.Stanza{Node: node, Offline: offline})
+}
+
+// handled notes what became of a message that the handler was called for. It says whether that is saved.
+func (a *audit) handled(id string, became outcome) bool {
+	stanza := a.stanzas.Handled(id)
+	return stanza == nil || a.settle(stanza, became)
+}
+
+// answering runs before WhatsApp is told of a message. One that no handler has seen was handed over before, or could not be decrypted.
+func (a *audit) answering(client *whatsmeow.Client, id, kind string) {
+	beside := false
+	switch types.ReceiptType(kind) {
+	case types.ReceiptTypeDelivered, types.ReceiptTypeSender, types.ReceiptTypeInactive:
+	case types.ReceiptTypePeerMsg, types.ReceiptTypeHistorySync:
+		beside = true
+	default: // of other messages than it answers; a retry receipt is followed by an ack
+		return
+	}
+	stanza := a.stanzas.Answered(id, beside)
+	if stanza == nil {
+		return
+	}
+	became := unread
+	if a.repeated.Swap(false) {
+		became = nothingToDo
+	} else if event := a.awaited(client, stanza.Node); event == nil {
+		became = nothingToDo
+	} else if !a.s.keep(event, patient) {
+		return // the session is broken, and the answer held back
+	}
+	a.settle(stanza, became)
+}
+
+// awaited gives the event of a message that could not be decrypted; nil where nobody misses it.
+func (a *audit) awaited(client *whatsmeow.Client, node *waBinary.Node) *contract.Event {
+	info, err := client.DangerousInternals().ParseMessageInfo(node)
+	if err != nil {
+		return nil // it names no chat: WhatsApp is told that it is malformed
+	}
+	_, unavailable := node.GetOptionalChildByTag("unavailable")
+	encrypted := node.GetChildrenByTag("enc")
+	if !unavailable && len(encrypted) == 0 {
+		return nil // nothing was sent to be read
+	}
+	for _, child := range encrypted {
+		if child.AttrGetter().OptionalString("decrypt-fail") == "hide" {
+			return nil // its sender says that nobody need know
+		}
+	}
+	return incoming.Awaited(a.s.ctx, client.Store.LIDs, info)
+}
+
+func (a *audit) settle(stanza *backlog.Stanza, became outcome) bool {
+	a.repeated.Store(false)
+	a.mu.Lock()
+	expected := a.delivery != nil && a.delivery.Expected > 0
+	a.mu.Unlock()
+	if !stanza.Offline || !expected {
+		return true
+	}
+	if !a.s.persist("backlog", patient, func() error { return a.ledger.Settle(a.s.ctx) }) {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.arrived[became]++
+	failpoint.Pass(failpoint.BacklogSettled)
+	return true
+}
+
+// delivered takes WhatsApp's word that all that was announced has been handed over. What is not proven complete is left to the next
+// connection.
+func (a *audit) delivered() {
+	a.mu.Lock()
+	announced := a.delivery != nil
+	a.mu.Unlock()
+	if !announced {
+		a.announced(0) // what was announced on a connection before may still be owed
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.s.broken.Load() || a.delivery == nil || a.stanzas.OfflineLeft() > 0 {
+		return
+	}
+	delivery := *a.delivery
+	if delivery.Expected == 0 {
+		a.delivery = nil
+		return
+	}
+	failpoint.Pass(failpoint.BacklogDelivered)
+	told := &contract.BacklogDelivered{
+		Announced:         uint32(delivery.Expected),
+		Events:            uint32(a.arrived[toldOfIt]),
+		WithoutEvent:      uint32(a.arrived[nothingToDo]),
+		Undecrypted:       uint32(a.arrived[unread]),
+		Lost:              uint32(max(0, delivery.Expected-a.arrived[toldOfIt]-a.arrived[nothingToDo]-a.arrived[unread])),
+		BeganAtUnixMs:     delivery.Began.UnixMilli(),
+		ConnectedAtUnixMs: delivery.ConnectedAt.UnixMilli(),
+	}
+	event := &contract.Event{Kind: &contract.Event_Backlog{Backlog: told}}
+	statement, arguments := a.ledger.Conclude()
+	if a.s.persist("backlog", patient, func() error { return a.s.box.AppendWith(a.s.ctx, event, statement, arguments...) }) {
+		a.delivery = nil
+		a.s.log.BacklogDelivered(told.Announced, told.Lost, told.Undecrypted)
+	}
+}
