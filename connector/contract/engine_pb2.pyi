@@ -484,7 +484,7 @@ Global___MessageReceived: _TypeAlias = MessageReceived  # noqa: Y015
 
 @_typing.final
 class BacklogDelivered(_message.Message):
-    """After a connect, WhatsApp has handed over what had waited for the account. Not told where no message had waited."""
+    """After a connect, WhatsApp has handed over what had waited for the account. Not told where nobody's message had waited."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

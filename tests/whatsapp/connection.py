@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LENGTH_BYTES: Final = 3
 _FLUSH_AT_ONCE: Final = 100
 _REQUEST_S: Final = 10.0
+_READ_S: Final = 0.3
 
 
 class ConnectionEnded(Exception):
@@ -131,8 +132,17 @@ class Connection:
                 "appdata": 0,
             }
             self.send(Node("ib", {"from": SERVER}, [Node("offline_preview", counts)]))
+        cut = self.world.faults.take("cut_backlog", phone=device.phone.number) if waiting else None
         for index, entry in enumerate(waiting):
             stanza = entry.stanza
+            if cut is not None and index == cut.code:
+                await asyncio.sleep(_READ_S)  # what was written so far is read
+                self.abort()
+                return
+            if stanza.tag == "message" and self._is_lost(device, stanza):
+                device.waiting.lose(entry)
+                self._flushed_number = entry.number
+                continue
             self.send(Node(stanza.tag, {**stanza.attributes, "offline": 0}, stanza.content))
             self._flushed_number = entry.number
             if index % _FLUSH_AT_ONCE == _FLUSH_AT_ONCE - 1:
@@ -142,6 +152,13 @@ class Connection:
             self.send(entry.stanza)
         self.is_flushed = True
         self.world.notify()
+
+    def _is_lost(self, device: "Device", stanza: Node) -> bool:
+        """A message of a person; what the account's own phone says to its devices is not meant."""
+        sender = self.world.person(stanza.jid("from"))
+        if sender is None or stanza.text("category") == "peer":
+            return False
+        return self.world.faults.take("lose_backlog", phone=device.phone.number, contact=sender.number) is not None
 
     # Ending
 

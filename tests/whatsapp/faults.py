@@ -225,6 +225,22 @@ class Faults:
         """A contact's stanzas take this long to a connected device."""
         return self._stand("delay", phone=phone, contact=contact, times=times, seconds=seconds)
 
+    # What waits for a device, and its phone
+
+    def lose_backlog(
+        self, *, phone: "Person | None" = None, contact: "Person | None" = None, times: int | None = 1
+    ) -> Fault:
+        """A message that had waited for a device is announced when it connects, and never comes."""
+        return self._stand("lose_backlog", phone=phone, contact=contact, times=times)
+
+    def cut_backlog(self, after: int, *, phone: "Person | None" = None, times: int | None = 1) -> Fault:
+        """The connection is cut when so many of the stanzas that had waited are written."""
+        return self._stand("cut_backlog", phone=phone, times=times, code=after)
+
+    def phone_off(self, *, phone: "Person | None" = None) -> Fault:
+        """What linked devices ask of the phone waits until the fault is ended."""
+        return self._stand("phone_off", phone=phone)
+
     def hold_receipts(self, contact: "Person | None" = None) -> Fault:
         """The contact's own receipts (delivered, read at once) are kept until the fault is ended."""
         return self._stand("hold_receipts", contact=contact)

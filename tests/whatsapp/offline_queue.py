@@ -42,6 +42,14 @@ class OfflineQueue:
         """Those that were added after this one."""
         return [entry for entry in self._entries.values() if entry.number > number]
 
+    def lose(self, entry: Entry) -> None:
+        """It waits no more, although nobody got it."""
+        key = _key(entry.stanza)
+        del self._entries[entry.number]
+        self._alike[key].remove(entry.number)
+        if not self._alike[key]:
+            del self._alike[key]
+
     def confirm(self, confirmation: Confirmation) -> bool:
         """False where nothing of the kind was waiting."""
         numbers = self._alike.get(confirmation)

@@ -149,12 +149,23 @@ class Phone(Person):
             conversation = data.conversations.add(ID=str(contact.lid))
             for written in messages:
                 conversation.messages.add().message.CopyFrom(_web_message(contact, written, str(contact.lid)))
+        return self._send_history(device, data)
+
+    def _send_history(self, device: "Device", data: Any) -> str:
         message = e2e.Message()
         protocol = message.protocolMessage
         protocol.type = e2e.ProtocolMessage.HISTORY_SYNC_NOTIFICATION
         protocol.historySyncNotification.syncType = data.syncType
         protocol.historySyncNotification.initialHistBootstrapInlinePayload = zlib.compress(data.SerializeToString())
         return self.send_peer_message(device, message)
+
+    def send_past(self, device: "Device", contact: Any, past: "Iterable[Written]") -> None:
+        """The answer to a request for history, the newest message first."""
+        data = history.HistorySync(syncType=history.HistorySync.ON_DEMAND)
+        conversation = data.conversations.add(ID=str(contact.lid))
+        for written in reversed(list(past)):
+            conversation.messages.add().message.CopyFrom(_web_message(contact, written, str(contact.lid)))
+        self._send_history(device, data)
 
     def greet(self, device: "Device") -> None:
         """A phone speaks first to a device that it has just linked, so that both have a session with each other."""
@@ -179,9 +190,33 @@ class Phone(Person):
         """A linked device asks the phone: for a message that it could not read, say."""
         request = message.protocolMessage.peerDataOperationRequestMessage
         self.requests.append(request)
-        if self.answers_requests and request.peerDataOperationRequestType == e2e.PLACEHOLDER_MESSAGE_RESEND:
+        off = self.world.faults.take("phone_off", phone=self.number)
+        if off is not None:
+            off.when_over(lambda: self._answer(device, request_id, request))
+        elif self.answers_requests:
+            self._answer(device, request_id, request)
+
+    def _answer(self, device: "Device", request_id: str, request: Any) -> None:
+        if request.peerDataOperationRequestType == e2e.PLACEHOLDER_MESSAGE_RESEND:
             for wanted in request.placeholderMessageResendRequest:
                 self._hand_over(device, request_id, wanted.messageKey.ID)
+        elif request.peerDataOperationRequestType == e2e.HISTORY_SYNC_ON_DEMAND:
+            self._tell_past(device, request.historySyncOnDemandRequest)
+
+    def _tell_past(self, device: "Device", request: Any) -> None:
+        """What came in a chat before a message that the device names. A phone that does not know that message says nothing."""
+        contact = self.world.person(Jid.parse(request.chatJID))
+        if contact is None:
+            return
+        chat = [
+            written
+            for written in self.world.record.written
+            if (written.account, written.contact) == (self.number, contact.number)
+        ]
+        known = [place for place, written in enumerate(chat) if written.id == request.oldestMsgID]
+        if known:
+            past = chat[: known[-1]][-request.onDemandMsgCount :]
+            self.send_past(device, contact, past)
 
     def _hand_over(self, device: "Device", request_id: str, message_id: str) -> None:
         if message_id not in self._received:

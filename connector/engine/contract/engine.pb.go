@@ -1361,7 +1361,7 @@ func (*MessageReceived_Text) isMessageReceived_Content() {}
 
 func (*MessageReceived_Unsupported) isMessageReceived_Content() {}
 
-// After a connect, WhatsApp has handed over what had waited for the account. Not told where no message had waited.
+// After a connect, WhatsApp has handed over what had waited for the account. Not told where nobody's message had waited.
 type BacklogDelivered struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The messages that WhatsApp announced, or still owed from an announcement before whose delivery was cut off: the larger number.

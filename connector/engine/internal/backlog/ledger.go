@@ -3,15 +3,14 @@ package backlog
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"threadline/engine/internal/database"
 )
 
-// Ledger is one account's, in the session's own database: an announcement whose delivery is cut off, by whatever, is still owed on the
-// next connection. WhatsApp announces then what it has still to hand over; where that is less than what is owed, the rest is lost.
+// Ledger is one account's, in the session's own database. Whatever was announced arrives after that, on this connection or on a later one:
+// what has not arrived when a delivery is complete is lost. So announcements whose delivery was cut off stand until then, and with them
+// which messages have arrived since. A message that comes once more, since WhatsApp did not hear that it had come, is still one.
 type Ledger struct {
 	db      *database.Database
 	account string
@@ -23,41 +22,53 @@ func NewLedger(db *database.Database, account string) *Ledger {
 
 // Delivery is an announced backlog on its way.
 type Delivery struct {
-	Expected    int
 	Began       time.Time // when the first announcement came whose delivery is not complete
 	ConnectedAt time.Time // when this one came
+	ordinal     int64
 }
 
-// Announce notes an announcement. `count` is how many messages WhatsApp says are still to come.
-func (l *Ledger) Announce(ctx context.Context, count int, now time.Time) (Delivery, error) {
-	const query = `SELECT expected - settled, began_ms FROM engine_backlog WHERE account_id = $1`
-	var owed, began int64
-	err := l.db.SQL.QueryRowContext(ctx, query, l.account).Scan(&owed, &began)
-	if errors.Is(err, sql.ErrNoRows) {
-		began = now.UnixMilli()
-	} else if err != nil {
-		return Delivery{}, err
+// Announce notes an announcement of so many messages; without any, it gives the delivery that is still owed, nil where none is.
+func (l *Ledger) Announce(ctx context.Context, messages int, now time.Time) (*Delivery, error) {
+	const query = `SELECT COALESCE(MAX(ordinal), 0), COALESCE(MIN(announced_ms), 0) FROM engine_backlog WHERE account_id = $1`
+	var last, began int64
+	if err := l.db.SQL.QueryRowContext(ctx, query, l.account).Scan(&last, &began); err != nil {
+		return nil, err
 	}
-	expected := max(int64(count), owed)
-	if expected > 0 {
-		const note = `INSERT INTO engine_backlog (account_id, expected, settled, began_ms) VALUES ($1, $2, 0, $3)
-			ON CONFLICT (account_id) DO UPDATE SET expected = excluded.expected, settled = 0`
-		if err := l.db.Durable(ctx, note, l.account, expected, began); err != nil {
-			return Delivery{}, err
+	if last == 0 {
+		began = now.UnixMilli()
+		if messages == 0 {
+			return nil, nil
 		}
 	}
-	return Delivery{Expected: int(expected), Began: time.UnixMilli(began), ConnectedAt: now}, nil
+	const note = `INSERT INTO engine_backlog (account_id, ordinal, messages, announced_ms) VALUES ($1, $2, $3, $4)`
+	if err := l.db.Durable(ctx, note, l.account, last+1, messages, now.UnixMilli()); err != nil {
+		return nil, err
+	}
+	return &Delivery{Began: time.UnixMilli(began), ConnectedAt: now, ordinal: last + 1}, nil
 }
 
-// Settle notes that one of the announced messages has arrived. It stands before WhatsApp is told so: what is announced once more is never
-// counted twice, and what is not is never counted as lost. The flush of whatever WhatsApp is told takes it to the disk.
-func (l *Ledger) Settle(ctx context.Context) error {
-	const settle = `UPDATE engine_backlog SET settled = settled + 1 WHERE account_id = $1`
-	_, err := l.db.SQL.ExecContext(ctx, settle, l.account)
+// Arrived notes that an announced message has come. It stands before WhatsApp is told so, which then announces it no more; the flush of
+// whatever WhatsApp is told takes it to the disk.
+func (l *Ledger) Arrived(ctx context.Context, delivery *Delivery, stanza string) error {
+	const note = `INSERT INTO engine_backlog_arrived (account_id, stanza, ordinal) VALUES ($1, $2, $3)
+		ON CONFLICT (account_id, stanza) DO UPDATE SET ordinal = excluded.ordinal`
+	_, err := l.db.SQL.ExecContext(ctx, note, l.account, stanza, delivery.ordinal)
 	return err
 }
 
-// Conclude gives the statement that ends a delivery, to be carried out together with the event that tells of it.
-func (l *Ledger) Conclude() (statement string, arguments []any) {
-	return `DELETE FROM engine_backlog WHERE account_id = $1`, []any{l.account}
+// Owed gives how many messages the delivery and those before it were to bring, at least, and how many of them have not come.
+func (l *Ledger) Owed(ctx context.Context) (announced, missing int, err error) {
+	const query = `SELECT COALESCE(MAX(messages), 0), COALESCE(MAX(messages - (SELECT COUNT(*) FROM engine_backlog_arrived AS arrived
+		WHERE arrived.account_id = announced.account_id AND arrived.ordinal >= announced.ordinal)), 0)
+		FROM engine_backlog AS announced WHERE announced.account_id = $1`
+	err = l.db.SQL.QueryRowContext(ctx, query, l.account).Scan(&announced, &missing)
+	return announced, max(missing, 0), err
+}
+
+// Conclude gives the statements that end a delivery, to be carried out together with the event that tells of it.
+func (l *Ledger) Conclude() []database.Statement {
+	return []database.Statement{
+		{Query: `DELETE FROM engine_backlog WHERE account_id = $1`, Arguments: []any{l.account}},
+		{Query: `DELETE FROM engine_backlog_arrived WHERE account_id = $1`, Arguments: []any{l.account}},
+	}
 }

@@ -128,10 +128,15 @@ func (d *Database) ownTables() []string {
 			account_id TEXT NOT NULL, sequence BIGINT NOT NULL, event ` + blob + ` NOT NULL, PRIMARY KEY (account_id, sequence))`,
 		`CREATE TABLE IF NOT EXISTS engine_acknowledged (
 			account_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS engine_marks (
+			account_id TEXT PRIMARY KEY, frames BIGINT NOT NULL, behind BOOLEAN NOT NULL DEFAULT FALSE)`,
 		`CREATE TABLE IF NOT EXISTS engine_history (
 			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
 		`CREATE TABLE IF NOT EXISTS engine_backlog (
-			account_id TEXT PRIMARY KEY, expected BIGINT NOT NULL, settled BIGINT NOT NULL, began_ms BIGINT NOT NULL)`,
+			account_id TEXT NOT NULL, ordinal BIGINT NOT NULL, messages BIGINT NOT NULL, announced_ms BIGINT NOT NULL,
+			PRIMARY KEY (account_id, ordinal))`,
+		`CREATE TABLE IF NOT EXISTS engine_backlog_arrived (
+			account_id TEXT NOT NULL, stanza TEXT NOT NULL, ordinal BIGINT NOT NULL, PRIMARY KEY (account_id, stanza))`,
 	}
 	if d.Kind == settings.Postgres {
 		tables = append(tables, ownedFunction)

@@ -10,6 +10,30 @@ func (d *Database) Durable(ctx context.Context, statement string, arguments ...a
 	return d.Sync(ctx)
 }
 
+// Statement is one to be carried out with others.
+type Statement struct {
+	Query     string
+	Arguments []any
+}
+
+// Together carries statements out, all or none. When this returns they are on the disk.
+func (d *Database) Together(ctx context.Context, statements ...Statement) error {
+	transaction, err := d.SQL.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer transaction.Rollback()
+	for _, statement := range statements {
+		if _, err := transaction.ExecContext(ctx, statement.Query, statement.Arguments...); err != nil {
+			return err
+		}
+	}
+	if err := transaction.Commit(); err != nil {
+		return err
+	}
+	return d.Sync(ctx)
+}
+
 // Sync has all that was committed on the disk. It stands before whatever tells WhatsApp of it: a ratchet that is older than what was sent
 // with it would encrypt two messages alike.
 //

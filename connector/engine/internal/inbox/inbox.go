@@ -35,15 +35,11 @@ func Open(ctx context.Context, db *database.Database, account string, onMore fun
 // Append makes an event durable under the account's next sequence. Raises term.ErrStale when the account is another's by now. An
 // error of the database may leave the event saved all the same: appending it again is safe, since its reader knows it by its id.
 func (b *Inbox) Append(ctx context.Context, event *contract.Event) error {
-	return b.append(ctx, event, "", nil)
+	return b.AppendWith(ctx, event)
 }
 
-// AppendWith appends an event together with another statement: both stand, or neither.
-func (b *Inbox) AppendWith(ctx context.Context, event *contract.Event, statement string, arguments ...any) error {
-	return b.append(ctx, event, statement, arguments)
-}
-
-func (b *Inbox) append(ctx context.Context, event *contract.Event, statement string, arguments []any) error {
+// AppendWith appends an event together with other statements: all stand, or none.
+func (b *Inbox) AppendWith(ctx context.Context, event *contract.Event, others ...database.Statement) error {
 	encoded, err := proto.Marshal(event)
 	if err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
@@ -57,16 +53,11 @@ func (b *Inbox) append(ctx context.Context, event *contract.Event, statement str
 	}
 	b.sure = false
 	const insert = `INSERT INTO engine_inbox (account_id, sequence, event) VALUES ($1, $2, $3)`
-	if statement == "" {
-		err = b.db.Durable(ctx, insert, b.account, int64(b.last+1), encoded)
+	own := database.Statement{Query: insert, Arguments: []any{b.account, int64(b.last + 1), encoded}}
+	if len(others) == 0 {
+		err = b.db.Durable(ctx, own.Query, own.Arguments...)
 	} else {
-		err = b.together(ctx, func(transaction *sql.Tx) error {
-			if _, err := transaction.ExecContext(ctx, insert, b.account, int64(b.last+1), encoded); err != nil {
-				return err
-			}
-			_, err := transaction.ExecContext(ctx, statement, arguments...)
-			return err
-		})
+		err = b.db.Together(ctx, append([]database.Statement{own}, others...)...)
 	}
 	if err != nil {
 		return err
@@ -76,22 +67,6 @@ func (b *Inbox) append(ctx context.Context, event *contract.Event, statement str
 	failpoint.Pass(failpoint.InboxSaved)
 	b.onMore()
 	return nil
-}
-
-// together carries statements out, all or none. When it returns they are on the disk.
-func (b *Inbox) together(ctx context.Context, statements func(*sql.Tx) error) error {
-	transaction, err := b.db.SQL.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer transaction.Rollback()
-	if err := statements(transaction); err != nil {
-		return err
-	}
-	if err := transaction.Commit(); err != nil {
-		return err
-	}
-	return b.db.Sync(ctx)
 }
 
 // Last is the sequence of the newest event, 0 where there was none.
@@ -147,13 +122,24 @@ func (b *Inbox) Acknowledge(ctx context.Context, sequence uint64) error {
 }
 
 func (b *Inbox) readLast(ctx context.Context) error {
+	last, err := Last(ctx, b.db.SQL, b.account)
+	if err == nil {
+		b.last, b.sure = last, true
+	}
+	return err
+}
+
+// Reader is a database, or a transaction.
+type Reader interface {
+	QueryRowContext(ctx context.Context, query string, arguments ...any) *sql.Row
+}
+
+// Last reads the sequence of an account's newest event, whether it is acknowledged or not.
+func Last(ctx context.Context, from Reader, account string) (uint64, error) {
 	const query = `SELECT COALESCE(MAX(sequence), 0) FROM (
 		SELECT sequence FROM engine_inbox WHERE account_id = $1 UNION ALL
 		SELECT sequence FROM engine_acknowledged WHERE account_id = $2) AS known`
 	var last int64
-	if err := b.db.SQL.QueryRowContext(ctx, query, b.account, b.account).Scan(&last); err != nil {
-		return err
-	}
-	b.last, b.sure = uint64(last), true
-	return nil
+	err := from.QueryRowContext(ctx, query, account, account).Scan(&last)
+	return uint64(last), err
 }

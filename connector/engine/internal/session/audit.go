@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,8 +34,9 @@ type audit struct {
 	repeated atomic.Bool // the store has said that the message being decrypted was handed over before
 
 	mu       sync.Mutex
-	delivery *backlog.Delivery // nil until something is announced on this connection
+	delivery *backlog.Delivery // nil until something is announced on this connection, or is still owed
 	arrived  map[outcome]int   // of the announced ones
+	seen     map[string]int    // how often each has come on this connection
 }
 
 func newAudit(s *Session) *audit {
@@ -59,7 +61,7 @@ func (a *audit) announced(messages int) {
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.delivery, a.arrived = &delivery, map[outcome]int{}
+		a.delivery, a.arrived, a.seen = delivery, map[outcome]int{}, map[string]int{}
 		return nil
 	})
 }
@@ -124,16 +126,17 @@ func (a *audit) awaited(client *whatsmeow.Client, node *waBinary.Node) *contract
 func (a *audit) settle(stanza *backlog.Stanza, became outcome) bool {
 	a.repeated.Store(false)
 	a.mu.Lock()
-	expected := a.delivery != nil && a.delivery.Expected > 0
-	a.mu.Unlock()
-	if !stanza.Offline || !expected {
+	defer a.mu.Unlock()
+	if !stanza.Offline || a.delivery == nil {
 		return true
 	}
-	if !a.s.persist("backlog", patient, func() error { return a.ledger.Settle(a.s.ctx) }) {
+	attributes := stanza.Node.AttrGetter()
+	name := fmt.Sprintf("%s %v %v", attributes.OptionalString("id"), stanza.Node.Attrs["from"], stanza.Node.Attrs["participant"])
+	nth := fmt.Sprintf("%s %d", name, a.seen[name])
+	if !a.s.persist("backlog", patient, func() error { return a.ledger.Arrived(a.s.ctx, a.delivery, nth) }) {
 		return false
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.seen[name]++
 	a.arrived[became]++
 	failpoint.Pass(failpoint.BacklogSettled)
 	return true
@@ -153,25 +156,36 @@ func (a *audit) delivered() {
 	if a.s.broken.Load() || a.delivery == nil || a.stanzas.OfflineLeft() > 0 {
 		return
 	}
-	delivery := *a.delivery
-	if delivery.Expected == 0 {
-		a.delivery = nil
+	failpoint.Pass(failpoint.BacklogDelivered)
+	var told *contract.BacklogDelivered
+	if !a.s.persist("backlog", patient, func() (err error) {
+		told, err = a.conclude(*a.delivery)
+		return err
+	}) {
 		return
 	}
-	failpoint.Pass(failpoint.BacklogDelivered)
+	a.delivery = nil
+	a.s.log.BacklogDelivered(told.GetAnnounced(), told.GetLost(), told.GetUndecrypted())
+}
+
+// conclude tells what became of a backlog, and forgets it, together. Where nothing of it was anybody's message, nobody is told.
+func (a *audit) conclude(delivery backlog.Delivery) (*contract.BacklogDelivered, error) {
+	announced, lost, err := a.ledger.Owed(a.s.ctx)
+	if err != nil {
+		return nil, err
+	}
 	told := &contract.BacklogDelivered{
-		Announced:         uint32(delivery.Expected),
+		Announced:         uint32(announced),
 		Events:            uint32(a.arrived[toldOfIt]),
 		WithoutEvent:      uint32(a.arrived[nothingToDo]),
 		Undecrypted:       uint32(a.arrived[unread]),
-		Lost:              uint32(max(0, delivery.Expected-a.arrived[toldOfIt]-a.arrived[nothingToDo]-a.arrived[unread])),
+		Lost:              uint32(lost),
 		BeganAtUnixMs:     delivery.Began.UnixMilli(),
 		ConnectedAtUnixMs: delivery.ConnectedAt.UnixMilli(),
 	}
-	event := &contract.Event{Kind: &contract.Event_Backlog{Backlog: told}}
-	statement, arguments := a.ledger.Conclude()
-	if a.s.persist("backlog", patient, func() error { return a.s.box.AppendWith(a.s.ctx, event, statement, arguments...) }) {
-		a.delivery = nil
-		a.s.log.BacklogDelivered(told.Announced, told.Lost, told.Undecrypted)
+	if told.Events+told.Undecrypted+told.Lost == 0 {
+		return told, a.s.shared.DB.Together(a.s.ctx, a.ledger.Conclude()...)
 	}
+	event := &contract.Event{Kind: &contract.Event_Backlog{Backlog: told}}
+	return told, a.s.box.AppendWith(a.s.ctx, event, a.ledger.Conclude()...)
 }
