@@ -1,6 +1,6 @@
 """The lease's documents: finding free accounts, claiming one, renewing, taking a command, giving it back."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +48,9 @@ class Claimed:
     held: "HeldLease"
     before: Lease
     account: AccountDocument
+    hearing: object
+    """What the owner before stored of what the account usually hears."""
+    last_synced_at: object
 
 
 @dataclass(kw_only=True)
@@ -69,16 +72,16 @@ class HeldLease:
         self.update_time = snapshot.update_time
         return lease
 
-    async def renew(self, *, clears_command: bool = False) -> None:
-        """Extends the term by the TTL. Raises LeaseChanged, after which the lease must be read."""
+    async def renew(self, *, clears_command: bool = False, more: Mapping[str, object] | None = None) -> None:
+        """Extends the term by the TTL. Raises LeaseChanged, after which the lease must be read. `more` is written with it."""
         began = now_s()
-        fields = renewal_fields(datetime.now(UTC), self.ttl_s)
+        fields = renewal_fields(datetime.now(UTC), self.ttl_s) | dict(more or {})
         await self._write(fields | {"command": None} if clears_command else fields)
         self.term.extend(_deadline(began, self.ttl_s))
 
-    async def release(self, command: Command | None) -> None:
+    async def release(self, command: Command | None, more: Mapping[str, object] | None = None) -> None:
         """Gives the account back, with the command that is left to do, and ends the term; raises LeaseChanged like renew."""
-        fields = release_fields(datetime.now(UTC))
+        fields = release_fields(datetime.now(UTC)) | dict(more or {})
         await self._write(fields if command is None else fields | {"command": command.document()})
         self.term.end()
 
@@ -160,6 +163,8 @@ class Leases:
         return Claimed(
             held=HeldLease(db=self.db, term=term, ttl_s=self.ttl_s, call_s=self.call_s, update_time=lease_time),
             before=before,
+            hearing=(lease_read.to_dict() or {}).get("hearing"),
+            last_synced_at=known.get("lastSyncedAt"),
             account=AccountDocument(
                 db=self.db,
                 term=term,

@@ -139,6 +139,21 @@ def command_begun(account: AccountId, kind: str) -> None:
     _write("INFO", "command_begun", "a command is carried out", account, command=kind)
 
 
+def silence_probed(account: AccountId, minutes: int, *, answered: bool) -> None:
+    message = "a session that is connected has been strangely silent: WhatsApp was asked something"
+    _write("INFO", "silence_probed", message, account, silentMinutes=minutes, answered=answered)
+
+
+def session_deaf(account: AccountId, minutes: int, resets: int) -> None:
+    """`resets`: how often since something was heard."""
+    message = "a session that is connected is far more silent than usual: it is opened anew"
+    _write("WARNING", "session_deaf", message, account, silentMinutes=minutes, resets=resets)
+
+
+def session_hears(account: AccountId) -> None:
+    _write("INFO", "session_hears", "the session that was taken for deaf has heard something", account)
+
+
 def engine_failed(account: AccountId, call: str, error: Exception) -> None:
     _failure(
         "WARNING", "engine_failed", "the engine did not do as it was asked; tried again", error, account, call=call

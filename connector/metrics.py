@@ -11,6 +11,9 @@ AT_CAPACITY = Gauge(
     "connector_at_capacity", "1 while this worker owns as many accounts as it may, and claims none", registry=_REGISTRY
 )
 CONNECTED = Gauge("connector_sessions_connected", "Sessions that are connected to WhatsApp", registry=_REGISTRY)
+DEAF_RESETS = Counter(
+    "connector_deaf_resets", "Sessions that were opened anew because they were strangely silent", registry=_REGISTRY
+)
 LEASES_LOST = Counter("connector_leases_lost", "Terms that ended without this worker's doing", registry=_REGISTRY)
 ENGINE_RESTARTS = Counter(
     "connector_engine_restarts", "Times that the engine had ended by itself and was started again", registry=_REGISTRY

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from connector import log, metrics
@@ -115,10 +116,20 @@ class Ownership:
             try:
                 if self._must_read:
                     await self._heed_lease(start)
-                await self.held.renew()
+                await self._renew()
                 return
             except LeaseChanged:
                 self._must_read = True
+
+    async def _renew(self) -> None:
+        """With what the session has learnt, where there is something: a write of its own would cost as much as a heartbeat."""
+        silence = self.session.silence
+        learnt = silence.take_unstored(datetime.now(UTC))
+        try:
+            await self.held.renew(more=learnt)
+        except BaseException:
+            silence.put_back(learnt)
+            raise
 
     async def _heed_lease(self, start: StartTask) -> None:
         """Reads the lease and does as it says. What fails is to be done again from the reading on."""
@@ -160,7 +171,7 @@ class Ownership:
                 if must_read:
                     self._taken = (await self.held.read()).command or self._taken
                     must_read = False
-                await self.held.release(self._taken)
+                await self.held.release(self._taken, {"hearing": self.session.silence.stored(datetime.now(UTC))})
                 return
             except LeaseChanged:
                 must_read = True

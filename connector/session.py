@@ -16,8 +16,10 @@ from connector.backoff import Backoff
 from connector.code_display import CodeDisplay
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed, EngineRefused
+from connector.hearing_watch import HearingWatch
 from connector.intake import Intake, Progress
 from connector.pace import Pace
+from connector.silence import Silence
 from connector.store import UNAVAILABLE
 from connector.telling import Telling
 from connector.term import Term
@@ -43,6 +45,9 @@ class Session:
     wal: Wal
     account: AccountDocument
     order: ArrivalOrder
+    silence: Silence
+    look_s: float
+    """How often the session's silence is looked at."""
     heartbeat_s: float
     call_s: float
     opens: Pace
@@ -62,10 +67,18 @@ class Session:
     _intake: Intake | None = field(default=None, init=False)
     _telling: Telling = field(init=False)
     _codes: CodeDisplay = field(init=False)
+    _hearing: HearingWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self._telling = Telling(db=self.db, account=self.account, call_s=self.call_s)
         self._codes = CodeDisplay(telling=self._telling)
+        self._hearing = HearingWatch(
+            silence=self.silence,
+            engine=self.engine,
+            telling=self._telling,
+            look_s=self.look_s,
+            is_connected=lambda: self.is_connected,
+        )
 
     @property
     def term(self) -> Term:
@@ -76,7 +89,9 @@ class Session:
         async with asyncio.TaskGroup() as tasks:
             eraser = tasks.create_task(self._codes.erase_expired())
             beats = tasks.create_task(self._telling.beat(self.heartbeat_s, self._progress))
+            hearing = tasks.create_task(self._hearing.run())
             await self._stay_open()
+            hearing.cancel()
             eraser.cancel()
             beats.cancel()
 
@@ -196,6 +211,7 @@ class Session:
                 case _ if self._is_of_refused_number(event):
                     await intake.pass_over(event)
                 case _:
+                    self._hearing.heard()
                     self._last_sequence = max(self._last_sequence, event.sequence)
                     await intake.take(event)
 

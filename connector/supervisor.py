@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from google.cloud.firestore import AsyncClient
@@ -17,6 +18,7 @@ from connector.ownership import Ownership
 from connector.pace import Pace
 from connector.sending import Sends
 from connector.session import Session
+from connector.silence import parse_silence
 from connector.store import UNAVAILABLE
 from connector.wal import Wal
 from core.ids import AccountId
@@ -148,6 +150,8 @@ class Supervisor:
             wal=self.wal,
             account=claimed.account,
             order=self._orders.begin_term(claimed.held.term.account, claimed.before),
+            silence=parse_silence(claimed.hearing, timedelta(seconds=self.timing.deaf_least_s), claimed.last_synced_at),
+            look_s=self.timing.hearing_look_s,
             heartbeat_s=self.timing.heartbeat_s,
             call_s=claimed.held.call_s,
             opens=self._opens,

@@ -16,6 +16,7 @@ from core import alert_types, outbox, schema
 from core.account import NEVER, Lease, Status, flapping_window_s
 from core.alert import Alert, is_open, resolved_fields
 from core.alert_types import ALERTS, MOST_WITHOUT_OWNER, Condition, End
+from core.degradation import Cause, parse_degradation
 from core.ids import AccountId, RequestId
 from core.timing import Timing
 
@@ -63,7 +64,7 @@ class AlertSweep:
 
     def close(self, steps: Steps, seen: Seen, at: datetime) -> int:
         """How many are over. Those that a person decides about, or a row, are closed where that is done."""
-        types = sorted(alert_types.ending(End.CONNECTED, End.SENT, End.QUIET, End.OVER))
+        types = sorted(alert_types.ending(End.CONNECTED, End.SENT, End.QUIET, End.OVER, End.HEALED))
         found = self.stores.find(queries.open_alerts_of_types(self.stores.db, types, _MOST))
         return sum(steps.result("close", partial(self._close, alert, seen, at)) or 0 for alert in found)
 
@@ -115,6 +116,10 @@ class AlertSweep:
             case End.CONNECTED:
                 standing = self.stores.account(AccountId(account))
                 return standing is None or standing.value.get("status") == Status.CONNECTED
+            case End.HEALED:
+                standing = self.stores.account(AccountId(account))
+                # With the fields that told of it; the alert itself comes after them.
+                return standing is None or not parse_degradation(standing.value).stands(Cause(alert_type))
             case End.SENT:
                 return bool(
                     self.stores.find(queries.requests_sent_since(self.stores.db, AccountId(account), raised_at))
@@ -144,6 +149,8 @@ class AlertSweep:
                 return lease.flapped_at is None or lease.flapped_at < at - window
             case Condition.STUCK_OUTBOX:
                 return not self._is_stuck_since(account, lease, raised_at, at)
+            case Condition.DEAF:
+                return False  # its end is another: HEALED
             case unexpected:
                 assert_never(unexpected)
 

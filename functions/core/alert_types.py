@@ -10,13 +10,15 @@ from core.errors import CATALOGUE, ErrorCode, Severity
 class Condition(StrEnum):
     """What an operator must act on although no document holds an error: it is seen by looking at many of them.
 
-    A gap and a deaf session take their place here: a name, an entry below, and `Telling.alert` where it begins.
+    A gap takes its place here, too: a name, an entry below, and `Telling.alert` where it begins.
     """
 
     NO_OWNER = "no_owner"
     LEASE_FLAPPING = "lease_flapping"
     STUCK_OUTBOX = "stuck_outbox"
     BACKLOG_GROWING = "backlog_growing"
+    DEAF = "deaf"
+    COLD_LOCKED = "cold_locked"
 
 
 AlertType = ErrorCode | Condition
@@ -31,6 +33,7 @@ class End(StrEnum):
     REPLAYED = "replayed"
     QUIET = "quiet"
     OVER = "over"
+    HEALED = "healed"
 
 
 ENDS: Mapping[End, str] = {
@@ -40,6 +43,7 @@ ENDS: Mapping[End, str] = {
     End.REPLAYED: "When such a row is taken up without an error, after it was opened again.",
     End.QUIET: "After 24 hours without another: it tells of messages that have ended, and nothing in the data shows that somebody looked.",
     End.OVER: "When the sweeper sees that it is over.",
+    End.HEALED: "When the account's degradedReason does not name it any more.",
 }
 
 
@@ -102,6 +106,18 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
         meaning="Received events of the account have waited for ten minutes: more come in than on_ingest and the sweeper take up, or their chat fails each time.",
         what_to_do="Look at on_ingest's log and at Firestore's limits. Nothing is lost: the rows stand in the ingest log.",
         end=End.OVER,
+    ),
+    Condition.DEAF: Entry(
+        severity=Severity.WARNING,
+        meaning="The account is connected, and heard nothing for far longer than is usual at this hour of the week. Its session was opened anew.",
+        what_to_do="Write to the number from another phone. Where that comes, it is only quiet: a holiday. Else look whether the account's phone is online, then pair it again.",
+        end=End.HEALED,
+    ),
+    Condition.COLD_LOCKED: Entry(
+        severity=Severity.WARNING,
+        meaning=CATALOGUE[ErrorCode.COLD_LOCKED].meaning,
+        what_to_do=CATALOGUE[ErrorCode.COLD_LOCKED].what_to_do,
+        end=End.HEALED,
     ),
 }
 

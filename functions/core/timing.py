@@ -58,6 +58,14 @@ class Timing:
     claim_pace_s: float = 0.1
     """A worker claims accounts, and opens sessions, no closer together: WhatsApp must not see all of them come at once."""
     heartbeat_s: float = 15.0
+    pacing_hold_s: float = 3.0
+    """How long a send waits in the connector for its turn, before it is told to come again later."""
+    cold_lock_s: float = 6 * 3600.0
+    """How long an account sends no cold message after WhatsApp has refused one (463) without saying for how long."""
+    hearing_look_s: float = 60.0
+    """How often a connected session's silence is looked at."""
+    deaf_least_s: float = 1800.0
+    """No shorter silence is held against an account's normal pattern."""
 
     def scaled(self, factor: float) -> "Timing":
         """Every constant times `factor`: tests run the same proportions in less time. Raises ValueError unless factor > 0."""

@@ -23,6 +23,7 @@ from connector.leases import Claimed, Leases
 from connector.pace import Pace
 from connector.sending import SendAnswer, SendRequest, Sends
 from connector.session import Session
+from connector.silence import Silence
 from connector.supervisor import Supervisor
 from connector.term import Term
 from connector.wal import Wal
@@ -92,6 +93,8 @@ async def line(db: AsyncClient, tmp_path: Path) -> AsyncIterator[Line]:
         wal=Wal(db, CALL_S),
         account=account,
         order=ArrivalOrder(last_received_at=datetime.now(UTC)),
+        silence=Silence(least=timedelta(hours=1)),
+        look_s=60,
         heartbeat_s=CALL_S,
         call_s=CALL_S,
         opens=Pace(interval_s=0),

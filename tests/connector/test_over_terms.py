@@ -22,6 +22,7 @@ from connector.leases import HeldLease
 from connector.pace import Pace
 from connector.sending import NOT_OWNER, SendRequest, Sends
 from connector.session import Session
+from connector.silence import Silence
 from connector.term import Term, TermLost
 from connector.wal import Wal
 from core.account import CommandKind, new_command
@@ -82,6 +83,8 @@ async def former(tmp_path: Path) -> AsyncIterator[Former]:
         wal=wal,
         account=account,
         order=order,
+        silence=Silence(least=timedelta(hours=1)),
+        look_s=60,
         heartbeat_s=0.01,
         call_s=CALL_S,
         opens=Pace(interval_s=0),
