@@ -82,6 +82,10 @@ func (a Account) Fenced() {
 	a.write(slog.LevelWarn, "the store knows a later owner: the session is fenced", "fenced")
 }
 
+func (a Account) StoreBehind() {
+	a.write(slog.LevelError, "the store is older than what was known of it: its keys are removed, the account must be paired again", "store_behind")
+}
+
 func (a Account) TermOver() {
 	a.write(slog.LevelWarn, "the owner's term has ended without a word: the session is closed", "term_over")
 }

@@ -61,14 +61,14 @@ func (s *Service) Open(ctx context.Context, request *contract.OpenRequest) (*con
 		current.TryAgain()
 		return answer, nil
 	}
-	if current, err = s.open(ctx, current, owner); err != nil {
+	if current, err = s.open(ctx, current, owner, request.GetStoreMark()); err != nil {
 		return nil, err
 	}
 	return opened(current), nil
 }
 
 // open takes the account from its former holder, if there is one.
-func (s *Service) open(ctx context.Context, former *session.Session, owner *term.Term) (*session.Session, error) {
+func (s *Service) open(ctx context.Context, former *session.Session, owner *term.Term, knownMark uint64) (*session.Session, error) {
 	if owner.IsOver() { // the request was read late
 		return nil, errOver
 	}
@@ -76,7 +76,7 @@ func (s *Service) open(ctx context.Context, former *session.Session, owner *term
 		s.put(owner.Account, nil)
 		former.Close(&contract.SessionChanged{State: contract.SessionChanged_REPLACED, Reason: "taken_over"})
 	}
-	opened, err := session.Open(ctx, s.shared, owner, s.over)
+	opened, err := session.Open(ctx, s.shared, owner, knownMark, s.over)
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -111,7 +111,7 @@ func (s *Service) Extend(_ context.Context, request *contract.ExtendRequest) (*c
 	if !current.Term().Extend(request.GetTermEndsMs()) {
 		return nil, refusal(current.Term().Err())
 	}
-	return &contract.ExtendResponse{}, nil
+	return &contract.ExtendResponse{StoreMark: current.StoreMark()}, nil
 }
 
 func (s *Service) Close(_ context.Context, request *contract.CloseRequest) (*contract.CloseResponse, error) {
@@ -129,6 +129,7 @@ func (s *Service) Close(_ context.Context, request *contract.CloseRequest) (*con
 	if current != nil && epoch == current.Term().Epoch {
 		s.put(account, nil)
 		current.Close(nil)
+		return &contract.CloseResponse{StoreMark: current.StoreMark()}, nil
 	}
 	return &contract.CloseResponse{}, nil
 }
@@ -158,7 +159,7 @@ func (s *Service) Acknowledge(ctx context.Context, request *contract.Acknowledge
 	if err := current.Acknowledge(ctx, request.GetSequence()); err != nil {
 		return nil, refusal(err)
 	}
-	return &contract.AcknowledgeResponse{}, nil
+	return &contract.AcknowledgeResponse{StoreMark: current.StoreMark()}, nil
 }
 
 func (s *Service) Pair(ctx context.Context, request *contract.PairRequest) (*contract.PairResponse, error) {
@@ -209,7 +210,7 @@ func (s *Service) Send(ctx context.Context, request *contract.SendRequest) (*con
 	if err != nil {
 		return nil, refusal(err)
 	}
-	answer := &contract.SendResponse{Outcome: result.Outcome, Reason: result.Reason}
+	answer := &contract.SendResponse{Outcome: result.Outcome, Reason: result.Reason, StoreMark: current.StoreMark()}
 	if result.Outcome == contract.SendResponse_SENT {
 		answer.TimestampS = result.At.Unix()
 	}
@@ -331,7 +332,7 @@ func (s *Service) turn(account string) *sync.Mutex {
 
 func opened(open *session.Session) *contract.OpenResponse {
 	phone, paired := open.Linked()
-	return &contract.OpenResponse{Paired: paired, PhoneE164: phone}
+	return &contract.OpenResponse{Paired: paired, PhoneE164: phone, StoreMark: open.StoreMark()}
 }
 
 // answerBy is when a send must have ended.

@@ -40,6 +40,10 @@ func (s *Session) newClient(device *store.Device) *whatsmeow.Client {
 
 // linking records the device before WhatsApp is told that it is linked.
 func (s *Session) linking(jid types.JID) bool {
+	if err := s.mark.Linking(s.ctx); err != nil {
+		s.log.StoreFailed("linking the device", err)
+		return false
+	}
 	if err := s.shared.Accounts.Link(s.ctx, s.term.Account, jid.String()); err != nil {
 		s.log.StoreFailed("linking the device", err)
 		return false

@@ -71,7 +71,7 @@ func openFeed(t *testing.T) *feed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if _, err := accounts.NewRegistry(db).Claim(t.Context(), term.New(owner, 1, term.Now()+60_000)); err != nil {
+	if _, err := accounts.NewRegistry(db).Claim(t.Context(), term.New(owner, 1, term.Now()+60_000), 0); err != nil {
 		t.Fatal(err)
 	}
 	opened := &feed{}

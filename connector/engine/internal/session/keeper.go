@@ -81,6 +81,8 @@ func (k *keeper) start() {
 		k.phase = connecting
 		k.tell(connectingState, "")
 		k.connect()
+	} else if k.s.mark.IsBehind() {
+		k.tell(contract.SessionChanged_LOGGED_OUT, "store_behind")
 	}
 }
 

@@ -77,7 +77,7 @@ func (o *observer) Sending(node *waBinary.Node) {
 		o.holdBack()
 		o.session.gate.Answer(attributes.OptionalString("class"), id)
 	case "message":
-		if err := o.sync(); err != nil { // of the ratchet that has encrypted it
+		if err := o.leaving(); err != nil {
 			o.session.sends.Refuse(id, err)
 		}
 		if participants, ok := node.GetOptionalChildByTag("participants"); ok {
@@ -92,6 +92,17 @@ func (o *observer) holdBack() {
 	for began := time.Now(); o.session.broken.Load() && o.client.IsConnected() && time.Since(began) < heldBackWithin; {
 		time.Sleep(heldBackLook)
 	}
+}
+
+// leaving has the store know, on the disk, that a message leaves, and the ratchet that has encrypted it.
+func (o *observer) leaving() error {
+	ctx, cancel := context.WithTimeout(o.session.ctx, syncWithin)
+	defer cancel()
+	if err := o.session.mark.Leaving(ctx); err != nil {
+		o.session.log.StoreFailed("counting a message that leaves", err)
+		return err
+	}
+	return o.sync()
 }
 
 // sync flushes what the node rests on to the disk.

@@ -53,6 +53,7 @@ type Session struct {
 	http   *http.Client
 	log    journal.Account
 	box    *inbox.Inbox
+	mark   *accounts.Mark
 	feed   *feed
 	sends  *outbound.Queue
 	keeper *keeper
@@ -77,15 +78,16 @@ type Session struct {
 	historyTaken   atomic.Bool // a thread takes it
 }
 
-// Open claims the account for the term, and starts to connect where a device is linked. `over` is called when the term's end has come.
-func Open(ctx context.Context, shared Shared, owner *term.Term, over func(*Session)) (*Session, error) {
+// Open claims the account for the term, and starts to connect where a device is linked, unless the store is an older one than `knownMark`
+// tells of. `over` is called when the term's end has come.
+func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64, over func(*Session)) (*Session, error) {
 	ctx = term.With(ctx, owner)
-	linked, err := shared.Accounts.Claim(ctx, owner)
+	claimed, err := shared.Accounts.Claim(ctx, owner, knownMark)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{
-		term: owner, shared: shared, log: journal.For(owner.Account),
+		term: owner, shared: shared, log: journal.For(owner.Account), mark: claimed.Mark,
 		closed: make(chan struct{}), changed: make(chan struct{}),
 		gate: nodes.NewGate(), wires: nodes.NewWires(),
 	}
@@ -96,9 +98,14 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, over func(*Sessi
 	}
 	s.feed.box = s.box
 	s.audit = newAudit(s)
-	device, err := s.device(ctx, linked)
+	device, err := s.device(ctx, claimed.Device)
 	if err != nil {
 		return nil, err
+	}
+	if s.mark.IsBehind() {
+		if device, err = s.withoutOldKeys(ctx, device); err != nil {
+			return nil, err
+		}
 	}
 	s.ctx, s.cancel = context.WithCancel(term.With(context.Background(), owner))
 	s.http = shared.Way.Client(s.ctx)
@@ -133,6 +140,9 @@ func (s *Session) watchEnd(over func(*Session)) {
 
 // Term is the owner's.
 func (s *Session) Term() *term.Term { return s.term }
+
+// StoreMark is how far the account's store has come. See accounts.Mark.
+func (s *Session) StoreMark() uint64 { return s.mark.Value(s.box.Last()) }
 
 // Linked gives the number of the linked device, and whether there is one.
 func (s *Session) Linked() (string, bool) {
@@ -252,6 +262,21 @@ func (s *Session) device(ctx context.Context, linked string) (*store.Device, err
 	}
 	s.guard(device)
 	return device, nil
+}
+
+// withoutOldKeys removes a device whose keys were used since this store was written: what is encrypted with them once more, its recipient
+// takes for something that he has. The events stay.
+func (s *Session) withoutOldKeys(ctx context.Context, old *store.Device) (*store.Device, error) {
+	s.log.StoreBehind()
+	if old.ID != nil {
+		if err := old.Delete(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.shared.Accounts.Unlink(ctx, s.term.Account); err != nil {
+		return nil, err
+	}
+	return s.shared.DB.Devices.NewDevice(), nil
 }
 
 // ask has the keeper do something, and waits for its answer.
