@@ -70,19 +70,22 @@ class Engine:
             return _CONTRACT_WITHOUT_HELLO
 
     async def open(self, term: Term) -> pb.OpenResponse:
-        request = pb.OpenRequest(session=_session(term), term_ends_ms=term.ends_ms())
+        request = pb.OpenRequest(session=_session(term), term_ends_ms=term.ends_ms(), store_mark=term.store_mark)
         with _translated():
-            return await self.stub.Open(request, timeout=self.call_s)
+            opened = await self.stub.Open(request, timeout=self.call_s)
+        term.note_mark(opened.store_mark)
+        return opened
 
     async def extend(self, term: Term) -> None:
         """Tells the term's end as it is now. Called only when the lease says so: the engine acts until then on its own."""
         request = pb.ExtendRequest(session=_session(term), term_ends_ms=term.ends_ms())
         with _translated():
-            await self.stub.Extend(request, timeout=self.call_s)
+            term.note_mark((await self.stub.Extend(request, timeout=self.call_s)).store_mark)
 
     async def close(self, term: Term) -> None:
         with _translated():
-            await self.stub.Close(pb.CloseRequest(session=_session(term)), timeout=self.call_s)
+            closed = await self.stub.Close(pb.CloseRequest(session=_session(term)), timeout=self.call_s)
+        term.note_mark(closed.store_mark)
 
     async def events(self, term: Term) -> AsyncIterator[pb.Event]:
         """Ends when the session is closed or taken over; raises EngineFailed when the stream breaks."""
@@ -97,7 +100,7 @@ class Engine:
     async def acknowledge(self, term: Term, sequence: int) -> None:
         request = pb.AcknowledgeRequest(session=_session(term), sequence=sequence)
         with _translated():
-            await self.stub.Acknowledge(request, timeout=self.call_s)
+            term.note_mark((await self.stub.Acknowledge(request, timeout=self.call_s)).store_mark)
 
     async def pair(self, term: Term, phone_e164: str | None) -> None:
         request = pb.PairRequest(session=_session(term), phone_e164=phone_e164 or "")
@@ -119,7 +122,9 @@ class Engine:
             not_after_unix_ms=not_after_unix_ms,
         )
         with _translated():
-            return await self.stub.Send(request, timeout=timeout_s)
+            answer = await self.stub.Send(request, timeout=timeout_s)
+        term.note_mark(answer.store_mark)
+        return answer
 
     async def is_on_whatsapp(self, term: Term, phone_e164: str) -> pb.IsOnWhatsAppResponse:
         request = pb.IsOnWhatsAppRequest(session=_session(term), phone_e164=phone_e164)

@@ -87,6 +87,8 @@ class HeldLease:
 
     async def _write(self, fields: dict[str, Any]) -> None:
         batch = self.db.batch()
+        if self.term.store_mark:  # where the engine keeps none, what stands goes on
+            fields = fields | {"storeMark": self.term.store_mark}
         batch.update(self._document(), fields, option=self.db.write_option(last_update_time=self.update_time))
         try:
             self.update_time = (await commit(batch, self._time_left_s()))[0]
@@ -156,7 +158,11 @@ class Leases:
         except PRECONDITION_FAILED:
             return None
         term = Term(
-            account=account, worker=self.worker, epoch=before.next_epoch(), deadline_s=_deadline(began, self.ttl_s)
+            account=account,
+            worker=self.worker,
+            epoch=before.next_epoch(),
+            deadline_s=_deadline(began, self.ttl_s),
+            store_mark=before.store_mark,
         )
         known = account_read.to_dict() or {}
         phone = known.get("phoneE164")

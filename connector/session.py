@@ -37,6 +37,14 @@ _ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
     pb.SessionChanged.OUTDATED: (ErrorCode.OUTDATED, "WhatsApp refuses the engine's version"),
 }
 
+_REMOVED = (ErrorCode.LOGGED_OUT, "the device was removed on the phone; pair the account again")
+_REMOVALS: Mapping[str, tuple[ErrorCode, str]] = {
+    "store_behind": (
+        ErrorCode.STORE_BEHIND,
+        "the session store is older than the session was; remove the old device on the phone and pair the account again",
+    ),
+}
+
 
 @dataclass(kw_only=True)
 class Session:
@@ -251,8 +259,8 @@ class Session:
                 fields = {"disconnectReason": changed.reason or None, "reconnectCount": Increment(1)}
                 await self._telling.tell(Status.RECONNECTING, fields)
             case pb.SessionChanged.LOGGED_OUT:
-                detail = "the device was removed on the phone; pair the account again"
-                await self._ended(Status.NEEDS_QR, ErrorCode.LOGGED_OUT, detail, changed.reason)
+                code, detail = _REMOVALS.get(changed.reason, _REMOVED)
+                await self._ended(Status.NEEDS_QR, code, detail, changed.reason)
             case state if state in _ENDINGS:
                 await self._confirm_term()  # replaced by a new owner's session: nothing to tell
                 self._has_ended = True

@@ -23,6 +23,8 @@ class Term:
     worker: WorkerId
     epoch: int
     deadline_s: float
+    store_mark: int = 0
+    """How far the engine says that the account's store has come, at last, in whoever's term; 0: not known."""
     _ended: bool = field(default=False, init=False)
 
     def seconds_left(self) -> float:
@@ -43,6 +45,10 @@ class Term:
     def extend(self, deadline_s: float) -> None:
         self.check()
         self.deadline_s = deadline_s
+
+    def note_mark(self, store_mark: int) -> None:
+        """Answers may come out of their order; the mark only grows."""
+        self.store_mark = max(self.store_mark, store_mark)
 
     def end(self) -> None:
         """From here on the worker does nothing more for the account, whatever the lease says."""

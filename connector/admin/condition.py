@@ -27,6 +27,7 @@ _CODED_REASONS = {
 }
 _ADVICE: Mapping[ErrorCode, Callable[[str], str]] = {
     ErrorCode.LOGGED_OUT: lambda account: f"`{PROGRAM} pair {account}`",
+    ErrorCode.STORE_BEHIND: lambda account: f"`{PROGRAM} pair {account}`, after the old device is removed on the phone",
     ErrorCode.PAIRING_EXPIRED: lambda account: f"`{PROGRAM} pair {account}`",
     ErrorCode.PAIRING_FAILED: lambda account: f"`{PROGRAM} pair {account}`",
     ErrorCode.OTHER_NUMBER: lambda account: f"`{PROGRAM} pair {account}`",

@@ -11,7 +11,7 @@ from core.ids import AccountId, InvalidId, WorkerId, phone_e164
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """leaseUntil of a lease that nobody holds."""
-_MAX_EPOCH = 2**63 - 1
+_MAX_COUNT = 2**63 - 1
 """Firestore's and the engine contract's int64."""
 FLAPPING_CLAIMS = 5
 _FLAPPING_TTLS = 25
@@ -71,6 +71,8 @@ class Lease:
     """Of the last claims, as far as the last claimer kept them, the oldest first."""
     flapped_at: datetime | None = None
     """When there were too many of them, at last."""
+    store_mark: int = 0
+    """How far the account's session store had come, for whoever opens it next: a lower one is older. 0: not known."""
 
     def is_held(self, now: datetime) -> bool:
         return self.owner is not None and self.lease_until > now
@@ -83,7 +85,7 @@ class Lease:
         return self.wanted and self.has_next_epoch() and not self.is_held(now)
 
     def has_next_epoch(self) -> bool:
-        return self.epoch is not None and self.epoch < _MAX_EPOCH
+        return self.epoch is not None and self.epoch < _MAX_COUNT
 
     def next_epoch(self) -> int:
         """That of the term that follows. Raises ValueError where none can."""
@@ -107,12 +109,13 @@ def parse_lease(document: Mapping[str, object]) -> Lease:
         owner=WorkerId(owner) if isinstance(owner, str) and owner else None,
         lease_until=_time(document.get("leaseUntil")),
         updated_at=_time(document.get("updatedAt")),
-        epoch=_epoch(document.get("epoch")),
+        epoch=_count(document.get("epoch")),
         endpoint=endpoint if isinstance(endpoint, str) else None,
         wanted=document.get("wanted") is True,
         command=_parse_command(document.get("command")),
         recent_claims=_times(document.get("recentClaims")),
         flapped_at=flapped_at if isinstance(flapped_at, datetime) else None,
+        store_mark=_count(document.get("storeMark")) or 0,
     )
 
 
@@ -128,6 +131,7 @@ def new_lease_document(now: datetime) -> dict[str, object]:
         "command": None,
         "recentClaims": [],
         "flappedAt": None,
+        "storeMark": 0,
     }
 
 
@@ -217,10 +221,10 @@ def _parse_command(value: object) -> Command | None:
         return None
 
 
-def _epoch(value: object) -> int | None:
+def _count(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if 0 <= value <= _MAX_EPOCH else None
+    return value if 0 <= value <= _MAX_COUNT else None
 
 
 def _time(value: object) -> datetime:

@@ -65,6 +65,7 @@ def _of_error(code: ErrorCode, end: End) -> Entry:
 
 _ERRORS: Mapping[ErrorCode, End] = {
     ErrorCode.LOGGED_OUT: End.CONNECTED,
+    ErrorCode.STORE_BEHIND: End.CONNECTED,
     ErrorCode.REPLACED: End.CONNECTED,
     ErrorCode.BANNED: End.CONNECTED,
     ErrorCode.OUTDATED: End.CONNECTED,

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     MESSAGE_MISSING = "message_missing"
     OTHER_NUMBER = "other_number"
     LOGGED_OUT = "logged_out"
+    STORE_BEHIND = "store_behind"
     REPLACED = "replaced"
     BANNED = "banned"
     OUTDATED = "outdated"
@@ -169,6 +170,12 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_ACCOUNT,
         meaning="The linked device was removed, on the phone or by a super-admin.",
         what_to_do="Pair the account again.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.STORE_BEHIND: Entry(
+        seen_in=_ACCOUNT,
+        meaning="The session store is older than the session was: a backup was restored, or the database lost its latest commits. Its keys were used since, so they were removed.",
+        what_to_do="Remove the old device on the phone (Linked devices), then pair again with the same phone. Look at who restored the database, and docs/backup.md.",
         alert=Severity.ERROR,
     ),
     ErrorCode.REPLACED: Entry(

@@ -70,6 +70,7 @@ def test_an_alert_counts_is_closed_and_is_the_same_one_when_its_cause_is_back(wo
 
 SESSION = [
     ErrorCode.LOGGED_OUT,
+    ErrorCode.STORE_BEHIND,
     ErrorCode.REPLACED,
     ErrorCode.BANNED,
     ErrorCode.OUTDATED,
