@@ -137,6 +137,21 @@ class Engine:
         with _translated():
             await self.stub.MarkRead(request, timeout=self.call_s)
 
+    async def request_history(
+        self, term: Term, *, chat: str, whatsapp_id: str, from_me: bool, timestamp_s: int, count: int
+    ) -> None:
+        """Asks the account's phone for messages of a chat that came before this one."""
+        request = pb.RequestHistoryRequest(
+            session=_session(term),
+            chat_jid=chat,
+            whatsapp_id=whatsapp_id,
+            from_me=from_me,
+            timestamp_s=timestamp_s,
+            count=count,
+        )
+        with _translated():
+            await self.stub.RequestHistory(request, timeout=self.call_s)
+
     async def is_ready(self) -> bool:
         return self.serving.is_set() and await self.is_reachable()
 

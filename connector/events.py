@@ -40,6 +40,8 @@ class WalRow:
     received_at: datetime
     timestamp: datetime
     document: dict[str, Any]
+    from_history: bool = False
+    """It was asked for, and may have come before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,14 @@ class _Draft:
     key: WaMessageKey
     timestamp_s: int
     payload: dict[str, Any]
+    from_history: bool = False
+
+
+def awaited_row(account: AccountId, message: engine_pb2.MessageAwaited) -> EventId:
+    """The row that the message will have when it comes."""
+    chat = _chat(message.chat_jid, message.chat_other_jid)
+    key = own_key(message.whatsapp_id) if message.from_me else inbound_key(message.whatsapp_id)
+    return event_id(thread_id(account, chat), key)
 
 
 def wal_rows(account: AccountId, event: engine_pb2.Event, order: ArrivalOrder, now: datetime) -> list[WalRow]:
@@ -64,6 +74,7 @@ def _row(account: AccountId, draft: _Draft, order: ArrivalOrder, now: datetime, 
         key=draft.key,
         received_at=received_at,
         timestamp=timestamp,
+        from_history=draft.from_history,
         document={
             "accountId": account,
             "chatId": draft.chat,
@@ -76,6 +87,7 @@ def _row(account: AccountId, draft: _Draft, order: ArrivalOrder, now: datetime, 
             "processedAt": None,
             "processAttempts": 0,
             "lastProcessError": None,
+            **({"fromHistory": True} if draft.from_history else {}),
         },
     )
 
@@ -97,6 +109,7 @@ def _message(message: engine_pb2.MessageReceived, wire: bytes) -> _Draft:
         event_type="message",
         key=own_key(message.whatsapp_id) if message.from_me else inbound_key(message.whatsapp_id),
         timestamp_s=message.timestamp_s,
+        from_history=message.from_history,
         payload={
             "kind": "text" if is_text else message.unsupported or "unknown",
             "text": message.text if is_text else None,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -44,6 +45,8 @@ class Intake:
     wal: Wal
     order: ArrivalOrder
     progress: Progress
+    committed: Callable[[WalRow], None] = lambda _row: None
+    """Called with each row that stands, in order, before it is acknowledged."""
     _pending: deque[_Pending] = field(default_factory=deque, init=False)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition, init=False)
 
@@ -52,6 +55,18 @@ class Intake:
         self.term.check()
         rows = wal_rows(self.term.account, event, self.order, datetime.now(UTC))
         await self._await_turn(_Pending(sequence=event.sequence, rows=rows, written=self.wal.submit(self.term, rows)))
+
+    async def note(self, event: pb.Event, noting: Callable[[pb.Event], Awaitable[None]]) -> None:
+        """Has an event noted that is no row, when all that came before stands, and acknowledges it after that."""
+        before = [pending.written for pending in self._pending]
+
+        async def note_in_turn() -> None:
+            if before:
+                await asyncio.wait(before)
+            await noting(event)
+
+        noted = asyncio.ensure_future(note_in_turn())
+        await self._await_turn(_Pending(sequence=event.sequence, rows=[], written=noted))
 
     async def pass_over(self, event: pb.Event) -> None:
         """Acknowledges an event that is not this account's, in its turn."""
@@ -71,6 +86,7 @@ class Intake:
                 pending.written.result()
                 for row in pending.rows:
                     self.progress.advance(row)
+                    self.committed(row)
                 durable += 1
             sequence = max(self._pending[place].sequence for place in range(durable))
             self.term.check()

@@ -154,6 +154,19 @@ def session_hears(account: AccountId) -> None:
     _write("INFO", "session_hears", "the session that was taken for deaf has heard something", account)
 
 
+def backlog_delivered(account: AccountId, announced: int, lost: int, undecrypted: int) -> None:
+    fields = {"announced": announced, "lost": lost, "undecrypted": undecrypted}
+    _write("INFO", "backlog_delivered", "what had waited at WhatsApp stands in the ingest log", account, **fields)
+
+
+def gap_found(account: AccountId, lost: int, awaited: int) -> None:
+    _write("ERROR", "gap_found", "messages are missing", account, lost=lost, awaited=awaited)
+
+
+def gap_closed(account: AccountId) -> None:
+    _write("INFO", "gap_closed", "the messages that were missing stand in the ingest log", account)
+
+
 def engine_failed(account: AccountId, call: str, error: Exception) -> None:
     _failure(
         "WARNING", "engine_failed", "the engine did not do as it was asked; tried again", error, account, call=call

@@ -15,6 +15,9 @@ from core import schema
 from core.ids import AccountId, ThreadId
 
 _UNFINISHED = ["queued", "sending"]
+_ROW_FIELDS = ["chatId", "eventType", "receivedAt"] + [
+    f"payload.{name}" for name in ("chatJid", "whatsappId", "fromMe", "timestampS")
+]
 _QUEUE_FIELDS = ["accountId", "threadId", "status", "attempts", "createdAt", "claimUntil", "lastTriedAt", "lastError"]
 
 
@@ -26,6 +29,30 @@ def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:
         .where(filter=FieldFilter("leaseUntil", "<", now))
         .order_by("leaseUntil")
         .limit(limit)
+    )
+
+
+def newest_rows_before(db: AsyncClient, account_id: AccountId, before: datetime, limit: int) -> AsyncQuery:
+    """Rows of the ingest log, the newest first, by when they were received."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("processed", "in", [True, False]))
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("receivedAt", "<", before))
+        .order_by("receivedAt", direction=Query.DESCENDING)
+        .limit(limit)
+        .select([*_ROW_FIELDS])
+    )
+
+
+def history_rows_of_time(db: AsyncClient, account_id: AccountId, start: datetime, end: datetime) -> AsyncQuery:
+    """Messages that came first as an answer to a request for history, by WhatsApp's time."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("fromHistory", "==", True))
+        .where(filter=FieldFilter("timestamp", ">=", start))
+        .where(filter=FieldFilter("timestamp", "<=", end))
     )
 
 

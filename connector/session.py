@@ -16,6 +16,7 @@ from connector.backoff import Backoff
 from connector.code_display import CodeDisplay
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed, EngineRefused
+from connector.gap_audit import GapAudit
 from connector.hearing_watch import HearingWatch
 from connector.intake import Intake, Progress
 from connector.pace import Pace
@@ -75,11 +76,18 @@ class Session:
     _intake: Intake | None = field(default=None, init=False)
     _telling: Telling = field(init=False)
     _codes: CodeDisplay = field(init=False)
+    _gaps: GapAudit = field(init=False)
     _hearing: HearingWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self._telling = Telling(db=self.db, account=self.account, call_s=self.call_s)
         self._codes = CodeDisplay(telling=self._telling)
+        self._gaps = GapAudit(
+            engine=self.engine,
+            telling=self._telling,
+            beat_s=self.heartbeat_s,
+            is_connected=lambda: self.is_connected,
+        )
         self._hearing = HearingWatch(
             silence=self.silence,
             engine=self.engine,
@@ -98,7 +106,9 @@ class Session:
             eraser = tasks.create_task(self._codes.erase_expired())
             beats = tasks.create_task(self._telling.beat(self.heartbeat_s, self._progress))
             hearing = tasks.create_task(self._hearing.run())
+            gaps = tasks.create_task(self._gaps.run())
             await self._stay_open()
+            gaps.cancel()
             hearing.cancel()
             eraser.cancel()
             beats.cancel()
@@ -192,7 +202,14 @@ class Session:
 
     async def _follow_stream(self) -> None:
         """Until the stream ends or breaks, or the session is drained."""
-        intake = Intake(term=self.term, engine=self.engine, wal=self.wal, order=self.order, progress=self._progress)
+        intake = Intake(
+            term=self.term,
+            engine=self.engine,
+            wal=self.wal,
+            order=self.order,
+            progress=self._progress,
+            committed=self._gaps.committed,
+        )
         self._intake = intake
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -218,6 +235,8 @@ class Session:
                     await self._pairing_ended(event.pairing_ended)
                 case _ if self._is_of_refused_number(event):
                     await intake.pass_over(event)
+                case "backlog" | "awaited":
+                    await intake.note(event, self._gaps.heard)
                 case _:
                     self._hearing.heard()
                     self._last_sequence = max(self._last_sequence, event.sequence)
@@ -277,6 +296,7 @@ class Session:
         if phone:
             fields["phoneE164"] = phone
         self._codes.forget()
+        self._gaps.connected()
         await self._telling.tell(Status.CONNECTED, fields, private=NO_CODES)
         self.on_connected(self.term.account)
 

@@ -10,7 +10,7 @@ from core.errors import CATALOGUE, ErrorCode, Severity
 class Condition(StrEnum):
     """What an operator must act on although no document holds an error: it is seen by looking at many of them.
 
-    A gap takes its place here, too: a name, an entry below, and `Telling.alert` where it begins.
+    Each has a name, an entry below, and `Telling.alert` or the sweeper where it begins.
     """
 
     NO_OWNER = "no_owner"
@@ -18,6 +18,7 @@ class Condition(StrEnum):
     STUCK_OUTBOX = "stuck_outbox"
     BACKLOG_GROWING = "backlog_growing"
     DEAF = "deaf"
+    GAP = "gap"
     COLD_LOCKED = "cold_locked"
 
 
@@ -107,6 +108,12 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
         meaning="Received events of the account have waited for ten minutes: more come in than on_ingest and the sweeper take up, or their chat fails each time.",
         what_to_do="Look at on_ingest's log and at Firestore's limits. Nothing is lost: the rows stand in the ingest log.",
         end=End.OVER,
+    ),
+    Condition.GAP: Entry(
+        severity=Severity.ERROR,
+        meaning="Messages to the account are missing: WhatsApp announced more than it handed over, or some could not be decrypted. The account's phone is asked for them.",
+        what_to_do="Switch the account's phone on and open WhatsApp there: it hands over what it has. Read what does not come within a day on the phone, in the time from syncGapStartAt to syncGapEndAt; then close the gap as docs/sessions.md says.",
+        end=End.HEALED,
     ),
     Condition.DEAF: Entry(
         severity=Severity.WARNING,

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from connector.clock import now_s
-from connector.contract.engine_pb2 import Event, PairingCode, PairingEnded, SessionChanged
+from connector.contract.engine_pb2 import (
+    BacklogDelivered,
+    Event,
+    MessageAwaited,
+    MessageReceived,
+    PairingCode,
+    PairingEnded,
+    SessionChanged,
+)
 from local.network import trouble
 from local.network.faults import FaultBook, FaultKind
 from local.network.pairing import Pairing
@@ -39,6 +47,7 @@ class Connection:
     """One connection to WhatsApp; `lost` is set when it is gone, with every ack that was under way."""
 
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+    is_deaf: bool = False
 
 
 class End(StrEnum):
@@ -222,8 +231,10 @@ class Account:
             if hold is not None:
                 self.held_receipts.append((hold.fault_id, incoming))
                 return
-        if not self.is_connected:
+        if self.connection is None or self._is_deaf(self.connection, incoming):
             self.offline.append(incoming)
+            return
+        if self._is_unreadable(incoming):
             return
         if self._overtaken is None and self._faults.take(FaultKind.REORDER, self.phone or "", incoming.contact):
             self._overtaken = incoming
@@ -232,6 +243,17 @@ class Account:
         if self._overtaken is not None:
             overtaken, self._overtaken = self._overtaken, None
             self._hand_over(overtaken)
+
+    def hand_over_past(self, message: MessageReceived) -> None:
+        """The phone has answered with a message that may have come before."""
+        event = Event(message=message, wire=message.SerializeToString())
+        event.message.from_history = True
+        self._number(event)
+
+    def _is_deaf(self, connection: Connection, incoming: Incoming) -> bool:
+        if not connection.is_deaf:
+            connection.is_deaf = self._faults.take(FaultKind.DEAF, self.phone or "", incoming.contact) is not None
+        return connection.is_deaf
 
     def release_receipts(self, fault_ids: list[int]) -> None:
         """The faults that held these receipts are cleared."""
@@ -337,8 +359,45 @@ class Account:
         self.connected.set()
         self._set_state(SessionChanged.CONNECTED, "")
         waiting, self.offline = self.offline, deque()
+        if waiting:
+            self._deliver(waiting)
+
+    def _deliver(self, waiting: deque[Incoming]) -> None:
+        """What had waited, and a word on it: as announced, and as it came."""
+        connected_at = int(self._now() * 1000)
+        told = BacklogDelivered(began_at_unix_ms=connected_at, connected_at_unix_ms=connected_at)
         for incoming in waiting:
-            self.admit(incoming)
+            if incoming.is_receipt:
+                self.admit(incoming)
+                continue
+            told.announced += 1
+            if self._faults.take(FaultKind.LOSE_BACKLOG, self.phone or "", incoming.contact):
+                told.lost += 1
+            elif self._is_unreadable(incoming):
+                told.undecrypted += 1
+            else:
+                told.events += 1
+                self.admit(incoming)
+        if told.announced:
+            self._number(Event(backlog=told))
+
+    def _is_unreadable(self, incoming: Incoming) -> bool:
+        """Such a message is told as one that is awaited."""
+        if incoming.is_receipt or not self._faults.take(FaultKind.UNREADABLE, self.phone or "", incoming.contact):
+            return False
+        message = incoming.event.message
+        self._number(
+            Event(
+                awaited=MessageAwaited(
+                    whatsapp_id=message.whatsapp_id,
+                    chat_jid=message.chat_jid,
+                    chat_other_jid=message.chat_other_jid,
+                    from_me=message.from_me,
+                    timestamp_s=message.timestamp_s,
+                )
+            )
+        )
+        return True
 
     def _lose_connection(self) -> None:
         if self.connection is None:
@@ -353,13 +412,16 @@ class Account:
     def _hand_over(self, incoming: Incoming) -> None:
         twice = self._faults.take(FaultKind.REPEAT, self.phone or "", incoming.contact) is not None
         for _ in range(2 if twice else 1):
-            self._last_sequence += 1
             event = Event()
             event.CopyFrom(incoming.event)
-            event.sequence = self._last_sequence
-            self.unacknowledged.append(event)
-            if self._stream is not None:
-                self._stream.put(event)
+            self._number(event)
+
+    def _number(self, event: Event) -> None:
+        self._last_sequence += 1
+        event.sequence = self._last_sequence
+        self.unacknowledged.append(event)
+        if self._stream is not None:
+            self._stream.put(event)
 
     def _set_state(self, state: State.ValueType, reason: str) -> None:
         self.state, self.reason = state, reason

@@ -25,6 +25,8 @@ from local.refusals import Malformed, NotPossible, Refused, Unknown
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _DIRECT_CHAT = re.compile(r"[0-9]{5,32}@(s\.whatsapp\.net|lid)")
+_CHAT = re.compile(_DIRECT_CHAT.pattern + r"|[0-9-]{5,64}@g\.us")
+_MOST_HISTORY = 200
 _ANSWER_MARGIN_S = 0.3
 _NO_PERSON = "chat_jid must be a person's number or LID"
 
@@ -138,6 +140,16 @@ class SimulatedEngine(EngineServicer):
                 raise Malformed("whatsapp_ids must name at least one message")
             self._world.mark_read(account, request.chat_jid, whatsapp_ids)
             return pb.MarkReadResponse()
+
+    async def RequestHistory(self, request: pb.RequestHistoryRequest, context: Context) -> pb.RequestHistoryResponse:
+        async with _refusals_told(context):
+            account = self._open_session(request.session)
+            if not _CHAT.fullmatch(request.chat_jid):
+                raise Malformed("chat_jid must be a person's number or LID, or a group")
+            if not request.whatsapp_id or request.timestamp_s <= 0 or not 1 <= request.count <= _MOST_HISTORY:
+                raise Malformed(f"whatsapp_id, timestamp_s and a count of 1 to {_MOST_HISTORY} must be given")
+            self._world.ask_for_past(account, request.chat_jid, request.whatsapp_id, request.count)
+            return pb.RequestHistoryResponse()
 
     def _look(self, account: Account) -> None:
         """Closes the session when its owner's term is over. Whatever is asked looks for itself, too: a timer may be late."""

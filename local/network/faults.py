@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """The first seven strike sends, the last three what the network hands to an account."""
+    """The first seven strike sends, the next five what the network hands to an account, the last one its phone."""
 
     DELAY_BEFORE = "delay_before"
     """`seconds` pass before the frame goes; later sends of the chat wait behind it."""
@@ -28,6 +28,14 @@ class FaultKind(StrEnum):
     """A message or receipt is handed over only after the account's next one."""
     HOLD_RECEIPTS = "hold_receipts"
     """A contact's receipts are kept until the fault is cleared; then they come in order."""
+    DEAF = "deaf"
+    """The connection that the next message or receipt would come over stays, answers, and hands nothing over any more."""
+    LOSE_BACKLOG = "lose_backlog"
+    """A message that had waited for the account is announced when it connects, and never comes."""
+    UNREADABLE = "unreadable"
+    """A contact's message cannot be decrypted, and nobody but the phone's history has it."""
+    PHONE_OFF = "phone_off"
+    """What is asked of the account's phone is answered when the fault is cleared."""
 
 
 NEEDS_SECONDS = frozenset({FaultKind.DELAY_BEFORE, FaultKind.DELAY_AFTER})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connector.contract.engine_pb2 import Event, MessageReceived, PairingEnded, ReceiptReceived
 from local.network.account import Account, Incoming, Opening
 from local.network.contacts import Addressing, Contact, InboxMessage
-from local.network.faults import FaultBook
+from local.network.faults import FaultBook, FaultKind
 from local.network.pairing import Pairing
 from local.network.trouble import Break, word
 from local.refusals import NotPossible, Unknown
@@ -73,6 +73,7 @@ class World:
         self.frames: list[Frame] = []
         self.written: list[Written] = []
         self.marked: list[MarkedRead] = []
+        self._unanswered: list[tuple[int, Account, str, str, int]] = []
 
     # People and accounts
 
@@ -217,6 +218,7 @@ class World:
             raise Unknown("there is no fault of this id")
         for account in self.accounts.values():
             account.release_receipts(cleared)
+        self._switch_phones_on(cleared)
 
     # From accounts to contacts
 
@@ -260,6 +262,45 @@ class World:
             account.admit(
                 Incoming(event=Event(receipt=receipt, wire=receipt.SerializeToString()), contact=frame.contact)
             )
+
+    # What the phone is asked for
+
+    def ask_for_past(self, account: Account, chat_jid: str, whatsapp_id: str, count: int) -> None:
+        """The phone hands over what came in a chat before a message that it knows; one that is off, when it is on again."""
+        if account.phone is None or not account.is_connected:
+            raise NotPossible("the session is not connected")
+        off = self.faults.take(FaultKind.PHONE_OFF, account.phone, "")
+        if off is not None:
+            self._unanswered.append((off.fault_id, account, chat_jid, whatsapp_id, count))
+            return
+        contact = self.contact_of_chat(chat_jid)
+        chat = [
+            written
+            for written in self.written
+            if contact is not None and (written.account, written.contact) == (account.phone, contact.phone)
+        ]
+        known = [place for place, written in enumerate(chat) if written.whatsapp_id == whatsapp_id]
+        if contact is None or not known:
+            return
+        chat_jid, chat_other_jid = contact.names()
+        for written in chat[: known[-1]][-count:]:
+            message = MessageReceived(
+                whatsapp_id=written.whatsapp_id,
+                chat_jid=chat_jid,
+                chat_other_jid=chat_other_jid,
+                from_me=written.from_me,
+                push_name="" if written.from_me else contact.name,
+                timestamp_s=written.timestamp_s,
+                text=written.text,
+            )
+            account.hand_over_past(message)
+
+    def _switch_phones_on(self, cleared: list[int]) -> None:
+        waiting = [asked for asked in self._unanswered if asked[0] in cleared]
+        self._unanswered = [asked for asked in self._unanswered if asked[0] not in cleared]
+        for _, account, chat_jid, whatsapp_id, count in waiting:
+            if account.is_connected:
+                self.ask_for_past(account, chat_jid, whatsapp_id, count)
 
     # What befalls a session
 

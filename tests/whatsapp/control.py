@@ -262,6 +262,9 @@ class Control:
             FaultKind.REFUSE: lambda: faults.refuse(int(code), times=times, **whom),
             FaultKind.NOT_SENT: lambda: faults.no_bundle(_needed(whom["contact"]), times=times),
             FaultKind.REPEAT: lambda: faults.duplicate_delivery(times=times, **whom),
+            FaultKind.LOSE_BACKLOG: lambda: faults.lose_backlog(times=times, **whom),
+            FaultKind.UNREADABLE: lambda: faults.unavailable(_needed(whom["contact"]), times=times, answers=False),
+            FaultKind.PHONE_OFF: lambda: faults.phone_off(phone=whom["phone"]),
             FaultKind.HOLD_RECEIPTS: lambda: faults.hold_receipts(whom["contact"]),
         }
         if kind not in asked:

@@ -1,0 +1,209 @@
+"""One account's gaps: holds what the engine says of missing messages against the ingest log, asks for history, and closes what is filled."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from google.cloud.firestore_v1.async_aggregation import AsyncAggregationQuery
+
+from connector import log
+from connector.contract import engine_pb2 as pb
+from connector.engine import Engine, EngineFailed
+from connector.events import WalRow, awaited_row
+from connector.history import ask_for_history
+from connector.queries import history_rows_of_time, newest_rows_before
+from connector.store import UNAVAILABLE
+from connector.telling import Telling
+from core import schema
+from core.alert_types import Condition
+from core.degradation import Cause
+from core.gap import CLOCKS, FIELD, Gap, parse_gap
+from core.ids import EventId
+
+_GRACE_BEATS = 2
+"""A message that could not be decrypted mostly comes again within a second: nobody is told of it before so many heartbeats."""
+_ASK_AGAIN_BEATS = 240
+"""An hour of 15 s: a message that is asked before must be newer than the missing one, so what came meanwhile may help."""
+_NO_GAP = {"syncGapStartAt": None, "syncGapEndAt": None}
+
+
+@dataclass(kw_only=True)
+class GapAudit:
+    engine: Engine
+    telling: Telling
+    beat_s: float
+    is_connected: Callable[[], bool]
+    _gap: Gap | None = field(default=None, init=False)
+    _is_known: bool = field(default=False, init=False)
+    """Whether the owner before has been asked, whose gap may stand."""
+    _awaited_beats: int = field(default=0, init=False)
+    """Heartbeats since a message became awaited."""
+    _beats_to_asking: int = field(default=0, init=False)
+    _has_news: bool = field(default=False, init=False)
+    """A row has come that may fill the gap."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _found: set[EventId] = field(default_factory=set, init=False)
+
+    async def heard(self, event: pb.Event) -> None:
+        """The engine says that messages are missing, or that none are. When this returns, it is noted. Raises TermLost."""
+        async with self._turn:
+            await self._know()
+            if event.WhichOneof("kind") == "backlog":
+                await self._delivered(event.backlog)
+            else:
+                await self._await(awaited_row(self.telling.account.term.account, event.awaited), event.awaited)
+
+    def committed(self, row: WalRow) -> None:
+        """A row of the account stands in the ingest log."""
+        if self._gap is None:
+            return
+        if row.event_id in self._gap.awaited:
+            self._found.add(row.event_id)
+            self._has_news = True
+        if row.from_history:
+            self._has_news = True
+
+    def connected(self) -> None:
+        """The phone is asked again."""
+        self._beats_to_asking = 0
+
+    async def run(self) -> None:
+        """Looks with each heartbeat, until it is cancelled. Raises TermLost."""
+        while True:
+            async with self._turn:
+                await self._look()
+            await asyncio.sleep(self.beat_s)
+
+    async def _know(self) -> None:
+        """What the owner before has noted. Raises TermLost."""
+        while not self._is_known:
+            account = self.telling.account
+            account.term.check()
+            state = account.db.collection(schema.ACCOUNTS).document(account.term.account)
+            try:
+                found = await state.collection(schema.PRIVATE).document(schema.PRIVATE_STATE).get(
+                    retry=None, timeout=account.call_s
+                )  # fmt: skip
+            except UNAVAILABLE as error:
+                log.account_not_written(account.term.account, error)
+                await asyncio.sleep(min(1.0, self.beat_s))
+                continue
+            self._gap = parse_gap((found.to_dict() or {}).get(FIELD))
+            self._is_known, self._has_news = True, self._gap is not None
+
+    async def _delivered(self, backlog: pb.BacklogDelivered) -> None:
+        log.backlog_delivered(self.telling.account.term.account, backlog.announced, backlog.lost, backlog.undecrypted)
+        if backlog.lost:
+            began = datetime.fromtimestamp(backlog.began_at_unix_ms / 1000, UTC)
+            end = datetime.fromtimestamp(backlog.connected_at_unix_ms / 1000, UTC)
+            self._join(Gap(start=await self._synced_before(began), end=end, lost=backlog.lost))
+            await self._tell_gap()
+
+    async def _await(self, row: EventId, message: pb.MessageAwaited) -> None:
+        if await self._stands(row):
+            return
+        sent = datetime.fromtimestamp(message.timestamp_s, UTC)
+        self._join(Gap(start=sent, end=max(sent, datetime.now(UTC)), awaited=frozenset({row})))
+        self._awaited_beats = 0
+        self._has_news = True  # it may have come meanwhile
+        assert self._gap is not None
+        await self.telling.tell(None, {}, private={FIELD: self._gap.document()})
+
+    def _join(self, gap: Gap) -> None:
+        self._gap = gap if self._gap is None else self._gap.joined(gap)
+
+    async def _look(self) -> None:
+        await self._know()
+        if self._gap is None:
+            return
+        self._awaited_beats += 1
+        if self._has_news:
+            self._has_news = False
+            await self._fill()
+        if self._gap is None:
+            return
+        stands = self.telling.account.degradation.stands(Cause.GAP)
+        if not stands and (self._gap.lost or self._awaited_beats > _GRACE_BEATS):
+            await self._tell_gap()
+        if self.telling.account.degradation.stands(Cause.GAP) and self.is_connected():
+            await self._ask()
+
+    async def _ask(self) -> None:
+        self._beats_to_asking -= 1
+        if self._beats_to_asking > 0:
+            return
+        self._beats_to_asking = _ASK_AGAIN_BEATS
+        account = self.telling.account
+        try:
+            await ask_for_history(account.db, self.engine, account.term, account.call_s)
+        except EngineFailed as error:
+            log.engine_failed(account.term.account, "asking for history", error)
+        except UNAVAILABLE as error:
+            log.account_not_written(account.term.account, error)
+
+    async def _fill(self) -> None:
+        """Closes the gap where the ingest log holds as much as was missing."""
+        assert self._gap is not None
+        found, self._found = self._found, set()
+        left = self._gap.without(found)
+        try:
+            recovered = await self._recovered(left) if left.lost else 0
+        except UNAVAILABLE as error:
+            log.account_not_written(self.telling.account.term.account, error)
+            self._found |= found
+            self._has_news = True
+            return
+        if left.awaited or recovered < left.lost:
+            self._gap = left
+            return
+        log.gap_closed(self.telling.account.term.account)
+        self._gap = None
+        account = self.telling.account
+        await self.telling.tell(None, account.degradation.end(Cause.GAP) | _NO_GAP, private={FIELD: None})
+        await self.telling.resolve(Condition.GAP)
+
+    async def _tell_gap(self) -> None:
+        assert self._gap is not None
+        words = self._gap.words()
+        log.gap_found(self.telling.account.term.account, self._gap.lost, len(self._gap.awaited))
+        fields = self.telling.account.degradation.begin(Cause.GAP, words)
+        fields |= {"syncGapStartAt": self._gap.start, "syncGapEndAt": self._gap.end}
+        await self.telling.tell(None, fields, private={FIELD: self._gap.document()})
+        await self.telling.alert(Condition.GAP, words)
+        self._beats_to_asking = 0
+
+    # What stands in the ingest log
+
+    async def _synced_before(self, began: datetime) -> datetime:
+        """When the last row came that stands from before the connect: lastSyncedAt as it was. Without one, a day before."""
+        account = self.telling.account
+        while True:
+            account.term.check()
+            try:
+                query = newest_rows_before(account.db, account.term.account, began, 1)
+                rows = await query.get(retry=None, timeout=account.call_s)
+            except UNAVAILABLE as error:
+                log.account_not_written(account.term.account, error)
+                await asyncio.sleep(min(1.0, self.beat_s))
+                continue
+            received = rows[0].get("receivedAt") if rows else began - timedelta(days=1)
+            return received if isinstance(received, datetime) else began
+
+    async def _recovered(self, gap: Gap) -> int:
+        account = self.telling.account
+        query = history_rows_of_time(account.db, account.term.account, gap.start - CLOCKS, gap.end + CLOCKS)
+        ((counted,),) = await AsyncAggregationQuery(query).count().get(retry=None, timeout=account.call_s)
+        return int(counted.value)
+
+    async def _stands(self, row: EventId) -> bool:
+        account = self.telling.account
+        while True:
+            account.term.check()
+            try:
+                found = await account.db.collection(schema.INGEST).document(row).get(retry=None, timeout=account.call_s)
+            except UNAVAILABLE as error:
+                log.account_not_written(account.term.account, error)
+                await asyncio.sleep(min(1.0, self.beat_s))
+                continue
+            return bool(found.exists)

@@ -1,0 +1,166 @@
+"""Messages that are missing after a connect: the account says so, the phone is asked, and the gap closes when they stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.ids import AccountId
+from local.network.faults import FaultKind
+from local.whatsapp import NetworkKind
+from tests.connector.conftest import Shared
+from tests.connector.stage import TIME_SCALE, Connector, Stage, new_phone
+from tests.waiting import stays, wait_until
+
+NETWORKS = tuple(NetworkKind)
+BEAT_S = 15 * TIME_SCALE
+WHOLE = {"degraded": False, "degradedReason": None, "syncGapStartAt": None, "syncGapEndAt": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """An account that is connected, and a contact who has written to it once."""
+
+    stage: Stage
+    connector: Connector
+    account: AccountId
+    ours: str
+    ana: str
+
+    def write(self, *texts: str) -> list[str]:
+        return [f"{self.stage.network.write(self.ana, self.ours, text=text)}-in" for text in texts]
+
+    def disconnect(self) -> None:
+        self.stage.network.disconnect(self.ours)
+        self.stage.await_status(self.account, "reconnecting")
+
+    def reconnect(self) -> None:
+        self.stage.network.reconnect(self.ours)
+        self.stage.await_connected(self.account)
+
+    def fault(self, kind: FaultKind, *, times: int | None = 1) -> int:
+        contact = None if kind is FaultKind.PHONE_OFF else self.ana
+        account = self.ours if kind is FaultKind.PHONE_OFF else None
+        return self.stage.network.fault(kind, contact=contact, account=account, times=times)
+
+    def await_gap(self, reason: str) -> Mapping[str, Any]:
+        return wait_until(
+            lambda: (found := self.stage.account(self.account))["degradedReason"] == f"gap: {reason}" and found,
+            f"a gap: {reason}",
+        )
+
+    def await_whole(self) -> None:
+        wait_until(self.is_whole, "the account is whole")
+
+    def is_whole(self) -> bool:
+        return WHOLE.items() <= self.stage.account(self.account).items()
+
+    def alerts(self) -> list[tuple[str, int, bool]]:
+        """Type, count, and whether it is open."""
+        found = self.stage.alerts(self.account)
+        return [(alert["type"], alert["count"], alert["resolvedAt"] is None) for alert in found]
+
+
+@pytest.fixture
+def paired(shared: Shared) -> Paired:
+    ours, ana = new_phone(), new_phone()
+    account = shared.stage.paired_account(shared.connector, ours)
+    shared.stage.network.add_contact(ana, "Ana")
+    found = Paired(stage=shared.stage, connector=shared.connector, account=account, ours=ours, ana=ana)
+    (first,) = found.write("the first")
+    shared.stage.await_row(account, first)
+    shared.stage.await_acknowledged(account)
+    return found
+
+
+def test_an_announced_message_that_never_came_is_told_asked_for_and_the_gap_closes_when_it_stands(
+    paired: Paired,
+) -> None:
+    stage, account = paired.stage, paired.account
+    off = paired.fault(FaultKind.PHONE_OFF, times=None)
+    (first,) = stage.rows(account).values()
+    paired.disconnect()
+    paired.fault(FaultKind.LOSE_BACKLOG)
+    lost, second, third = paired.write("lost", "second", "third")
+    before = datetime.now(UTC) - timedelta(milliseconds=1)  # the engine counts these
+    paired.reconnect()
+    gap = paired.await_gap("1 message announced by WhatsApp never came")
+    assert gap["degraded"] is True
+    assert gap["syncGapStartAt"] == first["receivedAt"]
+    assert before <= gap["syncGapEndAt"] <= datetime.now(UTC)
+    wait_until(paired.alerts, "an alert")
+    assert paired.alerts() == [("gap", 1, True)]
+    assert stage.account(account)["status"] == "connected"
+    assert lost not in stage.rows(account)
+
+    stage.network.clear_faults(off)
+    assert stage.await_row(account, lost)["payload"]["text"] == "lost"
+    paired.await_whole()
+    wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
+    assert set(stage.rows(account)) == {first["waMessageKey"], lost, second, third}
+    stage.await_acknowledged(account)
+
+
+def test_a_message_that_cannot_be_decrypted_is_a_gap_until_the_phone_hands_it_over(paired: Paired) -> None:
+    stage, account = paired.stage, paired.account
+    off = paired.fault(FaultKind.PHONE_OFF, times=None)
+    paired.disconnect()
+    paired.fault(FaultKind.UNREADABLE)
+    unreadable, known = paired.write("unreadable", "known")
+    paired.reconnect()
+    stage.await_row(account, known)
+    paired.await_gap("1 message could not be decrypted")
+    wait_until(paired.alerts, "an alert")
+    stage.network.clear_faults(off)
+    stage.await_row(account, unreadable)
+    paired.await_whole()
+    wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
+
+
+def test_a_backlog_that_comes_whole_is_no_gap(paired: Paired) -> None:
+    """Nor are receipts, nor what comes twice."""
+    stage, account = paired.stage, paired.account
+    paired.disconnect()
+    paired.fault(FaultKind.REPEAT)
+    written = paired.write("one", "two", "three")
+    stage.network.send_receipt(paired.ana, paired.ours, ["SOMETHING"], "delivered")
+    paired.reconnect()
+    for key in written:
+        stage.await_row(account, key)
+    stage.await_acknowledged(account)
+    stays(paired.is_whole, "the account is whole", 3 * BEAT_S)
+    assert paired.alerts() == []
+
+
+def test_last_synced_names_the_last_row_that_stands(paired: Paired) -> None:
+    stage, account = paired.stage, paired.account
+    paired.disconnect()
+    paired.fault(FaultKind.LOSE_BACKLOG)
+    (_,) = paired.write("lost")
+    (last,) = paired.write("last")
+    paired.reconnect()
+    row = stage.await_row(account, last)
+    wait_until(lambda: stage.account(account)["lastSyncedKey"] == last, "the heartbeat says so")
+    assert stage.account(account)["lastSyncedAt"] == row["receivedAt"]
+
+
+def test_a_gap_stands_over_a_change_of_owner_and_is_counted_once(paired: Paired) -> None:
+    stage, account = paired.stage, paired.account
+    off = paired.fault(FaultKind.PHONE_OFF, times=None)
+    paired.disconnect()
+    paired.fault(FaultKind.LOSE_BACKLOG)
+    lost, _ = paired.write("lost", "known")
+    paired.reconnect()
+    gap = paired.await_gap("1 message announced by WhatsApp never came")
+    wait_until(paired.alerts, "an alert")
+    stage.want(paired.connector, account, False)
+    stage.await_status(account, "disconnected", assignedWorkerId=None)
+    stage.want(paired.connector, account, True)
+    after = stage.await_connected(account)
+    assert {name: after[name] for name in WHOLE} == {name: gap[name] for name in WHOLE}
+    stage.network.clear_faults(off)
+    stage.await_row(account, lost)
+    paired.await_whole()
+    assert [alert[:2] for alert in paired.alerts()] == [("gap", 1)]
