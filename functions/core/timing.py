@@ -62,7 +62,7 @@ class Timing:
     """How long a send waits in the connector for its turn, before it is told to come again later."""
     cold_lock_s: float = 6 * 3600.0
     """How long an account sends no cold message after WhatsApp has refused one (463) without saying for how long."""
-    hearing_look_s: float = 60.0
+    hearing_look_s: float = 8.0
     """How often a connected session's silence is looked at."""
     deaf_least_s: float = 1800.0
     """No shorter silence is held against an account's normal pattern."""

@@ -55,6 +55,8 @@ class Connection:
         self.noise_key = b""
         self.is_active = False
         """The client has finished its first requests."""
+        self.is_deaf = False
+        """Stanzas wait for the next connection; all else is answered."""
         self.is_flushed = False
         """All that waited is written: what comes now may go directly."""
         self.ended = asyncio.Event()
@@ -101,7 +103,7 @@ class Connection:
 
     def deliver(self, entry: Entry) -> None:
         """Writes a queued stanza, unless the flush under way will."""
-        if not self.is_flushed or self.device is None:
+        if not self.is_flushed or self.device is None or self._is_deaf(self.device):
             return
         person = self.world.person(entry.stanza.jid("from"))
         delay = self.world.faults.take(
@@ -111,6 +113,11 @@ class Connection:
             self.send(entry.stanza)
         else:
             asyncio.get_running_loop().call_later(delay.seconds, self.send, entry.stanza)
+
+    def _is_deaf(self, device: "Device") -> bool:
+        if not self.is_deaf:
+            self.is_deaf = self.world.faults.take("deaf", phone=device.phone.number) is not None
+        return self.is_deaf
 
     def start_flush(self) -> None:
         """Writes what waited, then what came meanwhile, in order; live stanzas follow only then."""

@@ -266,6 +266,7 @@ class Control:
             FaultKind.UNREADABLE: lambda: faults.unavailable(_needed(whom["contact"]), times=times, answers=False),
             FaultKind.PHONE_OFF: lambda: faults.phone_off(phone=whom["phone"]),
             FaultKind.HOLD_RECEIPTS: lambda: faults.hold_receipts(whom["contact"]),
+            FaultKind.DEAF: lambda: faults.deafen(phone=whom["phone"], times=times),
         }
         if kind not in asked:
             raise NotPossible(f"{kind.value} is the simulation's alone; over the wire there are {', '.join(asked)}")

@@ -241,6 +241,10 @@ class Faults:
         """What linked devices ask of the phone waits until the fault is ended."""
         return self._stand("phone_off", phone=phone)
 
+    def deafen(self, *, phone: "Person | None" = None, times: int | None = 1) -> Fault:
+        """The connection over which the next stanza would come stays and answers, and no stanza comes over it any more."""
+        return self._stand("deaf", phone=phone, times=times)
+
     def hold_receipts(self, contact: "Person | None" = None) -> Fault:
         """The contact's own receipts (delivered, read at once) are kept until the fault is ended."""
         return self._stand("hold_receipts", contact=contact)
