@@ -18,6 +18,7 @@ import (
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/accounts"
+	"threadline/engine/internal/backup"
 	"threadline/engine/internal/database"
 	"threadline/engine/internal/journal"
 	"threadline/engine/internal/parent"
@@ -42,6 +43,11 @@ func init() {
 }
 
 func main() {
+	if arguments := os.Args[1:]; backup.IsCommand(arguments) {
+		asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		os.Exit(backup.Run(asked, arguments, os.Getenv, os.Stdout, os.Stderr))
+	}
 	orphaned := parent.Watch()
 	read, err := settings.Read(os.Args[1:], os.Getenv)
 	if err != nil {

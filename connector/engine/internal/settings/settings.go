@@ -41,11 +41,16 @@ func Read(arguments []string, environment func(string) string) (Settings, error)
 	if *socket == "" || flags.NArg() > 0 {
 		return Settings{}, errors.New("usage: wa-engine --socket PATH")
 	}
-	store, err := parseStore(environment("ENGINE_STORE"))
+	store, err := ReadStore(environment)
 	if err != nil {
 		return Settings{}, err
 	}
 	return Settings{Socket: *socket, Store: store}, nil
+}
+
+// ReadStore takes the store's place from the environment.
+func ReadStore(environment func(string) string) (Store, error) {
+	return parseStore(environment("ENGINE_STORE"))
 }
 
 func parseStore(value string) (Store, error) {
