@@ -14,6 +14,7 @@ from connector.term import Term, TermLost
 from core import schema
 from core.account import parse_lease
 from core.degradation import Degradation
+from core.pacing import PacingRecord, parse_limits
 
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 2.0
@@ -37,6 +38,8 @@ class AccountDocument:
     """The number that the account is known to have: another is refused."""
     degradation: Degradation = field(default_factory=Degradation)
     """As the owner before left it. Whoever begins or ends a cause writes the fields that it answers."""
+    pacing: PacingRecord = field(default_factory=PacingRecord)
+    """As the owner before left it."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def write(self, fields: Mapping[str, Any], *, private: Mapping[str, Any] | None = None) -> None:
@@ -78,6 +81,7 @@ class AccountDocument:
             raise TermLost("the account's document is gone")
         await self.confirm_term()
         self.update_time = account.update_time
+        self.pacing.limits = parse_limits(account.to_dict() or {})  # it may have been these that somebody wrote
 
     async def confirm_term(self) -> None:
         """Reads the lease. Raises TermLost when it is another's by now."""

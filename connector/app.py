@@ -45,6 +45,7 @@ async def serve(settings: Settings) -> None:
             flusher=flusher,
             timing=timing,
             max_accounts=settings.max_accounts,
+            paces_sends=settings.paces_sends,
         )
         health = Health(db=db, engine=engine)
         verifier = TokenVerifier(

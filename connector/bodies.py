@@ -35,6 +35,7 @@ def parse_send(body: bytes) -> SendRequest:
         key=_outbound_key(fields.get("waMessageKey")),
         text=_text(fields.get("text")),
         not_after=_time(fields.get("notAfter")),
+        is_reply=_is_reply(fields.get("isReply")),
     )
 
 
@@ -59,6 +60,13 @@ def _outbound_key(value: object) -> WaMessageKey:
     if not isinstance(value, str) or not _OUTBOUND_KEY.fullmatch(value):
         raise InvalidCall("waMessageKey must be 3EB0 and 18 upper-case hex digits")
     return WaMessageKey(value)
+
+
+def _is_reply(value: object) -> bool | None:
+    """None: functions that are older than this field."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidCall("isReply must be a boolean")
+    return value
 
 
 def _text(value: object) -> str:

@@ -49,7 +49,11 @@ class HttpApi:
             message = "waMessageKey is under way with another text or chat"
             raise InvalidCall(message) from error
         body = {"outcome": str(answer.outcome)}
-        return web.json_response(body | {"reason": answer.reason} if answer.reason else body)
+        if answer.reason:
+            body["reason"] = answer.reason
+        if answer.not_before is not None:
+            body["notBefore"] = answer.not_before.isoformat()
+        return web.json_response(body)
 
     async def poke(self, request: web.Request) -> web.Response:
         self.supervisor.poke(_account(request))

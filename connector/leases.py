@@ -17,6 +17,7 @@ from core import schema
 from core.account import Command, Lease, claim_fields, parse_lease, release_fields, renewal_fields
 from core.degradation import parse_degradation
 from core.ids import AccountId, InvalidId, WorkerId, account_id
+from core.pacing import parse_record
 
 _FENCE_MARGIN = 1 / 4
 """The part of the TTL that an owner leaves unused (6 s of 24), so that clocks of workers may differ by 5 s.
@@ -177,6 +178,7 @@ class Leases:
                 call_s=self.call_s,
                 update_time=account_time,
                 phone_e164=phone if isinstance(phone, str) else None,
+                pacing=parse_record(account_read.to_dict() or {}),
                 degradation=parse_degradation(known),
             ),
         )

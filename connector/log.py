@@ -102,6 +102,11 @@ def lease_lost(account: AccountId, reason: str) -> None:
     _write("WARNING", "lease_lost", "the session was fenced: no more acks, sends or writes", account, reason=reason)
 
 
+def cold_locked(account: AccountId) -> None:
+    message = "WhatsApp refuses cold messages (463): they wait"
+    _write("WARNING", "cold_locked", message, account)
+
+
 def lease_not_renewed(account: AccountId, error: Exception, seconds_left: float) -> None:
     _failure("WARNING", "lease_not_renewed", "tried again until the deadline", error, account, secondsLeft=seconds_left)
 

@@ -7,9 +7,13 @@ from datetime import UTC, datetime, timedelta
 from connector import log, metrics
 from connector.contract import engine_pb2 as pb
 from connector.engine import CallMalformed, Engine, EngineFailed, EngineRefused
+from connector.gate import Gate
+from connector.pacing import Closed
 from connector.session import Session
+from connector.term import TermLost
 from core.ids import AccountId, ChatId, WaMessageKey
 from core.outbox import Outcome
+from core.pacing import Hold
 
 _OUTCOMES = {
     pb.SendResponse.SENT: Outcome.SENT,
@@ -28,15 +32,22 @@ class SendRequest:
     key: WaMessageKey
     text: str
     not_after: datetime
+    is_reply: bool | None = None
+    """Whether the contact has written within a day; None: the functions did not say, and its day's limit does not hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SendAnswer:
     outcome: Outcome
     reason: str = ""
+    not_before: datetime | None = None
 
 
 NOT_OWNER = SendAnswer(outcome=Outcome.NOT_OWNER)
+
+
+def _come_again(why: Hold, not_before: datetime) -> SendAnswer:
+    return SendAnswer(outcome=Outcome.NOT_BEFORE, reason=str(why), not_before=not_before)
 
 
 class OtherSendUnderWay(Exception):
@@ -50,6 +61,7 @@ class Sends:
     session: Session
     engine: Engine
     engine_send_s: float
+    gate: Gate
     _closed: bool = field(default=False, init=False)
     _under_way: dict[WaMessageKey, tuple[SendRequest, asyncio.Task[SendAnswer]]] = field(
         default_factory=dict, init=False
@@ -75,14 +87,28 @@ class Sends:
     async def drain(self, limit_s: float) -> None:
         """Takes no more, and waits for those under way, at most `limit_s`."""
         self._closed = True
+        self.gate.close()
         if self._under_way:
             await asyncio.wait([task for _, task in self._under_way.values()], timeout=limit_s)
 
     async def _carry_out(self, request: SendRequest) -> SendAnswer:
-        answer = await self._ask_engine(request)
+        held = await self._held_back(request)
+        answer = held or await self._ask_engine(request)
+        if held is None:
+            until = self.gate.ended(answer.outcome, answer.reason, is_reply=request.is_reply)
+            if until is not None:
+                answer = _come_again(Hold.COLD_LOCKED, until)
         metrics.SENDS.labels(answer.outcome).inc()
         log.send_ended(request.account, request.key, answer.outcome, answer.reason)
         return answer
+
+    async def _held_back(self, request: SendRequest) -> SendAnswer | None:
+        """What is answered in place of a send that its account's pace does not allow now."""
+        try:
+            held = await self.gate.enter(request.chat, is_reply=request.is_reply)
+        except (Closed, TermLost):
+            return NOT_OWNER
+        return _come_again(held.why, held.until) if held is not None else None
 
     async def _ask_engine(self, request: SendRequest) -> SendAnswer:
         term = self.session.term

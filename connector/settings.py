@@ -49,6 +49,8 @@ class Settings:
     worker_id: WorkerId
     max_accounts: int
     """How many accounts this worker owns at most."""
+    paces_sends: bool
+    """Whether an account's limits hold sends back; off only where no WhatsApp is: tests, and what measures."""
     timing: Timing
 
 
@@ -66,6 +68,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         port=reader.port("PORT"),
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
         max_accounts=reader.count("MAX_ACCOUNTS", "500"),
+        paces_sends=reader.switch("PACING", "on"),
         timing=reader.timing("TIME_SCALE"),
     )
     if reader.complaints:
@@ -139,6 +142,12 @@ class _Reader:
             self.complaints.append(f"{name} must be a whole number from 1 to 99999, not {value!r}")
             return int(default)
         return int(value)
+
+    def switch(self, name: str, default: str) -> bool:
+        value = self.text(name, default)
+        if value not in ("on", "off"):
+            self.complaints.append(f"{name} must be on or off")
+        return value != "off"
 
     def timing(self, name: str) -> Timing:
         value = self.text(name, "1")

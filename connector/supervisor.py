@@ -13,6 +13,7 @@ from connector import log, metrics
 from connector.arrival import ArrivalOrders
 from connector.engine import Engine
 from connector.flush import Flusher
+from connector.gate import Gate
 from connector.leases import Claimed, Leases, NotClaimable
 from connector.ownership import Ownership
 from connector.pace import Pace
@@ -34,6 +35,7 @@ class Supervisor:
     flusher: Flusher
     timing: Timing
     max_accounts: int
+    paces_sends: bool
     _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
     _tasks: dict[AccountId, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set, init=False)
@@ -160,7 +162,12 @@ class Supervisor:
         return Ownership(
             held=claimed.held,
             session=session,
-            sends=Sends(session=session, engine=self.engine, engine_send_s=self.timing.engine_send_s),
+            sends=Sends(
+                session=session,
+                engine=self.engine,
+                engine_send_s=self.timing.engine_send_s,
+                gate=Gate(session=session, timing=self.timing, paces=self.paces_sends),
+            ),
             engine=self.engine,
             timing=self.timing,
         )

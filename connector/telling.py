@@ -15,7 +15,8 @@ from connector.engine import EngineFailed
 from connector.intake import Progress
 from core.account import Status
 from core.alert import Alert
-from core.alert_types import AlertType, End, ending
+from core.alert_types import AlertType, Condition, End, ending
+from core.degradation import Cause
 from core.errors import ErrorCode, described
 
 
@@ -69,4 +70,18 @@ class Telling:
             if (progress.last_synced_key, progress.last_synced_at) != (told, told_at):
                 told, told_at = progress.last_synced_key, progress.last_synced_at
                 fields |= {"lastEventAt": progress.last_event_at, "lastSyncedAt": told_at, "lastSyncedKey": told}
+            is_lock_over = self.account.degradation.stands(Cause.COLD_LOCKED) and not self.account.pacing.is_locked(
+                fields["lastSeenAt"]
+            )
+            if is_lock_over:
+                fields |= self.account.degradation.end(Cause.COLD_LOCKED) | {"coldLockedUntil": None}
             await self.account.write(fields)
+            if is_lock_over:
+                await self.resolve(Condition.COLD_LOCKED)
+
+    async def cold_locked(self, until: datetime) -> None:
+        """WhatsApp has refused a cold message. It may refuse another that left before it was known: counted, and the time moves."""
+        words = f"WhatsApp refuses messages to people who have not written (463), until {until:%Y-%m-%d %H:%M} UTC"
+        fields = self.account.pacing.lock(until) | self.account.degradation.begin(Cause.COLD_LOCKED, words)
+        await self.account.write(fields)
+        await self.alert(Condition.COLD_LOCKED, words)

@@ -71,7 +71,8 @@ class Accept:
     def _announce(self, request: Request, current: Stored[Thread]) -> None:
         """Message and thread together, so that a reply sets the unread count to 0 exactly once. Raises Conflict."""
         at, commit = now(), self.stores.commit()
-        commit.create(schema.MESSAGES, message_id_of(request), _document(request, at))
+        wrote_at = current.value.contact_wrote_at
+        commit.create(schema.MESSAGES, message_id_of(request), _document(request, at, wrote_at))
         after = thread.after_reply(
             current.value, sent_at=request.created_at, received_at=request.created_at, text=request.text
         )
@@ -132,7 +133,7 @@ class Accept:
         raise ContentionError("the request could not be ended: others were faster each time")
 
 
-def _document(request: Request, at: datetime) -> dict[str, object]:
+def _document(request: Request, at: datetime, contact_wrote_at: datetime | None = None) -> dict[str, object]:
     return message.outbound_document(
         request.account_id,
         request.chat_id,
@@ -142,6 +143,7 @@ def _document(request: Request, at: datetime) -> dict[str, object]:
         created_at=request.created_at,
         sender_uid=request.created_by_uid,
         sender_email=request.created_by_email,
+        contact_wrote_at=contact_wrote_at,
         now=at,
     )
 

@@ -65,8 +65,9 @@ class ConnectorClient:
     def allows(self, endpoint: str | None) -> bool:
         return endpoint in self.allowed
 
-    def send(self, endpoint: str, request: Request, claim: Claim, now: datetime) -> SendResult:
-        """Hands a request to its account's owner and waits for the outcome, until shortly after notAfter."""
+    def send(self, endpoint: str, request: Request, claim: Claim, now: datetime, *, is_reply: bool) -> SendResult:
+        """Hands a request to its account's owner and waits for the outcome, until shortly after notAfter. A connector that does not
+        know `isReply` ignores it."""
         remaining_s = (claim.not_after - now).total_seconds()
         if remaining_s <= 0:
             return SendResult(outcome=Outcome.NOT_SENT, reason="no time was left")
@@ -76,6 +77,7 @@ class ConnectorClient:
             "waMessageKey": request.key,
             "text": request.text,
             "notAfter": claim.not_after.astimezone(UTC).isoformat(),
+            "isReply": is_reply,
         }
         # The answer to an attempt that ended just at notAfter is still worth having; the claim lasts a little longer.
         slack_s = (claim.until - claim.not_after).total_seconds() / 5

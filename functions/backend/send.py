@@ -16,7 +16,7 @@ from backend.owners import NobodyReady, Owners, UnknownAccount
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
-from core import expiry, outbox, schema, settling
+from core import expiry, outbox, pacing, schema, settling
 from core.alert import Alert, alert_id
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
@@ -141,7 +141,7 @@ class Send:
         progress.rows, progress.backlog = deque(heads[1:]), len(heads) == _LOOK_AHEAD
         head, at = heads[0], now()
         state = outbox.queue_state(head.value)
-        if state.is_held(at):
+        if state.is_held(at) and not self._is_answered_meanwhile(head, state):
             if progress.careful and state.claim_until is not None:
                 self._follow_up(progress.job, head, state.claim_until)
             return JobEnd.HEAD_HELD
@@ -189,12 +189,12 @@ class Send:
             reason = "there is no account of this id"
             result = SendResult(outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason=reason)
         else:
-            result = self._post(progress.account, held)
+            result = self._post(progress.account, held, message)
         if result.outcome in (Outcome.SENT, Outcome.REJECTED):
             self._look_ahead(progress, held)
         return self._settle(progress, held, result, message)
 
-    def _post(self, account: AccountId, held: _Held) -> SendResult:
+    def _post(self, account: AccountId, held: _Held, message: Stored[StoredMessage] | None) -> SendResult:
         request = outbox.parse_request(held.head.id, held.head.value)
         if isinstance(request, Refusal):
             return SendResult(outcome=Outcome.INVALID, code=request.code, reason=request.detail)
@@ -202,7 +202,24 @@ class Send:
             owner = self.owners.ready(account)
         except (NobodyReady, UnknownAccount):
             return SendResult(outcome=Outcome.NOT_CONNECTED)
-        return self.connector.send(owner.endpoint, request, held.claim, now())
+        is_reply = self._is_reply(held.head, message.value.contact_wrote_at if message is not None else None)
+        return self.connector.send(owner.endpoint, request, held.claim, now(), is_reply=is_reply)
+
+    def _is_reply(self, head: Stored[Document], wrote_at: datetime | None) -> bool:
+        """Whether the contact has written within a day: as its message says, or, where it has waited, as the thread says now."""
+        if pacing.is_reply(wrote_at, now()):
+            return True
+        return settling.waits_for_pace(head.value.get("lastError")) and self._has_written_meanwhile(head)
+
+    def _is_answered_meanwhile(self, head: Stored[Document], state: outbox.QueueState) -> bool:
+        """A cold message that only its account's pace holds back, and whose contact has written since: it is one no more, and
+        would hold up what was written after it."""
+        is_waiting = state.status is RequestStatus.QUEUED and settling.waits_for_pace(head.value.get("lastError"))
+        return is_waiting and self._has_written_meanwhile(head)
+
+    def _has_written_meanwhile(self, head: Stored[Document]) -> bool:
+        thread = self.stores.thread(ThreadId(str(head.value["threadId"])))
+        return thread is not None and pacing.is_reply(thread.value.contact_wrote_at, now())
 
     def _is_too_old(self, progress: _Progress, head: Stored[Document], at: datetime) -> bool:
         if not expiry.is_past(head.value, at, self.timing.queue_limit_least_s):

@@ -149,7 +149,7 @@ class AlertSweep:
                 return lease.flapped_at is None or lease.flapped_at < at - window
             case Condition.STUCK_OUTBOX:
                 return not self._is_stuck_since(account, lease, raised_at, at)
-            case Condition.DEAF:
+            case Condition.DEAF | Condition.GAP | Condition.COLD_LOCKED:
                 return False  # its end is another: HEALED
             case unexpected:
                 assert_never(unexpected)

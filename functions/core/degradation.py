@@ -12,6 +12,7 @@ class Cause(StrEnum):
 
     GAP = "gap"
     DEAF = "deaf"
+    COLD_LOCKED = "cold_locked"
 
 
 @dataclass(kw_only=True)

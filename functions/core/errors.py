@@ -41,6 +41,9 @@ class ErrorCode(StrEnum):
     NOT_CANCELLABLE = "not_cancellable"
     NOT_UNCERTAIN = "not_uncertain"
     CONTRACT_UNSUPPORTED = "contract_unsupported"
+    PACED = "paced"
+    COLD_LIMIT = "cold_limit"
+    COLD_LOCKED = "cold_locked"
 
 
 class Severity(StrEnum):
@@ -106,7 +109,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.REJECTED: Entry(
         seen_in=_OUTBOX,
-        meaning="WhatsApp refused the message; the text gives its code. 463: cold messages are refused for a while.",
+        meaning="WhatsApp refused the message; the text gives its code. 463 is no such end: the message waits (cold_locked).",
         what_to_do="Read the code; do not send the same again at once. Nothing reached the contact.",
     ),
     ErrorCode.NOT_SENT: Entry(
@@ -251,6 +254,21 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=f"{_OUTBOX} (with connector_refused); {_CONNECTOR}; flush",
         meaning="Functions and connector are of versions that do not fit; the text says which side is the older. Nothing is lost: what waits is tried again.",
         what_to_do="Deploy the older side, in the order of docs/rollout.md.",
+    ),
+    ErrorCode.PACED: Entry(
+        seen_in=_OUTBOX,
+        meaning="The message waits for its turn: the account has sent as fast as its limits allow (docs/pacing.md).",
+        what_to_do="Nothing: it is sent by itself.",
+    ),
+    ErrorCode.COLD_LIMIT: Entry(
+        seen_in=_OUTBOX,
+        meaning="The contact has not written within 24 hours, and the account has sent as many such messages today as its limits allow (docs/pacing.md).",
+        what_to_do="Nothing: it is sent tomorrow, or at once when the contact writes and is answered.",
+    ),
+    ErrorCode.COLD_LOCKED: Entry(
+        seen_in=f"{_OUTBOX}; {_ACCOUNT.replace('lastError', 'degradedReason')}",
+        meaning="WhatsApp refuses the account's messages to people who have not written to it (error 463). They wait; answers go out.",
+        what_to_do="Write to fewer people who do not know the number. The messages are tried again by themselves when the time in coldLockedUntil is over; do not try by hand before.",
     ),
 }
 

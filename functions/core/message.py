@@ -15,13 +15,16 @@ class StoredMessage:
 
     delivery: Delivery | None
     request_id: RequestId | None
+    contact_wrote_at: datetime | None = None
+    """Of a request's: when the contact had written last, as the request was accepted."""
 
 
 def parse(document: Mapping[str, object]) -> StoredMessage:
-    request = document.get("requestId")
+    request, wrote_at = document.get("requestId"), document.get("contactWroteAt")
     return StoredMessage(
         delivery=delivery.parse(document.get("delivery")),
         request_id=RequestId(request) if isinstance(request, str) else None,
+        contact_wrote_at=wrote_at if isinstance(wrote_at, datetime) else None,
     )
 
 
@@ -67,6 +70,7 @@ def outbound_document(
     created_at: datetime,
     sender_uid: str,
     sender_email: str | None,
+    contact_wrote_at: datetime | None,
     now: datetime,
 ) -> dict[str, object]:
     """An accepted request. Its timestamp is the request's createdAt, and stays."""
@@ -76,6 +80,7 @@ def outbound_document(
         "senderUid": sender_uid,
         "senderEmail": sender_email,
         "requestId": request,
+        "contactWroteAt": contact_wrote_at,
         "delivery": str(Delivery.QUEUED),
         "error": None,
     }

@@ -1,5 +1,6 @@
 """What each outcome of a send does to its request and message."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ from core.outbox import (
     SendResult,
     finished_fields,
 )
+from core.pacing import Hold
 from core.timing import Timing
 
 
@@ -87,7 +89,7 @@ def _settle_alone(
         case Outcome.NOT_BEFORE:
             wait_s = (result.not_before - now).total_seconds() if result.not_before else timing.backoff_s
             wait_s = min(max(wait_s, 0), MAX_HOLD_S - 1)
-            return _attempt_given_back(_later(RequestStatus.QUEUED, None, wait_s, now), taken)
+            return _attempt_given_back(_later(RequestStatus.QUEUED, _why_held(result.reason), wait_s, now), taken)
         case Outcome.NOT_CONNECTED | Outcome.NOT_OWNER:
             error = described(ErrorCode.NOT_CONNECTED, "waits until the account is connected")
             waiting = Settlement(
@@ -98,6 +100,25 @@ def _settle_alone(
             return _attempt_given_back(waiting, taken)
         case _:
             assert_never(result.outcome)
+
+
+_HELD: Mapping[str, tuple[ErrorCode, str]] = {
+    Hold.PACED: (ErrorCode.PACED, "it waits for its turn"),
+    Hold.COLD_LIMIT: (ErrorCode.COLD_LIMIT, "today's messages to people who have not written are used up; it waits"),
+    Hold.COLD_LOCKED: (
+        ErrorCode.COLD_LOCKED,
+        "WhatsApp refuses messages to people who have not written (463); it waits",
+    ),
+}
+
+
+def waits_for_pace(last_error: object) -> bool:
+    """Whether a queued request's `claimUntil` is only the time until which its account's pace holds it back."""
+    return code_of(last_error) in (ErrorCode.COLD_LIMIT, ErrorCode.COLD_LOCKED)
+
+
+def _why_held(reason: str) -> str | None:
+    return described(*_HELD[reason]) if reason in _HELD else None
 
 
 def backoff_s(attempts: int, timing: Timing, jitter: float) -> float:

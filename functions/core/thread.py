@@ -17,18 +17,21 @@ class Thread:
     last_received_at: datetime | None = None
     last_message_preview: str | None = None
     unread: int = 0
+    contact_wrote_at: datetime | None = None
+    """When the contact wrote last: what is sent within a day of it is a reply (core/pacing.py)."""
 
 
 def parse(document: Mapping[str, object]) -> Thread:
     """Reads a thread document; a field that is missing or of a wrong type reads as never set."""
     name, shown, unread = (document.get(f) for f in ("clientDisplayName", "lastMessagePreview", "unreadCountGlobal"))
-    at, received = document.get("lastMessageAt"), document.get("lastReceivedAt")
+    at, received, wrote = (document.get(f) for f in ("lastMessageAt", "lastReceivedAt", "contactWroteAt"))
     return Thread(
         client_display_name=name if isinstance(name, str) else None,
         last_message_at=at if isinstance(at, datetime) else None,
         last_received_at=received if isinstance(received, datetime) else None,
         last_message_preview=shown if isinstance(shown, str) else None,
         unread=unread if isinstance(unread, int) else 0,
+        contact_wrote_at=wrote if isinstance(wrote, datetime) else None,
     )
 
 
@@ -37,7 +40,8 @@ def after_message(
 ) -> Thread:
     """A contact's message: one more unread, whatever its time; preview and last message only move forward."""
     named = replace(thread, client_display_name=sender_name) if sender_name else thread
-    return _shown(replace(named, unread=thread.unread + 1), sent_at, received_at, text)
+    wrote_at = max(sent_at, thread.contact_wrote_at or sent_at)
+    return _shown(replace(named, unread=thread.unread + 1, contact_wrote_at=wrote_at), sent_at, received_at, text)
 
 
 def after_reply(thread: Thread, *, sent_at: datetime, received_at: datetime, text: str) -> Thread:
@@ -91,4 +95,5 @@ def _fields(thread: Thread) -> dict[str, object]:
         "lastReceivedAt": thread.last_received_at,
         "lastMessagePreview": thread.last_message_preview,
         "unreadCountGlobal": thread.unread,
+        "contactWroteAt": thread.contact_wrote_at,
     }

@@ -19,6 +19,7 @@ from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
 from connector.engine import connect_engine
 from connector.flush import Flusher
+from connector.gate import Gate
 from connector.leases import Claimed, Leases
 from connector.pace import Pace
 from connector.sending import SendAnswer, SendRequest, Sends
@@ -101,7 +102,15 @@ async def line(db: AsyncClient, tmp_path: Path) -> AsyncIterator[Line]:
         on_connected=lambda _: None,
     )
     session.is_connected = True
-    yield Line(engine=servicer, sends=Sends(session=session, engine=engine, engine_send_s=CALL_S))
+    yield Line(
+        engine=servicer,
+        sends=Sends(
+            session=session,
+            engine=engine,
+            engine_send_s=CALL_S,
+            gate=Gate(session=session, timing=Timing(), paces=False),
+        ),
+    )
     await engine.channel.close(None)
     await server.stop(0)
 
@@ -157,6 +166,7 @@ async def test_a_claim_that_fails_unexpectedly_ends_nothing_else(
             wal=Wal(db, CALL_S),
             flusher=flusher,
             timing=timing,
+            paces_sends=False,
             max_accounts=500,
         )
         running = asyncio.create_task(supervisor.run())

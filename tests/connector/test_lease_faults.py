@@ -14,6 +14,7 @@ from google.cloud.firestore import AsyncClient
 
 from connector.arrival import ArrivalOrder
 from connector.engine import Engine, connect_engine
+from connector.gate import Gate
 from connector.leases import HeldLease, Leases
 from connector.ownership import Ownership
 from connector.pace import Pace
@@ -152,7 +153,12 @@ async def claimed(db: AsyncClient, engine: Engine, timing: Timing = TIMING, ttl_
         opens=Pace(interval_s=0),
         on_connected=lambda _: None,
     )
-    sends = SlowSends(session=session, engine=engine, engine_send_s=timing.engine_send_s)
+    sends = SlowSends(
+        session=session,
+        engine=engine,
+        engine_send_s=timing.engine_send_s,
+        gate=Gate(session=session, timing=timing, paces=False),
+    )
     ownership = Ownership(held=lease, session=session, sends=sends, engine=engine, timing=timing)
     return Owner(db=db, account=account, lease=lease, session=session, sends=sends, ownership=ownership)
 

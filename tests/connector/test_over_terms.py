@@ -17,6 +17,7 @@ from connector.arrival import ArrivalOrder
 from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, connect_engine
+from connector.gate import Gate
 from connector.intake import Intake, Progress
 from connector.leases import HeldLease
 from connector.pace import Pace
@@ -29,6 +30,7 @@ from core.account import CommandKind, new_command
 from core.alert import Alert
 from core.errors import ErrorCode
 from core.ids import AccountId, ChatId, WaMessageKey, WorkerId
+from core.timing import Timing
 
 CALL_S = 10.0
 ACCOUNT = AccountId("shop")
@@ -134,7 +136,8 @@ async def test_an_owner_whose_term_is_over_does_nothing_any_more(former: Former,
 
 async def test_a_send_after_the_term_is_answered_as_by_any_other_worker(former: Former) -> None:
     former.session.is_connected = True
-    sends = Sends(session=former.session, engine=former.engine, engine_send_s=CALL_S)
+    gate = Gate(session=former.session, timing=Timing(), paces=False)
+    sends = Sends(session=former.session, engine=former.engine, engine_send_s=CALL_S, gate=gate)
     request = SendRequest(
         account=ACCOUNT,
         chat=ChatId("40712345678@s.whatsapp.net"),

@@ -71,7 +71,7 @@ def test_a_text_reaches_the_contact_under_the_given_id_and_its_receipt_comes_bac
 @pytest.mark.parametrize(
     ("fault", "answer", "frames"),
     [
-        (FaultKind.REFUSE, {"outcome": "rejected", "reason": "463"}, 0),
+        (FaultKind.REFUSE, {"outcome": "rejected", "reason": "479"}, 0),
         (FaultKind.NOT_SENT, {"outcome": "not_sent", "reason": "no_recipient_device"}, 0),
         (FaultKind.CUT, {"outcome": "sent"}, 2),
         (FaultKind.DROP, {"outcome": "unknown", "reason": "no_ack"}, 0),
@@ -81,7 +81,7 @@ def test_the_answer_says_what_the_engine_proved(
     line: Line, fault: FaultKind, answer: dict[str, str], frames: int
 ) -> None:
     key = new_key()
-    line.stage.network.fault(fault, contact=line.theirs)
+    line.stage.network.fault(fault, contact=line.theirs, code="479" if fault is FaultKind.REFUSE else None)
     assert line.send(key) == answer
     assert len(line.stage.network.frames(whatsapp_id=key)) == frames
 
