@@ -36,6 +36,7 @@ class _Pending:
     sequence: int
     rows: list[WalRow]
     written: asyncio.Future[None]
+    waiting: object = field(default_factory=metrics.UNACKNOWLEDGED.begin)
 
 
 @dataclass(kw_only=True)
@@ -95,7 +96,7 @@ class Intake:
             metrics.ACKNOWLEDGED.inc(durable)
             async with self._changed:
                 for _ in range(durable):
-                    self._pending.popleft()
+                    metrics.EVENT_SECONDS.observe(metrics.UNACKNOWLEDGED.end(self._pending.popleft().waiting))
                 self._changed.notify_all()
 
     async def drained(self) -> None:
@@ -107,6 +108,7 @@ class Intake:
         """The stream is over: what was not acknowledged comes again on the next one."""
         for pending in self._pending:
             pending.written.cancel()
+            metrics.UNACKNOWLEDGED.end(pending.waiting)
 
     async def _await_turn(self, pending: _Pending) -> None:
         async with self._changed:

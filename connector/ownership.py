@@ -74,6 +74,7 @@ class Ownership:
             # After a failure that nobody foresaw, too: unrenewed, the lease runs out, and somebody claims it anew.
             self.term.end()
             self.session.fence()
+            self.session.forget_status()
             await self._close_engine()
             metrics.SESSIONS.dec()
 
@@ -125,11 +126,15 @@ class Ownership:
         """With what the session has learnt, where there is something: a write of its own would cost as much as a heartbeat."""
         silence = self.session.silence
         learnt = silence.take_unstored(datetime.now(UTC))
+        began = time.monotonic()
         try:
             await self.held.renew(more=learnt)
-        except BaseException:
+        except BaseException as error:
             silence.put_back(learnt)
+            metrics.LEASE_RENEWALS.labels("changed" if isinstance(error, LeaseChanged) else "failed").inc()
             raise
+        metrics.LEASE_RENEWALS.labels("ok").inc()
+        metrics.LEASE_RENEWAL_SECONDS.observe(time.monotonic() - began)
 
     async def _heed_lease(self, start: StartTask) -> None:
         """Reads the lease and does as it says. What fails is to be done again from the reading on."""

@@ -92,12 +92,17 @@ class Sends:
             await asyncio.wait([task for _, task in self._under_way.values()], timeout=limit_s)
 
     async def _carry_out(self, request: SendRequest) -> SendAnswer:
-        held = await self._held_back(request)
-        answer = held or await self._ask_engine(request)
+        waiting, seconds = metrics.SENDS_UNDER_WAY.begin(), 0.0
+        try:
+            held = await self._held_back(request)
+            answer = held or await self._ask_engine(request)
+        finally:
+            seconds = metrics.SENDS_UNDER_WAY.end(waiting)
         if held is None:
             until = self.gate.ended(answer.outcome, answer.reason, is_reply=request.is_reply)
             if until is not None:
                 answer = _come_again(Hold.COLD_LOCKED, until)
+        metrics.SEND_SECONDS.labels(answer.outcome).observe(seconds)
         metrics.SENDS.labels(answer.outcome).inc()
         log.send_ended(request.account, request.key, answer.outcome, answer.reason)
         return answer

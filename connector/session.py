@@ -132,7 +132,7 @@ class Session:
             status = Status.RECONNECTING
         elif status is None and self._telling.status is Status.QR_READY:
             status = Status.NEEDS_QR
-        fields: dict[str, Any] = {"assignedWorkerId": None}
+        fields: dict[str, Any] = {"assignedWorkerId": None, **self.account.pacing.left_fields()}
         if status is not None:
             fields["disconnectReason"] = reason
         self.fence()
@@ -140,6 +140,15 @@ class Session:
 
     def fence(self) -> None:
         self._set_connected(False)
+
+    async def cold_refused(self, until: datetime) -> None:
+        """WhatsApp has refused a cold message; the account says so until it is over. Raises TermLost."""
+        log.cold_locked(self.term.account)
+        await self._telling.cold_locked(until)
+
+    def forget_status(self) -> None:
+        """The term is over: this worker counts the session no more."""
+        self._telling.count_status(None)
 
     async def try_again(self) -> None:
         """Somebody looked after the account: a session that had ended for good is opened again."""
@@ -295,6 +304,7 @@ class Session:
         fields: dict[str, Any] = {"lastError": None, "disconnectReason": None, "lastSeenAt": datetime.now(UTC)}
         if phone:
             fields["phoneE164"] = phone
+        fields |= self.account.pacing.paired(fields["lastSeenAt"])
         self._codes.forget()
         self._gaps.connected()
         await self._telling.tell(Status.CONNECTED, fields, private=NO_CODES)

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.cloud.firestore import AsyncClient
 
-from connector import log
+from connector import log, metrics
 from connector.accounts import AccountDocument
 from connector.alerts import raise_alert, resolve_alerts
 from connector.engine import EngineFailed
@@ -37,12 +37,19 @@ class Telling:
         if status is None:
             await self.account.write(fields, private=private)
             return
-        self.status = status
+        self.count_status(status)
         await self.account.write({"status": str(status), **fields}, private=private)
         reason = str(fields.get("lastError") or fields.get("disconnectReason") or "")
         log.status_changed(self.account.term.account, status, reason)
         if status is Status.CONNECTED:
             await self.resolve(*ending(End.CONNECTED))
+
+    def count_status(self, status: Status | None) -> None:
+        if self.status is not None:
+            metrics.STATUSES.labels(str(self.status)).dec()
+        if status is not None:
+            metrics.STATUSES.labels(str(status)).inc()
+        self.status = status
 
     async def engine_failed(self, call: str, error: EngineFailed) -> None:
         """A call that a person waits for has failed."""

@@ -219,7 +219,8 @@ def _check_stop(processes: Processes, child: Child) -> None:
 
 def settings(image: Image, port: int) -> dict[str, str]:
     """As service.yaml sets them, with a store and a Firestore of this machine's (where nobody answers)."""
-    (container,) = yaml.safe_load(SERVICE.read_text())["spec"]["template"]["spec"]["containers"]
+    containers = yaml.safe_load(SERVICE.read_text())["spec"]["template"]["spec"]["containers"]
+    (container,) = (each for each in containers if each["name"] == "connector")
     named = {entry["name"]: entry.get("value", "a secret") for entry in container["env"]}
     named["ENGINE_BINARY"] = str(image.build.place(image.last, named["ENGINE_BINARY"]))
     return {

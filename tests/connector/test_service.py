@@ -18,9 +18,14 @@ def template() -> dict[str, Any]:
     return found
 
 
+def connector(template: dict[str, Any]) -> dict[str, Any]:
+    (found,) = (each for each in template["spec"]["containers"] if each["name"] == "connector")
+    return dict(found)
+
+
 def plain_environment(template: dict[str, Any]) -> dict[str, str]:
     """Without what comes from a secret."""
-    (container,) = template["spec"]["containers"]
+    container = connector(template)
     return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
 
 
@@ -31,7 +36,7 @@ def test_a_shard_is_one_instance_whose_cpu_is_always_on(template: dict[str, Any]
 
 
 def test_its_environment_with_the_platforms_port_is_all_that_the_connector_needs(template: dict[str, Any]) -> None:
-    (container,) = template["spec"]["containers"]
+    container = connector(template)
     environment = plain_environment(template)
     filled = {name: value.replace("SHARD", "1").replace("REGION", "region") for name, value in environment.items()}
     given = {"PORT": str(container["ports"][0]["containerPort"]), "ENGINE_STORE": "postgres://from-the-secret/engine"}
@@ -40,7 +45,7 @@ def test_its_environment_with_the_platforms_port_is_all_that_the_connector_needs
 
 
 def test_the_store_that_holds_the_sessions_keys_is_a_secret(template: dict[str, Any]) -> None:
-    (container,) = template["spec"]["containers"]
+    container = connector(template)
     (store,) = (entry for entry in container["env"] if entry["name"] == "ENGINE_STORE")
     assert "value" not in store
     assert store["valueFrom"]["secretKeyRef"]["name"]
@@ -54,10 +59,20 @@ def test_it_takes_calls_from_the_account_that_the_functions_run_as(template: dic
 
 
 def test_every_setting_that_it_names_is_documented(template: dict[str, Any]) -> None:
-    (container,) = template["spec"]["containers"]
+    container = connector(template)
     documented = (ROOT / "docs/architecture.md").read_text()
     assert [entry["name"] for entry in container["env"] if f"`{entry['name']}`" not in documented] == []
 
 
 def test_a_request_may_take_as_long_as_a_send(template: dict[str, Any]) -> None:
     assert template["spec"]["timeoutSeconds"] > Timing().post_s
+
+
+def test_the_metrics_container_reads_what_the_connector_serves(template: dict[str, Any]) -> None:
+    """It is given no settings: then it reads localhost:8080/metrics."""
+    assert connector(template)["ports"][0]["containerPort"] == 8080
+    assert (
+        template["metadata"]["annotations"]["run.googleapis.com/container-dependencies"] == '{"metrics":["connector"]}'
+    )
+    (sidecar,) = (each for each in template["spec"]["containers"] if each["name"] == "metrics")
+    assert not {"env", "ports", "volumeMounts"} & set(sidecar)
