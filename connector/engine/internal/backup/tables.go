@@ -26,6 +26,8 @@ var tables = []string{
 	"engine_acknowledged",
 	"engine_marks",
 	"engine_history",
+	"engine_backlog",
+	"engine_backlog_arrived",
 }
 
 // versionTable says which tables whatsmeow has made. It is compared, and not restored.
