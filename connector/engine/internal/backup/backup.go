@@ -155,6 +155,10 @@ func dumpTable(ctx context.Context, from *sql.Tx, table string, to *json.Encoder
 	if err != nil {
 		return 0, err
 	}
+	kinds, err := found.ColumnTypes()
+	if err != nil {
+		return 0, err
+	}
 	if err := to.Encode(line{Table: table, Columns: columns}); err != nil {
 		return 0, err
 	}
@@ -169,6 +173,9 @@ func dumpTable(ctx context.Context, from *sql.Tx, table string, to *json.Encoder
 		}
 		row := make([]any, len(columns))
 		for place, value := range values {
+			if number, isNumber := value.(int64); isNumber && isTruth(kinds[place]) {
+				value = number != 0
+			}
 			if row[place], err = encoded(value); err != nil {
 				return 0, err
 			}
@@ -180,6 +187,9 @@ func dumpTable(ctx context.Context, from *sql.Tx, table string, to *json.Encoder
 	}
 	return count, found.Err()
 }
+
+// isTruth: SQLite keeps truths as numbers, PostgreSQL takes no number for one.
+func isTruth(kind *sql.ColumnType) bool { return strings.HasPrefix(kind.DatabaseTypeName(), "BOOL") }
 
 // Restore writes a backup into an empty store: all of it or nothing. The file is read twice: first to its end, to see that it is whole.
 func Restore(ctx context.Context, store settings.Store, path string, identities []age.Identity) (int64, error) {
