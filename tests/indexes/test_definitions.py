@@ -20,6 +20,7 @@ ADDED = [
     ("whatsapp_ingest", "accountId ASCENDING, chatId ASCENDING, processed ASCENDING, receivedAt ASCENDING"),
     ("whatsapp_outbox", "status ASCENDING, accountId ASCENDING, createdAt ASCENDING"),
     ("whatsapp_ingest", "processed ASCENDING, accountId ASCENDING, receivedAt ASCENDING"),
+    ("whatsapp_ingest", "accountId ASCENDING, fromHistory ASCENDING, timestamp ASCENDING"),
     ("whatsapp_account_leases", "wanted ASCENDING, leaseUntil ASCENDING"),
     ("whatsapp_messages", "accountId ASCENDING, threadId ASCENDING, timestamp DESCENDING"),
 ]

@@ -30,6 +30,9 @@ CALLS: dict[str, Call] = {
     "MarkRead": lambda driver, session: driver.engine.MarkRead(
         pb.MarkReadRequest(session=session, chat_jid=ANA_JID, whatsapp_ids=["3A0A"])
     ),
+    "RequestHistory": lambda driver, session: driver.engine.RequestHistory(
+        pb.RequestHistoryRequest(session=session, chat_jid=ANA_JID, whatsapp_id="3A0A", timestamp_s=1, count=50)
+    ),
 }
 IDEMPOTENT_WHEN_CLOSED = {"Open", "Close"}
 

@@ -137,8 +137,8 @@ def test_the_first_stream_begins_with_what_happened_since_the_account_was_opened
 
     states = [event.session.state for event in stream.queue if event.HasField("session")]
     assert states == [SessionChanged.CONNECTING, SessionChanged.CONNECTED]
-    assert [event.message.text for event in stream.queue if event.sequence] == ["offline", "early"]
-    assert [event.sequence for event in stream.queue] == [0, 0, 1, 2]
+    assert [event.message.text for event in stream.queue if event.HasField("message")] == ["offline", "early"]
+    assert [event.sequence for event in stream.queue] == [0, 0, 1, 2, 3], "the backlog's own word is the second"
 
 
 def test_sequences_go_on_over_sessions() -> None:

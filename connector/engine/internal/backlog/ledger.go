@@ -47,13 +47,12 @@ func (l *Ledger) Announce(ctx context.Context, messages int, now time.Time) (*De
 	return &Delivery{Began: time.UnixMilli(began), ConnectedAt: now, ordinal: last + 1}, nil
 }
 
-// Arrived notes that an announced message has come. It stands before WhatsApp is told so, which then announces it no more; the flush of
-// whatever WhatsApp is told takes it to the disk.
-func (l *Ledger) Arrived(ctx context.Context, delivery *Delivery, stanza string) error {
+// Arrived gives the statement that notes an announced message as arrived. It stands before WhatsApp is told so, which then announces it no
+// more.
+func (l *Ledger) Arrived(delivery *Delivery, stanza string) database.Statement {
 	const note = `INSERT INTO engine_backlog_arrived (account_id, stanza, ordinal) VALUES ($1, $2, $3)
 		ON CONFLICT (account_id, stanza) DO UPDATE SET ordinal = excluded.ordinal`
-	_, err := l.db.SQL.ExecContext(ctx, note, l.account, stanza, delivery.ordinal)
-	return err
+	return database.Statement{Query: note, Arguments: []any{l.account, stanza, delivery.ordinal}}
 }
 
 // Owed gives how many messages the delivery and those before it were to bring, at least, and how many of them have not come.

@@ -41,6 +41,18 @@ func (s *Stanzas) Came(id string, stanza *Stanza) {
 	}
 }
 
+// Next gives the message that the handler is called for; nil where it is called for no stanza, or once more for the same.
+func (s *Stanzas) Next(id string) *Stanza {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stanza := range s.waiting[id] {
+		if !stanza.handled {
+			return stanza
+		}
+	}
+	return nil
+}
+
 // Handled gives the message that the handler was called for; nil where it was called for no stanza, or once more for the same.
 func (s *Stanzas) Handled(id string) *Stanza {
 	s.mu.Lock()

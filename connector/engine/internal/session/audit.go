@@ -12,6 +12,7 @@ import (
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/backlog"
+	"threadline/engine/internal/database"
 	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/incoming"
 )
@@ -124,22 +125,59 @@ func (a *audit) awaited(client *whatsmeow.Client, node *waBinary.Node) *contract
 }
 
 func (a *audit) settle(stanza *backlog.Stanza, became outcome) bool {
+	if arrival := a.arrival(stanza); arrival != nil {
+		if !a.s.persist("backlog", patient, func() error { return a.s.shared.DB.Durable(a.s.ctx, arrival.Query, arrival.Arguments...) }) {
+			return false
+		}
+	}
+	a.count(stanza, became)
+	return true
+}
+
+// keep makes the event of a message durable, and that it has arrived, together.
+func (a *audit) keep(id string, event *contract.Event, how patience) bool {
+	stanza := a.stanzas.Next(id)
+	var others []database.Statement
+	if arrival := a.arrival(stanza); arrival != nil {
+		others = append(others, *arrival)
+	}
+	if !a.s.keep(event, how, others...) {
+		return false
+	}
+	if stanza != nil {
+		a.stanzas.Handled(id)
+		a.count(stanza, toldOfIt)
+	}
+	return true
+}
+
+// arrival gives the statement that notes an announced message as arrived; nil for one that was not announced.
+func (a *audit) arrival(stanza *backlog.Stanza) *database.Statement {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if stanza == nil || !stanza.Offline || a.delivery == nil {
+		return nil
+	}
+	name := nameOf(stanza)
+	arrival := a.ledger.Arrived(a.delivery, fmt.Sprintf("%s %d", name, a.seen[name]))
+	return &arrival
+}
+
+func (a *audit) count(stanza *backlog.Stanza, became outcome) {
 	a.repeated.Store(false)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !stanza.Offline || a.delivery == nil {
-		return true
+		return
 	}
-	attributes := stanza.Node.AttrGetter()
-	name := fmt.Sprintf("%s %v %v", attributes.OptionalString("id"), stanza.Node.Attrs["from"], stanza.Node.Attrs["participant"])
-	nth := fmt.Sprintf("%s %d", name, a.seen[name])
-	if !a.s.persist("backlog", patient, func() error { return a.ledger.Arrived(a.s.ctx, a.delivery, nth) }) {
-		return false
-	}
-	a.seen[name]++
+	a.seen[nameOf(stanza)]++
 	a.arrived[became]++
 	failpoint.Pass(failpoint.BacklogSettled)
-	return true
+}
+
+func nameOf(stanza *backlog.Stanza) string {
+	attributes := stanza.Node.Attrs
+	return fmt.Sprintf("%v %v %v", attributes["id"], attributes["from"], attributes["participant"])
 }
 
 // delivered takes WhatsApp's word that all that was announced has been handed over. What is not proven complete is left to the next

@@ -8,6 +8,7 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 
 	"threadline/engine/contract"
+	"threadline/engine/internal/database"
 	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/incoming"
 	"threadline/engine/internal/pace"
@@ -37,11 +38,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 	}()
 	switch event := event.(type) {
 	case *events.Message:
-		became, taken := s.messageCame(client, event)
-		if !taken || event.SourceWebMsg != nil { // the last is no stanza: a message that the phone has handed over
-			return taken
-		}
-		return s.audit.handled(event.Info.ID, became)
+		return s.messageCame(client, event)
 	case *events.Receipt:
 		wire := s.wires.Take("receipt", event.MessageIDs[0])
 		client.StoreLIDPNMapping(s.ctx, event.Chat.ToNonAD(), event.SenderAlt.ToNonAD())
@@ -63,20 +60,25 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 	return true
 }
 
-func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) (became outcome, taken bool) {
+func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) bool {
 	if notification := message.Message.GetProtocolMessage().GetHistorySyncNotification(); notification != nil && message.Info.IsFromMe {
 		failpoint.Pass(failpoint.InboxEntry)
-		return nothingToDo, s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) })
+		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) }) &&
+			s.audit.handled(message.Info.ID, nothingToDo)
 	}
 	how := patient
 	if incoming.IsPeer(message) {
 		how = stubborn
 	}
 	event := incoming.Message(s.ctx, client.Store.LIDs, message)
-	if event == nil {
-		return nothingToDo, true
+	switch {
+	case event == nil:
+		return s.audit.handled(message.Info.ID, nothingToDo)
+	case message.SourceWebMsg != nil: // no stanza: a message that the phone has handed over
+		return s.keep(event, how)
+	default:
+		return s.audit.keep(message.Info.ID, event, how)
 	}
-	return toldOfIt, s.keep(event, how)
 }
 
 // callCame saves a call. whatsmeow acknowledges it whatever its handler says: what keeps the ack of a call back that is not saved is
@@ -88,7 +90,7 @@ func (s *Session) callCame(client *whatsmeow.Client, call types.BasicCallMeta) b
 }
 
 // keep makes an event durable, and says whether it is. There is nothing to keep of nil.
-func (s *Session) keep(event *contract.Event, how patience) bool {
+func (s *Session) keep(event *contract.Event, how patience, others ...database.Statement) bool {
 	if event == nil {
 		return true
 	}
@@ -100,7 +102,7 @@ func (s *Session) keep(event *contract.Event, how patience) bool {
 	case event.GetAwaited() != nil:
 		kind = "awaited"
 	}
-	return s.persist(kind, how, func() error { return s.box.Append(s.ctx, event) })
+	return s.persist(kind, how, func() error { return s.box.AppendWith(s.ctx, event, others...) })
 }
 
 // persist tries to save something until it is saved, the patience is used up, or the session ends.
