@@ -39,8 +39,9 @@ _ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
 }
 
 _REMOVED = (ErrorCode.LOGGED_OUT, "the device was removed on the phone; pair the account again")
+_BEHIND = "store_behind"
 _REMOVALS: Mapping[str, tuple[ErrorCode, str]] = {
-    "store_behind": (
+    _BEHIND: (
         ErrorCode.STORE_BEHIND,
         "the session store is older than the session was; remove the old device on the phone and pair the account again",
     ),
@@ -286,6 +287,8 @@ class Session:
                 self._set_connected(False)
                 fields = {"disconnectReason": changed.reason or None, "reconnectCount": Increment(1)}
                 await self._telling.tell(Status.RECONNECTING, fields)
+            case pb.SessionChanged.LOGGED_OUT if changed.reason == _BEHIND and self.account.phone_e164 is None:
+                pass  # it was never paired: an empty store has lost nothing of it
             case pb.SessionChanged.LOGGED_OUT:
                 code, detail = _REMOVALS.get(changed.reason, _REMOVED)
                 await self._ended(Status.NEEDS_QR, code, detail, changed.reason)
