@@ -74,7 +74,8 @@ class Sends:
         first, task = self._under_way.get(request.key, (None, None))
         if first is None or task is None:
             if not self.session.is_connected:
-                return SendAnswer(outcome=Outcome.NOT_CONNECTED)
+                is_banned = self.session.account.pacing.is_banned(datetime.now(UTC))
+                return SendAnswer(outcome=Outcome.NOT_CONNECTED, reason="banned" if is_banned else "")
             if request.not_after <= datetime.now(UTC):
                 return SendAnswer(outcome=Outcome.EXPIRED)
             task = asyncio.create_task(self._carry_out(request))

@@ -13,6 +13,7 @@ from connector import log, metrics
 from connector.accounts import NO_CODES, AccountDocument
 from connector.arrival import ArrivalOrder
 from connector.backoff import Backoff
+from connector.ban import Ban
 from connector.code_display import CodeDisplay
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed, EngineRefused
@@ -31,6 +32,7 @@ from core.ids import AccountId
 
 _REOPEN_FIRST_S = 0.2
 _REOPEN_MAX_S = 10.0
+_NOTHING: Mapping[str, object] = {}
 
 _ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
     pb.SessionChanged.REPLACED: (ErrorCode.REPLACED, "the session was opened somewhere else"),
@@ -71,6 +73,8 @@ class Session:
     """From another number's link to the next pairing: the events that came after this sequence are that number's."""
     _has_ended: bool = field(default=False, init=False)
     """Replaced, banned or outdated: not opened again until somebody asks."""
+    _sits_out: bool = field(default=False, init=False)
+    """Nothing was opened: the account is banned for a time."""
     _asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _draining: bool = field(default=False, init=False)
     _reader: asyncio.Task[None] | None = field(default=None, init=False)
@@ -78,6 +82,7 @@ class Session:
     _telling: Telling = field(init=False)
     _codes: CodeDisplay = field(init=False)
     _gaps: GapAudit = field(init=False)
+    _ban: Ban = field(init=False)
     _hearing: HearingWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +94,7 @@ class Session:
             beat_s=self.heartbeat_s,
             is_connected=lambda: self.is_connected,
         )
+        self._ban = Ban(account=self.account, try_again=self.try_again, spread_s=self.heartbeat_s)
         self._hearing = HearingWatch(
             silence=self.silence,
             engine=self.engine,
@@ -108,7 +114,10 @@ class Session:
             beats = tasks.create_task(self._telling.beat(self.heartbeat_s, self._progress))
             hearing = tasks.create_task(self._hearing.run())
             gaps = tasks.create_task(self._gaps.run())
+            bans = tasks.create_task(self._ban.run())
+            await self._sit_out_ban()
             await self._stay_open()
+            bans.cancel()
             gaps.cancel()
             hearing.cancel()
             eraser.cancel()
@@ -165,6 +174,8 @@ class Session:
 
     async def carry_out(self, command: Command) -> None:
         log.command_begun(self.term.account, command.kind)
+        if self._sits_out:
+            await self.try_again()
         match command.kind:
             case CommandKind.PAIR_QR | CommandKind.PAIR_CODE:
                 await self._pair(command.phone_e164)
@@ -172,6 +183,13 @@ class Session:
                 await self._log_out()
 
     # The stream
+
+    async def _sit_out_ban(self) -> None:
+        """A new owner opens nothing while the ban lasts that the one before was told of, unless somebody asks for it."""
+        if self.account.pacing.is_banned(datetime.now(UTC)):
+            self._has_ended = self._sits_out = True
+            await self._asked.wait()
+            self._sits_out = False
 
     async def _stay_open(self) -> None:
         backoff = Backoff(first_s=_REOPEN_FIRST_S, max_s=_REOPEN_MAX_S)
@@ -296,7 +314,8 @@ class Session:
                 await self._confirm_term()  # replaced by a new owner's session: nothing to tell
                 self._has_ended = True
                 code, detail = _ENDINGS[state]
-                await self._ended(Status.ERROR, code, detail, changed.reason)
+                ban = self._ban.begin(changed.ban_ends_at_unix_s) if state == pb.SessionChanged.BANNED else {}
+                await self._ended(Status.ERROR, code, detail, changed.reason, ban)
 
     async def _connected(self, phone: str) -> None:
         if phone and not is_same_number(self.account.phone_e164, phone):
@@ -307,15 +326,17 @@ class Session:
         fields: dict[str, Any] = {"lastError": None, "disconnectReason": None, "lastSeenAt": datetime.now(UTC)}
         if phone:
             fields["phoneE164"] = phone
-        fields |= self.account.pacing.paired(fields["lastSeenAt"])
+        fields |= self.account.pacing.paired(fields["lastSeenAt"]) | self.account.pacing.ban_over_fields()
         self._codes.forget()
         self._gaps.connected()
         await self._telling.tell(Status.CONNECTED, fields, private=NO_CODES)
         self.on_connected(self.term.account)
 
-    async def _ended(self, status: Status, code: ErrorCode, detail: str, reason: str) -> None:
+    async def _ended(
+        self, status: Status, code: ErrorCode, detail: str, reason: str, more: Mapping[str, object] = _NOTHING
+    ) -> None:
         self._set_connected(False)
-        fields = {"lastError": described(code, detail), "disconnectReason": reason or str(code)}
+        fields = {"lastError": described(code, detail), "disconnectReason": reason or str(code), **more}
         await self._telling.tell(status, fields, private=NO_CODES)
         await self._telling.alert(code, detail)
 

@@ -652,21 +652,25 @@ class SessionChanged(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PHONE_E164_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    BAN_ENDS_AT_UNIX_S_FIELD_NUMBER: _builtins.int
     state: Global___SessionChanged.State.ValueType
     phone_e164: _builtins.str
     """With CONNECTED: the number that is linked, +E.164."""
     reason: _builtins.str
     """A short word for logs and disconnectReason, such as "stream_error_503". Holds no number."""
+    ban_ends_at_unix_s: _builtins.int
+    """With BANNED: when the ban ends, in seconds since 1970; 0 where WhatsApp does not say, and from an engine without this field."""
     def __init__(
         self,
         *,
         state: Global___SessionChanged.State.ValueType = ...,
         phone_e164: _builtins.str = ...,
         reason: _builtins.str = ...,
+        ban_ends_at_unix_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["phone_e164", b"phone_e164", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ban_ends_at_unix_s", b"ban_ends_at_unix_s", "phone_e164", b"phone_e164", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,7 +70,7 @@ def outbound_document(
     created_at: datetime,
     sender_uid: str,
     sender_email: str | None,
-    contact_wrote_at: datetime | None,
+    contact_wrote_at: datetime | None = None,
     now: datetime,
 ) -> dict[str, object]:
     """An accepted request. Its timestamp is the request's createdAt, and stays."""

@@ -113,6 +113,16 @@ class PacingRecord:
         """What an owner that leaves in order writes: what was noted and not spent is free again."""
         return self._count_fields(self._spent) if self._noted > self._spent else {}
 
+    def ban(self, ends_at_unix_s: int) -> dict[str, object]:
+        """WhatsApp says until when, or 0."""
+        self.banned_until = datetime.fromtimestamp(ends_at_unix_s, UTC) if ends_at_unix_s > 0 else None
+        return {"bannedUntil": self.banned_until}
+
+    def ban_over_fields(self) -> dict[str, object]:
+        """The account is connected."""
+        was_banned, self.banned_until = self.banned_until is not None, None
+        return {"bannedUntil": None} if was_banned else {}
+
     def paired(self, now: datetime) -> dict[str, object]:
         """The account is connected: since when, at least, its number is known to WhatsApp."""
         if self.first_paired_at is not None:

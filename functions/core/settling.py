@@ -91,7 +91,8 @@ def _settle_alone(
             wait_s = min(max(wait_s, 0), MAX_HOLD_S - 1)
             return _attempt_given_back(_later(RequestStatus.QUEUED, _why_held(result.reason), wait_s, now), taken)
         case Outcome.NOT_CONNECTED | Outcome.NOT_OWNER:
-            error = described(ErrorCode.NOT_CONNECTED, "waits until the account is connected")
+            banned = "WhatsApp has banned the account for a time; " if result.reason == "banned" else ""
+            error = described(ErrorCode.NOT_CONNECTED, f"{banned}waits until the account is connected")
             waiting = Settlement(
                 request={"status": str(RequestStatus.QUEUED), "claimUntil": None, "lastError": error},
                 message={},

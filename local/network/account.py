@@ -108,6 +108,7 @@ class Account:
         self.offline: deque[Incoming] = deque()
         self.held_receipts: list[tuple[int, Incoming]] = []
         self.login_failure: int | None = None
+        self._ban_s = trouble.BAN_S
         """What WhatsApp answers to logins. None: it lets the session in."""
         self._faults = faults
         self._last_sequence = 0
@@ -298,9 +299,9 @@ class Account:
         if self.is_connected:
             self._break(reason)
 
-    def refuse_logins(self, code: int) -> None:
+    def refuse_logins(self, code: int, ban_s: float) -> None:
         """The connection ends, and logins are answered with this failure."""
-        self.login_failure = code
+        self.login_failure, self._ban_s = code, ban_s
         if self.is_connected:
             self._break(trouble.word(trouble.Break.STREAM_ERROR, trouble.NO_SERVICE))
         if self.is_open and not self.has_ended:
@@ -431,6 +432,8 @@ class Account:
         changed = SessionChanged(state=self.state, reason=self.reason)
         if self.state == SessionChanged.CONNECTED and self.phone is not None:
             changed.phone_e164 = self.phone
+        if self.state == SessionChanged.BANNED:
+            changed.ban_ends_at_unix_s = int(self._now() + self._ban_s)
         return changed
 
     def _tell(self, event: Event) -> None:

@@ -193,12 +193,13 @@ class Network:
         """The connection breaks, and none comes about until `reconnect`. `code` is the stream error's."""
         self._control.post("/connection", account=account, change=Change.BREAK, how=how, code=code)
 
-    def refuse_logins(self, account: str, code: int) -> None:
-        """The connection ends, and logins are answered with this failure until `reconnect`: 402 is a ban, 405 outdated.
+    def refuse_logins(self, account: str, code: int, *, seconds: float | None = None) -> None:
+        """The connection ends, and logins are answered with this failure until `reconnect`: 402 is a ban (for `seconds`, an
+        hour unless given), 405 outdated.
 
         401 and 403 are said once: they unlink the device.
         """
-        self._control.post("/connection", account=account, change=Change.REFUSED, code=code)
+        self._control.post("/connection", account=account, change=Change.REFUSED, code=code, seconds=seconds)
 
     def reconnect(self, account: str) -> None:
         """Logins are let in again; a session that has ended tries one only when it is opened again."""

@@ -11,7 +11,7 @@ from local.network.code_display import CodeDisplay
 from local.network.contacts import Addressing, Contact
 from local.network.faults import NEEDS_SECONDS, FaultKind
 from local.network.sending import Sender, Settings
-from local.network.trouble import NO_SERVICE, Break, Change
+from local.network.trouble import BAN_S, NO_SERVICE, Break, Change
 from local.network.world import World
 from local.refusals import Malformed
 
@@ -52,7 +52,7 @@ class Control:
             ("POST", "/echo", self.echo, "account contact whatsapp_id"),
             ("POST", "/receipt", self.receipt, "contact account whatsapp_ids type addressing"),
             ("POST", "/read", self.read, "contact account whatsapp_ids"),
-            ("POST", "/connection", self.connection, "account change how code"),
+            ("POST", "/connection", self.connection, "account change how code seconds"),
             ("POST", "/fault", self.add_fault, "kind account contact times seconds code"),
             ("POST", "/clear-faults", self.clear_faults, "fault_id"),
             ("POST", "/settings", self.change_settings, "ack_timeout_s code_lifetime_s receipt_delay_s"),
@@ -171,7 +171,7 @@ class Control:
                 how = fields.optional_choice("how", Break) or Break.STREAM_ERROR
                 self._world.break_connection(phone, how, code)
             case Change.REFUSED:
-                self._world.refuse_logins(phone, code)
+                self._world.refuse_logins(phone, code, fields.seconds("seconds") or BAN_S)
             case Change.RESTORE:
                 self._world.restore_connection(phone)
             case Change.LOGGED_OUT:

@@ -10,6 +10,7 @@ REMOVED = "device_removed"
 REPLACED = "conflict"
 TAKEN_OVER = "taken_over"
 NO_SERVICE = 503
+BAN_S = 3600.0
 
 
 class Change(StrEnum):

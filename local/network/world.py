@@ -313,9 +313,9 @@ class World:
         for account in self.linked(phone):
             account.let_in()
 
-    def refuse_logins(self, phone: str, code: int) -> None:
+    def refuse_logins(self, phone: str, code: int, ban_s: float) -> None:
         for account in self.linked(phone):
-            account.refuse_logins(code)
+            account.refuse_logins(code, ban_s)
 
     def remove_device(self, phone: str) -> None:
         for account in self.linked(phone):

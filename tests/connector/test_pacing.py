@@ -37,7 +37,7 @@ def test_a_bucket_never_holds_more_than_its_burst() -> None:
 
 
 def test_no_two_waits_are_alike_and_their_mean_is_the_rate() -> None:
-    tokens = TokenBucket(rate_s=1.0, burst=1.0, draw=random.Random(7).uniform)  # noqa: S311 - a test's seed
+    tokens = TokenBucket(rate_s=1.0, burst=1.0, draw=random.Random(7).uniform)
     now_s, waits = 0.0, []
     tokens.take(now_s)
     for _ in range(1000):

@@ -56,7 +56,7 @@ class Control:
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
             ("POST", "/receipt", self.receipt, "contact account whatsapp_ids type addressing"),
             ("POST", "/read", self.read, "contact account whatsapp_ids"),
-            ("POST", "/connection", self.connection, "account change how code"),
+            ("POST", "/connection", self.connection, "account change how code seconds"),
             ("POST", "/fault", self.add_fault, "kind account contact times seconds code"),
             ("POST", "/clear-faults", self.clear_faults, "fault_id"),
             ("POST", "/settings", self.change_settings, "receipt_delay_s"),
@@ -203,7 +203,7 @@ class Control:
                 for device in connected:
                     self._break(device, how, code)
             case Change.REFUSED:
-                self._refuse_logins(phone, code)
+                self._refuse_logins(phone, code, fields.seconds("seconds") or 0.0)
                 for device in connected:
                     self._break(device, Break.STREAM_ERROR, NO_SERVICE)
             case Change.RESTORE:
@@ -216,11 +216,13 @@ class Control:
                     self._server.faults.replace(device)
         return {}
 
-    def _refuse_logins(self, phone: Phone, code: int) -> None:
+    def _refuse_logins(self, phone: Phone, code: int, seconds: float = 0.0) -> None:
         """A failure that unlinks the device is said once: another device may be linked after it."""
         self._let_in(phone)
         times = 1 if code in REMOVED_CODES else None
-        self._login_failures[phone.number] = self._server.faults.login_failure(phone, code, times=times)
+        self._login_failures[phone.number] = self._server.faults.login_failure(
+            phone, code, times=times, seconds=seconds
+        )
 
     def _let_in(self, phone: Phone) -> None:
         if standing := self._login_failures.pop(phone.number, None):

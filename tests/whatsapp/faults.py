@@ -125,9 +125,10 @@ class Faults:
 
     # Connecting
 
-    def login_failure(self, phone: "Person", code: int, *, times: int | None = None) -> Fault:
-        """Logins of this account are answered with this failure: 401, 403, 402 (a ban), 405 (outdated), 503..."""
-        return self._stand("login_failure", phone=phone, times=times, code=code)
+    def login_failure(self, phone: "Person", code: int, *, times: int | None = None, seconds: float = 0.0) -> Fault:
+        """Logins of this account are answered with this failure: 401, 403, 402 (a ban, of an hour or so many seconds), 405
+        (outdated), 503..."""
+        return self._stand("login_failure", phone=phone, times=times, code=code, seconds=seconds)
 
     def refuse_connections(self, *, times: int | None = None) -> Fault:
         """New connections are cut before a word is said."""

@@ -48,7 +48,7 @@ def _log_in(connection: Connection) -> None:
     if failure is not None:
         if failure.code in _REMOVED:
             device.phone.forget(device)
-        _fail(connection, failure.code)
+        _fail(connection, failure.code, int(failure.seconds) or _BAN_S)
         return
     if device.connection is not None:
         conflict = Node("conflict", {"type": "replaced"})
@@ -66,6 +66,6 @@ def _known_device(connection: Connection) -> Device | None:
     return device if device is not None and device.noise_key == connection.noise_key else None
 
 
-def _fail(connection: Connection, code: int) -> None:
-    ban: dict[str, Attribute] = {"code": 101, "expire": _BAN_S} if code == _BANNED else {}
+def _fail(connection: Connection, code: int, ban_s: int = _BAN_S) -> None:
+    ban: dict[str, Attribute] = {"code": 101, "expire": ban_s} if code == _BANNED else {}
     connection.end(Node("failure", {"reason": code, "location": "loopback", **ban}), _CLOSE_AFTER_S)

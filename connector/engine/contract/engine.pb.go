@@ -1622,9 +1622,11 @@ type SessionChanged struct {
 	// With CONNECTED: the number that is linked, +E.164.
 	PhoneE164 string `protobuf:"bytes,2,opt,name=phone_e164,json=phoneE164,proto3" json:"phone_e164,omitempty"`
 	// A short word for logs and disconnectReason, such as "stream_error_503". Holds no number.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// With BANNED: when the ban ends, in seconds since 1970; 0 where WhatsApp does not say, and from an engine without this field.
+	BanEndsAtUnixS int64 `protobuf:"varint,4,opt,name=ban_ends_at_unix_s,json=banEndsAtUnixS,proto3" json:"ban_ends_at_unix_s,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SessionChanged) Reset() {
@@ -1676,6 +1678,13 @@ func (x *SessionChanged) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *SessionChanged) GetBanEndsAtUnixS() int64 {
+	if x != nil {
+		return x.BanEndsAtUnixS
+	}
+	return 0
 }
 
 type PairingCode struct {
@@ -2407,12 +2416,13 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SENT\x10\x01\x12\r\n" +
 	"\tDELIVERED\x10\x02\x12\b\n" +
-	"\x04READ\x10\x03\"\x93\x02\n" +
+	"\x04READ\x10\x03\"\xbf\x02\n" +
 	"\x0eSessionChanged\x12@\n" +
 	"\x05state\x18\x01 \x01(\x0e2*.threadline.engine.v1.SessionChanged.StateR\x05state\x12\x1d\n" +
 	"\n" +
 	"phone_e164\x18\x02 \x01(\tR\tphoneE164\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x87\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12*\n" +
+	"\x12ban_ends_at_unix_s\x18\x04 \x01(\x03R\x0ebanEndsAtUnixS\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

@@ -47,6 +47,7 @@ type keeper struct {
 	backoff backoff
 	retry   *time.Timer
 	pairing *pairingCodes
+	banEnds time.Time
 }
 
 func newKeeper(s *Session) *keeper {
@@ -132,7 +133,7 @@ func (k *keeper) take(client *whatsmeow.Client, event any) {
 	case *events.StreamReplaced:
 		k.end(contract.SessionChanged_REPLACED, "conflict")
 	case *events.TemporaryBan:
-		k.end(contract.SessionChanged_BANNED, "temporary_ban")
+		k.banned(event.Expire)
 	case *events.ClientOutdated:
 		k.end(contract.SessionChanged_OUTDATED, "client_outdated")
 	case *events.LoggedOut:
@@ -248,6 +249,15 @@ func (k *keeper) end(state contract.SessionChanged_State, reason string) {
 	k.s.current().Disconnect()
 }
 
+// banned: WhatsApp says for how long, or 0.
+func (k *keeper) banned(expire time.Duration) {
+	k.banEnds = time.Time{}
+	if expire > 0 {
+		k.banEnds = time.Now().Add(expire)
+	}
+	k.end(contract.SessionChanged_BANNED, "temporary_ban")
+}
+
 // takenOver: the store knows a higher epoch. Nothing of this session's leaves any more, for store or socket.
 func (k *keeper) takenOver() {
 	if k.phase == ended {
@@ -326,6 +336,9 @@ func (k *keeper) tell(state contract.SessionChanged_State, reason string) {
 	changed := &contract.SessionChanged{State: state, Reason: reason}
 	if phone, linked := k.s.Linked(); linked && state == connectedState {
 		changed.PhoneE164 = phone
+	}
+	if state == contract.SessionChanged_BANNED && !k.banEnds.IsZero() {
+		changed.BanEndsAtUnixS = k.banEnds.Unix()
 	}
 	k.s.log.StateChanged(state.String(), reason)
 	k.s.feed.tell(&contract.Event{Kind: &contract.Event_Session{Session: changed}})
