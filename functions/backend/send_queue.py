@@ -54,9 +54,9 @@ class SendQueue:
         self._client: tasks_v2.CloudTasksClient | None = None
         self._lock = threading.Lock()
 
-    def enqueue(self, job: Job, name: str, at: datetime | None = None) -> None:
-        """A job under a name that is used once: a second one of the same name is success. Names are hashed, since Cloud Tasks
-        slows down on sequential ones, and they may hold numbers."""
+    def enqueue(self, job: Job, name: str, at: datetime | None = None) -> bool:
+        """A job under a name that is used once: a second one of the same name is success, and False. Names are hashed, since Cloud
+        Tasks slows down on sequential ones, and they may hold numbers."""
         parent = self._settings.send_queue
         task = tasks_v2.Task(
             name=f"{parent}/tasks/{hashlib.sha256(name.encode()).hexdigest()[:40]}",
@@ -76,7 +76,8 @@ class SendQueue:
         try:
             self._connected().create_task(parent=parent, task=task, timeout=_TIMEOUT_S)
         except AlreadyExists:
-            return
+            return False
+        return True
 
     def _connected(self) -> tasks_v2.CloudTasksClient:
         with self._lock:

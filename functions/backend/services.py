@@ -63,7 +63,7 @@ def build(settings: Settings) -> Services:
     )
     accept = Accept(stores=stores, chats=chats)
     ingest = Ingest(stores=stores, timing=settings.timing, chats=chats)
-    flush = Flush(stores=stores, queue=queue)
+    flush = Flush(stores=stores, queue=queue, interval_s=settings.timing.flush_interval_s)
     expiry = Expiry(stores=stores, timing=settings.timing, accept=accept)
     owners = Owners(stores, settings.timing, settings.connector_endpoints)
     return Services(

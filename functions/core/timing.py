@@ -24,6 +24,8 @@ class Timing:
     """How long after a claim's end its follow-up job runs."""
     positive_lease_cache_s: float = 2.0
     """How old a "connected" may be; a "not connected" is always read afresh."""
+    flush_interval_s: float = 5.0
+    """However often a session opens in it, each of its waiting threads gets two jobs at most."""
 
     early_event_s: float = 5.0
     """How long an event that came before its message is tried again by its own trigger."""

@@ -1,6 +1,8 @@
 """What is no message's fault: an account, a connector or a token that is not there just now. Nothing is burnt, nobody is missed."""
 
 import json
+import time
+from dataclasses import replace
 
 import pytest
 from google.auth.exceptions import TransportError
@@ -32,6 +34,23 @@ def test_a_paused_accounts_queue_waits_untouched_until_its_flush(world: World) -
     assert world.services.flush.account(world.account) == 1
     world.wait_for(request, "sent")
     assert world.request(request)["attempts"] == 1
+
+
+def test_a_session_that_opens_again_and_again_makes_two_jobs_a_thread_and_the_last_opening_is_not_missed(
+    world: World,
+) -> None:
+    request = world.write(world.chat())
+    world.pause()
+    world.accept(request)
+    flush = replace(world.services.flush, interval_s=2.0)
+    before, began = world.tasks.counters().get("created", 0), time.time()
+    for _ in range(30):
+        assert flush.account(world.account) == 1
+    intervals = 1 + int(time.time() // 2.0 - began // 2.0)
+    assert world.tasks.counters()["created"] - before <= 2 * intervals < 30
+    world.connect()
+    assert flush.account(world.account) == 1
+    assert world.wait_for(request, "sent")["attempts"] == 1
 
 
 def test_an_account_that_lost_its_connection_burns_no_attempt(world: World) -> None:

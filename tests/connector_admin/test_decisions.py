@@ -22,8 +22,8 @@ DECISIONS = {"resend": Decision.RESEND, "mark-sent": Decision.MARK_SENT, "mark-f
 class SilentQueue(SendQueue):
     """Wakes nobody: what is sent again stays as it was written."""
 
-    def enqueue(self, job: Job, name: str, at: datetime | None = None) -> None:
-        pass
+    def enqueue(self, job: Job, name: str, at: datetime | None = None) -> bool:  # noqa: ARG002 # the queue's own
+        return True
 
 
 def left(world: World, request: RequestId) -> list[Any]:
