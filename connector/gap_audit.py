@@ -43,7 +43,6 @@ class GapAudit:
     _has_news: bool = field(default=False, init=False)
     """A row has come that may fill the gap."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _found: set[EventId] = field(default_factory=set, init=False)
 
     async def heard(self, event: pb.Event) -> None:
         """The engine says that messages are missing, or that none are. When this returns, it is noted. Raises TermLost."""
@@ -58,10 +57,7 @@ class GapAudit:
         """A row of the account stands in the ingest log."""
         if self._gap is None:
             return
-        if row.event_id in self._gap.awaited:
-            self._found.add(row.event_id)
-            self._has_news = True
-        if row.from_history:
+        if row.from_history or row.event_id in self._gap.awaited:
             self._has_news = True
 
     def connected(self) -> None:
@@ -94,18 +90,22 @@ class GapAudit:
 
     async def _delivered(self, backlog: pb.BacklogDelivered) -> None:
         log.backlog_delivered(self.telling.account.term.account, backlog.announced, backlog.lost, backlog.undecrypted)
+        if self._gap is not None and backlog.connected_at_unix_ms <= self._gap.heard_ms:
+            return  # noted, but not acknowledged, by an owner before
         if backlog.lost:
             began = datetime.fromtimestamp(backlog.began_at_unix_ms / 1000, UTC)
             end = datetime.fromtimestamp(backlog.connected_at_unix_ms / 1000, UTC)
-            self._join(Gap(start=await self._synced_before(began), end=end, lost=backlog.lost))
+            start, heard_ms = await self._synced_before(began), backlog.connected_at_unix_ms
+            self._join(Gap(start=start, end=end, lost=backlog.lost, heard_ms=heard_ms))
             await self._tell_gap()
 
     async def _await(self, row: EventId, message: pb.MessageAwaited) -> None:
         if await self._stands(row):
             return
         sent = datetime.fromtimestamp(message.timestamp_s, UTC)
+        if self._gap is None or not self._gap.awaited:
+            self._awaited_beats = 0
         self._join(Gap(start=sent, end=max(sent, datetime.now(UTC)), awaited=frozenset({row})))
-        self._awaited_beats = 0
         self._has_news = True  # it may have come meanwhile
         assert self._gap is not None
         await self.telling.tell(None, {}, private={FIELD: self._gap.document()})
@@ -145,17 +145,14 @@ class GapAudit:
     async def _fill(self) -> None:
         """Closes the gap where the ingest log holds as much as was missing."""
         assert self._gap is not None
-        found, self._found = self._found, set()
-        left = self._gap.without(found)
         try:
-            recovered = await self._recovered(left) if left.lost else 0
+            standing = await self._standing(self._gap)
+            from_history = await self._from_history(self._gap)
         except UNAVAILABLE as error:
             log.account_not_written(self.telling.account.term.account, error)
-            self._found |= found
             self._has_news = True
             return
-        if left.awaited or recovered < left.lost:
-            self._gap = left
+        if not self._gap.is_filled(standing, from_history):
             return
         log.gap_closed(self.telling.account.term.account)
         self._gap = None
@@ -190,7 +187,16 @@ class GapAudit:
             received = rows[0].get("receivedAt") if rows else began - timedelta(days=1)
             return received if isinstance(received, datetime) else began
 
-    async def _recovered(self, gap: Gap) -> int:
+    async def _standing(self, gap: Gap) -> dict[EventId, bool]:
+        """The awaited rows that stand, and whether each came from history."""
+        account = self.telling.account
+        rows = [account.db.collection(schema.INGEST).document(row) for row in sorted(gap.awaited)]
+        if not rows:
+            return {}
+        found = account.db.get_all(rows, ["fromHistory"], retry=None, timeout=account.call_s)
+        return {EventId(row.id): row.to_dict() == {"fromHistory": True} async for row in found if row.exists}
+
+    async def _from_history(self, gap: Gap) -> int:
         account = self.telling.account
         query = history_rows_of_time(account.db, account.term.account, gap.start - CLOCKS, gap.end + CLOCKS)
         ((counted,),) = await AsyncAggregationQuery(query).count().get(retry=None, timeout=account.call_s)

@@ -62,11 +62,12 @@ class Intake:
         before = [pending.written for pending in self._pending]
 
         async def note_in_turn() -> None:
-            if before:
-                await asyncio.wait(before)
+            for written in before:
+                await asyncio.shield(written)
             await noting(event)
 
         noted = asyncio.ensure_future(note_in_turn())
+        noted.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may come to look
         await self._await_turn(_Pending(sequence=event.sequence, rows=[], written=noted))
 
     async def pass_over(self, event: pb.Event) -> None:

@@ -1,7 +1,7 @@
 """Messages that an account may be missing: how many, which, and of what time. Kept in the account's private state until they are there."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.ids import EventId
@@ -22,6 +22,8 @@ class Gap:
     end: datetime
     lost: int = 0
     awaited: frozenset[EventId] = frozenset()
+    heard_ms: int = 0
+    """The connect of the last backlog whose loss is in it: the engine may tell of one twice."""
 
     def joined(self, other: "Gap") -> "Gap":
         awaited = self.awaited | other.awaited
@@ -31,11 +33,14 @@ class Gap:
             end=max(self.end, other.end),
             lost=self.lost + other.lost + len(awaited) - len(kept),
             awaited=kept,
+            heard_ms=max(self.heard_ms, other.heard_ms),
         )
 
-    def without(self, rows: Collection[EventId]) -> "Gap":
-        """Those rows stand."""
-        return replace(self, awaited=self.awaited.difference(rows))
+    def is_filled(self, standing: Mapping[EventId, bool], from_history: int) -> bool:
+        """`standing` are those awaited rows that stand, and whether each came from the phone's history; `from_history` counts all
+        rows of the time that did."""
+        recovered = from_history - sum(standing.values())
+        return self.awaited <= standing.keys() and recovered >= self.lost
 
     def words(self) -> str:
         parts = []
@@ -46,7 +51,13 @@ class Gap:
         return ", ".join(parts)
 
     def document(self) -> dict[str, object]:
-        return {"startAt": self.start, "endAt": self.end, "lost": self.lost, "awaited": sorted(self.awaited)}
+        return {
+            "startAt": self.start,
+            "endAt": self.end,
+            "lost": self.lost,
+            "awaited": sorted(self.awaited),
+            "heardMs": self.heard_ms,
+        }
 
 
 def parse_gap(value: object) -> Gap | None:
@@ -57,7 +68,14 @@ def parse_gap(value: object) -> Gap | None:
     if not isinstance(start, datetime) or not isinstance(end, datetime) or not isinstance(lost, int):
         return None
     rows = awaited if isinstance(awaited, list) else []
-    return Gap(start=start, end=end, lost=lost, awaited=frozenset(EventId(row) for row in rows if isinstance(row, str)))
+    heard = value.get("heardMs")
+    return Gap(
+        start=start,
+        end=end,
+        lost=lost,
+        awaited=frozenset(EventId(row) for row in rows if isinstance(row, str)),
+        heard_ms=heard if isinstance(heard, int) else 0,
+    )
 
 
 def _messages(count: int) -> str:
