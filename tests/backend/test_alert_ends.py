@@ -13,6 +13,7 @@ from core import schema
 from core.account import DesiredState, new_lease_document
 from core.alert import Alert
 from core.alert_types import AlertType, Condition
+from core.degradation import Cause, Degradation
 from core.errors import ErrorCode
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import Document, World, key_of
@@ -222,6 +223,21 @@ def test_an_account_without_an_owner_is_poked_and_after_a_while_somebody_is_told
     world.connect()
     world.services.sweep.run()
     assert not is_open(world, Condition.NO_OWNER)
+
+
+@pytest.mark.parametrize("condition", [Condition.DEAF, Condition.GAP])
+def test_what_degraded_an_account_is_over_when_its_document_says_so(world: World, condition: Condition) -> None:
+    """Where the owner died before it could close the alert."""
+    other = Cause.GAP if condition is Condition.DEAF else Cause.DEAF
+    degradation = Degradation()
+    degradation.begin(other, "x")
+    set_account(world, **degradation.begin(Cause(condition), "x"))
+    raised(world, condition)
+    world.services.sweep.run()
+    assert is_open(world, condition)
+    set_account(world, **degradation.end(Cause(condition)))
+    world.services.sweep.run()
+    assert not is_open(world, condition)
 
 
 def no_wish(world: World) -> None:

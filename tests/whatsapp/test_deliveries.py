@@ -94,6 +94,20 @@ async def test_receipts_that_are_held_come_when_the_fault_ends(here: Linked) -> 
     await here.account.until(lambda: has_receipt(here.account, message_id, pb.ReceiptReceived.DELIVERED), "delivered")
 
 
+async def test_a_deaf_connection_stays_and_the_next_one_begins_with_what_waited(here: Linked) -> None:
+    here.server.faults.deafen(phone=here.phone)
+    connection = here.device.connection
+    for text in ("can you hear me?", "hello?"):
+        await here.ana.send(here.phone, text)
+    message_id = new_id()
+    await here.account.send(str(here.ana.number_jid), message_id, "an ack comes all the same")
+    assert here.device.connection is connection
+    assert not [message for message in here.account.messages if message.text == "hello?"]
+    here.server.faults.drop(here.device)
+    await here.account.until_message("can you hear me?")
+    await here.account.until_message("hello?")
+
+
 async def test_a_delayed_stanza_comes_late(here: Linked) -> None:
     here.server.faults.delay(0.5, contact=here.ana)
     started = time.monotonic()

@@ -128,6 +128,21 @@ async def test_an_echo_shows_a_message_that_was_sent(driver: Driver, network: Ne
     network.clear_faults(hold)
 
 
+async def test_a_deaf_connection_hands_nothing_over_and_the_next_one_begins_with_it(
+    driver: Driver, network: Network
+) -> None:
+    events = await driver.connected()
+    network.fault(FaultKind.DEAF, account=SHOP)
+    written = [network.write(ANA, SHOP, text) for text in ("can you hear me?", "hello?")]
+    assert network.accounts()["shop"].is_connected
+    assert network.accounts()["shop"].offline == 2
+    network.disconnect(SHOP)
+    network.reconnect(SHOP)
+    while (await events.next_state()).state != pb.SessionChanged.CONNECTED:
+        pass
+    assert [(await events.next_message()).whatsapp_id for _ in written] == written
+
+
 async def test_another_device_of_the_number_sees_what_is_sent(driver: Driver, network: Network) -> None:
     await driver.connected()
     other = await driver.connected(account="other")
