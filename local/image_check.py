@@ -44,6 +44,7 @@ def main() -> int:
             check_notices(image)
             check_imports(image)
             check_refusal(image)
+            check_backup(image)
             check_life(image, processes)
         except (Unfit, StartFailed, go.NotFound, FileNotFoundError) as error:
             print(f"the image is not fit: {error}", file=sys.stderr)
@@ -191,6 +192,20 @@ def check_refusal(image: Image) -> None:
     )
     if run.returncode != 2 or "PUBLIC_ENDPOINT is not set" not in run.stdout:
         raise Unfit(f"without settings it ended with status {run.returncode}:\n{run.stdout}{run.stderr}")
+
+
+def check_backup(image: Image) -> None:
+    """The engine's commands are there, for a job (docs/backup.md). Raises Unfit."""
+    engine, store = image.app / "wa-engine", {"ENGINE_STORE": f"sqlite:{image.app}/missing.db"}
+    key = subprocess.run(
+        [engine, "new-key", "--file", image.app / "key"], capture_output=True, text=True, check=False, timeout=_START_S
+    )
+    arguments = ["backup", "--file", str(image.app / "made"), "--recipient", key.stdout.strip()]
+    run = subprocess.run(
+        [engine, *arguments], env=_bare() | store, capture_output=True, text=True, check=False, timeout=_START_S
+    )
+    if run.returncode != 1 or "missing.db" not in run.stderr:
+        raise Unfit(f"a backup of a store that is not there ended with status {run.returncode}:\n{run.stderr}")
 
 
 def check_life(image: Image, processes: Processes) -> None:
