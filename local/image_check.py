@@ -196,14 +196,24 @@ def check_refusal(image: Image) -> None:
 
 def check_backup(image: Image) -> None:
     """The engine's commands are there, for a job (docs/backup.md). Raises Unfit."""
-    engine, store = image.app / "wa-engine", {"ENGINE_STORE": f"sqlite:{image.app}/missing.db"}
-    key = subprocess.run(
-        [engine, "new-key", "--file", image.app / "key"], capture_output=True, text=True, check=False, timeout=_START_S
-    )
-    arguments = ["backup", "--file", str(image.app / "made"), "--recipient", key.stdout.strip()]
-    run = subprocess.run(
-        [engine, *arguments], env=_bare() | store, capture_output=True, text=True, check=False, timeout=_START_S
-    )
+    engine = image.app / "wa-engine"
+    with tempfile.TemporaryDirectory(prefix="image-") as folder:
+        environment = _bare() | {"ENGINE_STORE": f"sqlite:{folder}/missing.db"}
+        key = subprocess.run(
+            [engine, "new-key", "--file", f"{folder}/key"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_START_S,
+        )
+        run = subprocess.run(
+            [engine, "backup", "--file", f"{folder}/made", "--recipient", key.stdout.strip()],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_START_S,
+        )
     if run.returncode != 1 or "missing.db" not in run.stderr:
         raise Unfit(f"a backup of a store that is not there ended with status {run.returncode}:\n{run.stderr}")
 

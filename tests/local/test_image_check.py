@@ -24,6 +24,7 @@ def test_what_the_copy_lines_put_into_a_clean_folder_starts_serves_and_ends_in_t
     image_check.check_declarations(image.stages)
     image_check.check_imports(image)
     image_check.check_refusal(image)
+    image_check.check_backup(image)
     image_check.check_life(image, processes)
 
 
