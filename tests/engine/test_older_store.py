@@ -168,3 +168,22 @@ async def test_of_an_older_store_the_claim_that_a_kill_cut_off_does_not_hide_it(
     assert not opened.paired
     assert (await account.until_state(LOGGED_OUT)).reason == "store_behind"
     await account.leave()
+
+
+async def test_a_send_of_which_nothing_was_heard_counts(
+    server: WhatsAppServer, engine: RunningEngine, linked: Linked, store: Path, tmp_path: Path
+) -> None:
+    await _talk(server, linked, linked.account, linked.device, "one")
+    server.faults.hold_receipts(linked.ana)
+    _copy(store, tmp_path / "older.db")
+    events = len(linked.account.events)
+    assert (await linked.account.send(linked.ana_jid, "3EB0FE", "two, out")).outcome == Outcome.SENT
+    mark = await _mark(linked.account)
+    assert not any(event.sequence for event in linked.account.events[events:]), "no event has raised the mark"
+    assert await engine.stop() == 0
+    _put_back(tmp_path / "older.db", store)
+    await engine.start()
+    account, opened = await _opened(engine, epoch=2, mark=mark)
+    assert not opened.paired
+    await account.leave()
+    server.faults.clear()
