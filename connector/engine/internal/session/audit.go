@@ -107,6 +107,7 @@ func (a *audit) answering(client *whatsmeow.Client, id, kind string) {
 
 // awaited gives the event of a message that could not be decrypted; nil where nobody misses it.
 func (a *audit) awaited(client *whatsmeow.Client, node *waBinary.Node) *contract.Event {
+	//lint:ignore SA1019 nothing else reads a stanza as whatsmeow itself does
 	info, err := client.DangerousInternals().ParseMessageInfo(node)
 	if err != nil {
 		return nil // it names no chat: WhatsApp is told that it is malformed
