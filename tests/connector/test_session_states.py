@@ -67,7 +67,7 @@ class Paired:
 
     def cannot_send(self) -> bool:
         chat = "40799999999@s.whatsapp.net"
-        return self.connector.send(self.account, chat, new_key())["outcome"] == "not_connected"
+        return bool(self.connector.send(self.account, chat, new_key())["outcome"] == "not_connected")
 
 
 @pytest.fixture
