@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,8 @@ async def claimed(db: AsyncClient, engine: Engine, timing: Timing = TIMING, ttl_
         call_s=CALL_S,
         opens=Pace(interval_s=0),
         on_connected=lambda _: None,
+        silence=Silence(least=timedelta(hours=1)),
+        look_s=timing.hearing_look_s,
     )
     sends = SlowSends(
         session=session,
