@@ -20,6 +20,7 @@ from connector.ownership import Ownership
 from connector.pace import Pace
 from connector.sending import Sends
 from connector.session import Session
+from connector.silence import Silence
 from connector.wal import Wal
 from core import schema
 from core.account import Command, CommandKind, Lease, Status, new_account_document, new_command, new_lease_document
