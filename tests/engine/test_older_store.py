@@ -173,8 +173,8 @@ async def test_of_an_older_store_the_claim_that_a_kill_cut_off_does_not_hide_it(
 async def test_a_send_of_which_nothing_was_heard_counts(
     server: WhatsAppServer, engine: RunningEngine, linked: Linked, store: Path, tmp_path: Path
 ) -> None:
+    server.faults.hold_receipts(linked.ana)  # those of the first message, too, may come late
     await _talk(server, linked, linked.account, linked.device, "one")
-    server.faults.hold_receipts(linked.ana)
     _copy(store, tmp_path / "older.db")
     events = len(linked.account.events)
     assert (await linked.account.send(linked.ana_jid, "3EB0FE", "two, out")).outcome == Outcome.SENT
