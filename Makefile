@@ -8,13 +8,14 @@ n ?= 300
 seed ?= 1
 network ?= simulated
 faults ?= 1000
+scale ?= 0.15
 folder ?= out/pair
 workers ?= 2
 VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pair test cost bench faults chaos check format proto bump lock clean
+.PHONY: help setup demo pair test cost bench faults chaos drills check format proto bump lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -48,6 +49,10 @@ chaos: seed = 7
 chaos: ## connectors and engines killed and frozen while people converse (faults=1000 seed=7 network=real|simulated; kinds=frozen: only these)
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
+
+drills: ## each cause that an operator may meet, provoked for real, timed and mended (only=gap,deaf scale=0.15 screens=FOLDER)
+	@$(call set_up,test)
+	@exec $(VENV)/python -m local.drills --scale "$(scale)" $(if $(only),--only "$(only)") $(if $(screens),--screens "$(screens)")
 
 bench: ## how fast it is, beside the floor of the same minute; writes out/bench.json
 	@$(call set_up,test)

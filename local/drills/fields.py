@@ -1,0 +1,36 @@
+"""An account's health in a few words: the fields that say something else than that all is well."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from local.drills.watch import Document
+
+_TIMES = ("syncGapStartAt", "syncGapEndAt", "bannedUntil", "coldLockedUntil")
+
+
+def said(account: Document) -> str:
+    """Errors by their code alone; times from now on."""
+    return " ".join(_parts(account))
+
+
+def _parts(account: Document) -> Iterator[str]:
+    yield f"status={account.get('status')}"
+    for name in ("disconnectReason", "lastError", "degradedReason"):
+        value = account.get(name)
+        if isinstance(value, str):
+            yield f"{name}={value if name == 'disconnectReason' else _short(name, value)}"
+    if account.get("reconnectCount"):
+        yield f"reconnectCount={account['reconnectCount']}"
+    for name in _TIMES:
+        if isinstance(value := account.get(name), datetime):
+            yield f"{name}={_from_now(value)}"
+
+
+def _short(name: str, value: str) -> str:
+    """Of an error the code: its sentence stands in docs/errors.md."""
+    return f'"{value}"' if name == "degradedReason" else value.partition(":")[0]
+
+
+def _from_now(at: datetime) -> str:
+    left_s = (at - datetime.now(UTC)).total_seconds()
+    return f"{left_s:+.0f} s" if abs(left_s) < 120 else f"{left_s / 60:+.0f} min"

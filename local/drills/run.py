@@ -1,0 +1,72 @@
+"""Carries the drills out: side by side those that keep to their own account, then one after the other those that strike everybody."""
+
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from core.account import DesiredState
+from local.chaos.wire import wire_findings
+from local.control_client import ControlRefused
+from local.drills.case import Case
+from local.drills.command_line import CommandFailed
+from local.drills.drill import Drill, Line
+from local.drills.ground import Ground
+from local.drills.people import People
+from local.drills.watch import NotSeen
+
+_AT_ONCE = 12
+
+
+def run(ground: Ground, drills: Sequence[Drill], people: Sequence[People]) -> list[Line]:
+    """In the order of the list, whenever each was run. Raises StageFailed."""
+    cases = [Case(ground=ground, drill=drill, people=each) for drill, each in zip(drills, people, strict=True)]
+    ground.prepare(people, [case.people for case in cases if case.drill.at_the_end])
+    side_by_side = sorted(
+        (case for case in cases if not case.drill.at_the_end), key=lambda case: not case.drill.is_long
+    )
+    with ThreadPoolExecutor(_AT_ONCE) as at_once:
+        list(at_once.map(_run, side_by_side))
+    if any(case.drill.at_the_end for case in cases):
+        for case in side_by_side:
+            _rest(case)
+    for case in cases:
+        if case.drill.at_the_end:
+            ground.want(case.people.accounts, DesiredState.CONNECTED)
+            _run(case)
+            _rest(case)
+    for case in cases:
+        _look_for_other_alerts(case)
+    return [case.line for case in cases]
+
+
+def outside(ground: Ground) -> list[str]:
+    """What the wire-level server has seen that no session may do."""
+    return [f"{finding.where}: {finding.what}" for finding in wire_findings(ground.world.ports.network_control)]
+
+
+def _run(case: Case) -> None:
+    try:
+        case.drill.run(case)
+    except (NotSeen, CommandFailed, ControlRefused) as problem:
+        case.line.findings.append(str(problem))
+    except Exception:  # noqa: BLE001 - a thread's edge: the other drills go on, and this one has failed
+        case.line.findings.append(traceback.format_exc())
+
+
+def _rest(case: Case) -> None:
+    try:
+        case.ground.want(case.people.accounts, DesiredState.PAUSED)
+    except NotSeen as problem:
+        case.line.findings.append(f"afterwards: {problem}")
+
+
+def _look_for_other_alerts(case: Case) -> None:
+    """None but the drill's own was ever open, and none is left open."""
+    names = {str(account.account_id) for account in case.people.accounts}
+    for each in case.ground.watch.alerts():
+        if each.document.get("accountId") not in names:
+            continue
+        if each.document["type"] != case.drill.alert:
+            case.line.findings.append(f"an alert that nobody expected: {each.document['type']}")
+        elif each.document["resolvedAt"] is None:
+            case.line.findings.append(f"an alert is still open: {each.document['type']}")

@@ -1,0 +1,1 @@
+"""A short `make drills`, and what its table is held to."""
