@@ -9,6 +9,7 @@ from backend.triggers.callables import (
     logoutAccount,
     pairAccount,
     resolveRequest,
+    setAccountLimits,
     setDesiredState,
     startConversation,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "post_alert",
     "resolveRequest",
     "send",
+    "setAccountLimits",
     "setDesiredState",
     "startConversation",
     "sweep",

@@ -17,6 +17,7 @@ from connector.admin import (
     alerts,
     decisions,
     hashes,
+    limits,
     pairing,
     queues,
     replays,
@@ -29,6 +30,7 @@ from connector.admin.condition import PROGRAM
 from connector.admin.context import Context, firestore_emulator
 from connector.admin.endings import ExitStatus, Failed
 from connector.admin.screen import Screen
+from core.account_limits import LIMITS
 from core.errors import CATALOGUE, ErrorCode
 from core.ids import InvalidId, account_id, checked_request_id, document_id, parse_thread_id, phone_e164, thread_id
 
@@ -179,8 +181,30 @@ def _add_accounts(add: Add) -> None:
     )
     _account(logout)
 
+    _add_limits(add)
+
     told = add("alerts", alerts.show_open, "what needs a person, the oldest first, and what to do", "alerts sales-1")
     _account(told, nargs="?", more="; without it all accounts', and no document that would show a number")
+
+
+def _add_limits(add: Add) -> None:
+    limited = add(
+        "limits",
+        limits.limits,
+        "how fast a number may send, and how long its messages wait",
+        "limits sales-1 --cold-per-day 80 --warm-up-days default",
+        "Without an option it shows them. docs/pacing.md says what they are for.",
+    )
+    _account(limited)
+    for name, limit in LIMITS.items():
+        limited.add_argument(
+            limits.option(name),
+            dest=name,
+            type=_limit(name),
+            default=argparse.SUPPRESS,
+            metavar="N",
+            help=f"{limit.meaning} ({limit.least} to {limit.most}, or the word default: {limit.default})",
+        )
 
 
 def _add_queues(add: Add) -> None:
@@ -310,6 +334,21 @@ def _hash(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{12}", value):
         raise argparse.ArgumentTypeError("a log's hash is twelve digits of 0-9 and a-f")
     return value
+
+
+def _limit(name: str) -> Callable[[str], int | None]:
+    def parse(value: str) -> int | None:
+        if value == "default":
+            return None
+        number = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else -1
+        if LIMITS[name].problem(name, number) is not None:
+            limit = LIMITS[name]
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from {limit.least} to {limit.most}, or default, which is {limit.default}"
+            )
+        return number
+
+    return parse
 
 
 def _seconds(value: str) -> float:

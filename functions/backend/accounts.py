@@ -1,6 +1,8 @@
-"""What a super-admin does with accounts: create, pair, pause and resume, log out. Written to the lease, where the owner sees it."""
+"""What a super-admin does with accounts: create, pair, pause and resume, log out, set limits. What an owner has to do is written to
+the lease, where it sees it."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend import log
@@ -9,8 +11,9 @@ from backend.connector_client import ConnectorClient
 from backend.flush import Flush
 from backend.refusal import Refused
 from backend.stores import Conflict, Missing, Stores
-from core import account, schema
+from core import account, account_limits, schema
 from core.account import CommandKind, DesiredState
+from core.account_limits import InvalidLimit
 from core.errors import ErrorCode
 from core.ids import AccountId
 
@@ -19,7 +22,7 @@ MAX_NAME_CHARACTERS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """Each of them ends with a poke, which only makes it faster: an owner sees the change when it renews its lease."""
+    """What is written to the lease ends with a poke, which only makes it faster: an owner sees the change when it renews its lease."""
 
     stores: Stores
     connector: ConnectorClient
@@ -63,6 +66,23 @@ class Accounts:
         command = account.new_command(CommandKind.LOGOUT)
         self._change(account_id, None, {"command": command.document()})
 
+    def limits(self, account_id: AccountId, changes: Mapping[str, object]) -> dict[str, object]:
+        """Sets these, and answers what holds then. Its owner sees a change with its next heartbeat. Raises Refused."""
+        try:
+            fields = account_limits.checked(changes)
+            if fields:
+                commit = self.stores.commit()
+                commit.change(schema.ACCOUNTS, account_id, fields)
+                commit.run()
+        except InvalidLimit as error:
+            raise Refused(ErrorCode.INVALID_REQUEST, str(error)) from error
+        except Missing as error:
+            raise _unknown() from error
+        stored = self.stores.account(account_id)
+        if stored is None:
+            raise _unknown()
+        return account_limits.known(stored.value)
+
     def _change(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> None:
         commit = self.stores.commit()
         if state is not None:
@@ -73,7 +93,7 @@ class Accounts:
         try:
             commit.run()
         except Missing as error:
-            raise Refused(ErrorCode.ACCOUNT_UNKNOWN, "there is no account of this id") from error
+            raise _unknown() from error
         self._poke(account_id)
 
     def _poke(self, account_id: AccountId) -> None:
@@ -81,3 +101,7 @@ class Accounts:
         owner = lease.value.endpoint if lease is not None and lease.value.is_held(now()) else None
         if not self.connector.poke(owner, account_id):
             log.poke_failed(account_id)
+
+
+def _unknown() -> Refused:
+    return Refused(ErrorCode.ACCOUNT_UNKNOWN, "there is no account of this id")

@@ -58,7 +58,7 @@ def paired(outside: Outside, super_admin: User, store: firestore.Client) -> str:
     "name",
     [
         "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation", "cancelRequest",
-        "resolveRequest",
+        "resolveRequest", "setAccountLimits",
     ],
 )  # fmt: skip
 def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, name: str) -> None:
@@ -68,7 +68,10 @@ def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, na
     assert (answer.status, answer.code) == (403, "forbidden")
 
 
-@pytest.mark.parametrize("name", ["createAccount", "pairAccount", "setDesiredState", "logoutAccount", "resolveRequest"])
+@pytest.mark.parametrize(
+    "name",
+    ["createAccount", "pairAccount", "setDesiredState", "logoutAccount", "resolveRequest", "setAccountLimits"],
+)
 def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
     assert outside.call(employee, name, {"name": "x", "accountId": "x"}).code == "forbidden"
 
@@ -86,6 +89,15 @@ def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, emp
         ("setDesiredState", {"accountId": "nobody", "desiredState": "off"}, "invalid_request", "desiredState"),
         ("setDesiredState", {"accountId": "nobody", "desiredState": "paused"}, "account_unknown", "no account"),
         ("logoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("setAccountLimits", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("setAccountLimits", {"accountId": "nobody", "coldPerDay": 5}, "account_unknown", "no account"),
+        (
+            "setAccountLimits",
+            {"accountId": "nobody", "coldPerDay": -1},
+            "invalid_request",
+            "coldPerDay must be a whole",
+        ),
+        ("setAccountLimits", {"accountId": "nobody", "coldPerHour": 1}, "invalid_request", "another name"),
         ("startConversation", {"accountId": "nobody", "phoneE164": CONTACT}, "account_unknown", "no account"),
         ("startConversation", {"accountId": "nobody", "phoneE164": "12"}, "invalid_request", "phone number"),
         ("cancelRequest", {}, "invalid_request", "id"),
@@ -234,6 +246,19 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     wait_for_status(store, paired, "connected")
     wait_until(lambda: request_of(store, answer["resentAs"]).get("status") == "sent", "the new request is sent", 60)
     assert request_of(store, request)["decidedByEmail"] == "root@example.com"
+
+
+def test_an_accounts_limits_are_set_shown_and_set_back(
+    outside: Outside, super_admin: User, paired: str, store: firestore.Client
+) -> None:
+    changed = outside.call(super_admin, "setAccountLimits", {"accountId": paired, "coldPerDay": 80, "queueLimitS": 600})
+    assert changed.result["limits"]["coldPerDay"] == {"value": 80, "isDefault": False}
+    assert account_of(store, paired)["queueLimitS"] == 600
+    assert outside.call(super_admin, "setAccountLimits", {"accountId": paired}).result == changed.result
+    back = {"accountId": paired, "coldPerDay": None, "queueLimitS": None}
+    limits = outside.call(super_admin, "setAccountLimits", back).result["limits"]
+    assert limits["coldPerDay"] == {"value": 50, "isDefault": True}
+    assert all(limit["isDefault"] for limit in limits.values())
 
 
 def test_logging_out_unlinks_the_device_and_keeps_the_account(

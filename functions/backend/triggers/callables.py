@@ -88,6 +88,19 @@ def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
+def setAccountLimits(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"accountId", "sendsPerMinute"?, "sendBurst"?, "coldPerDay"?, "warmUpDays"?, "queueLimitS"?}, null for a default
+    -> {"limits": {name: {"value", "isDefault"}}}. With the id alone it changes nothing."""
+
+    def set_limits(fields: dict[str, Any]) -> dict[str, object]:
+        changes = {name: value for name, value in fields.items() if name != "accountId"}
+        return {"limits": services().accounts.limits(_account(fields), changes)}
+
+    return _answered(request, access.is_super_admin, set_limits)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def startConversation(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
 
