@@ -60,6 +60,13 @@ class GapAudit:
         if row.from_history or row.event_id in self._gap.awaited:
             self._has_news = True
 
+    async def close(self) -> None:
+        """A person has given up what is missing. Raises TermLost."""
+        async with self._turn:
+            await self._know()
+            if self._gap is not None:
+                await self._close()
+
     def connected(self) -> None:
         """The phone is asked again."""
         self._beats_to_asking = 0
@@ -152,8 +159,10 @@ class GapAudit:
             log.account_not_written(self.telling.account.term.account, error)
             self._has_news = True
             return
-        if not self._gap.is_filled(standing, from_history):
-            return
+        if self._gap.is_filled(standing, from_history):
+            await self._close()
+
+    async def _close(self) -> None:
         log.gap_closed(self.telling.account.term.account)
         self._gap = None
         account = self.telling.account

@@ -174,6 +174,9 @@ class Session:
 
     async def carry_out(self, command: Command) -> None:
         log.command_begun(self.term.account, command.kind)
+        if command.kind is CommandKind.CLOSE_GAP:
+            await self._gaps.close()
+            return
         if self._sits_out:
             await self.try_again()
         match command.kind:

@@ -5,6 +5,7 @@ import firebase_admin
 from backend.triggers.alerts import on_alert, post_alert
 from backend.triggers.callables import (
     cancelRequest,
+    closeGap,
     createAccount,
     logoutAccount,
     pairAccount,
@@ -20,6 +21,7 @@ firebase_admin.initialize_app()  # for the callables' check of ID tokens; opens 
 
 __all__ = [
     "cancelRequest",
+    "closeGap",
     "createAccount",
     "flush",
     "logoutAccount",

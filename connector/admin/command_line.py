@@ -181,6 +181,15 @@ def _add_accounts(add: Add) -> None:
     )
     _account(logout)
 
+    closed = add(
+        "close-gap",
+        wishes.close_gap,
+        "gives up messages that are missing: the gap closes, and its alert ends",
+        "close-gap sales-1",
+        "When what did not come was read on the phone, from syncGapStartAt to syncGapEndAt (`account sales-1` shows both). "
+        "What comes later stands all the same.",
+    )
+    _account(closed)
     _add_limits(add)
 
     told = add("alerts", alerts.show_open, "what needs a person, the oldest first, and what to do", "alerts sales-1")

@@ -1,4 +1,4 @@
-"""`pause`, `resume` and `logout`: what a super-admin wants of an account, written as the functions' callables write it.
+"""`pause`, `resume`, `logout` and `close-gap`: what a super-admin wants of an account, written as the functions' callables write it.
 
 `functions/backend/accounts.py` also pokes a connector and flushes the queue. This program has no identity that a connector takes, so
 the owner sees the change when it renews its lease, and what waits leaves when the session opens or with the sweeper's next run.
@@ -10,7 +10,7 @@ from connector.admin.condition import PROGRAM
 from connector.admin.context import Change, Conflict, Context, now
 from connector.admin.endings import Failed
 from connector.admin.standing import Standing, read_one, unknown
-from core import schema
+from core import gap, schema
 from core.account import Command, CommandKind, DesiredState, new_command
 from core.timing import Timing
 
@@ -43,6 +43,19 @@ def log_out(context: Context, arguments: Namespace) -> None:
     write(context, standing, None, new_command(CommandKind.LOGOUT))
     text = f"asked to log out: {_actor(standing)} unlinks the device; the same number can be paired again"
     _done(context, standing, text)
+
+
+def close_gap(context: Context, arguments: Namespace) -> None:
+    standing = read_one(context, arguments.account)
+    if not gap.is_told(standing.document):
+        raise Failed(f"no gap of {standing.account} is open; `{PROGRAM} account {standing.account}` shows how it is")
+    if standing.document.get("desiredState") == DesiredState.PAUSED:
+        raise Failed(
+            f"{standing.account} is paused, and its gap is closed by the connector that owns it: `{PROGRAM} resume {standing.account}`, "
+            "then close it"
+        )
+    write(context, standing, None, new_command(CommandKind.CLOSE_GAP))
+    _done(context, standing, f"asked to close its gap: {_actor(standing)} gives up what is missing, and ends the alert")
 
 
 def write(context: Context, standing: Standing, state: DesiredState | None, command: Command | None) -> None:

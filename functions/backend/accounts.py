@@ -1,4 +1,4 @@
-"""What a super-admin does with accounts: create, pair, pause and resume, log out, set limits. What an owner has to do is written to
+"""What a super-admin does with accounts: create, pair, pause and resume, log out, close a gap, set limits. What an owner has to do is written to
 the lease, where it sees it."""
 
 import secrets
@@ -11,7 +11,7 @@ from backend.connector_client import ConnectorClient
 from backend.flush import Flush
 from backend.refusal import Refused
 from backend.stores import Conflict, Missing, Stores
-from core import account, account_limits, schema
+from core import account, account_limits, gap, schema
 from core.account import CommandKind, DesiredState
 from core.account_limits import InvalidLimit
 from core.errors import ErrorCode
@@ -59,12 +59,21 @@ class Accounts:
 
     def log_out(self, account_id: AccountId) -> None:
         """Unlinks the device; the account stays, and can be paired again with the same number. Raises Refused."""
+        self._command(account_id, CommandKind.LOGOUT, "logging out needs its session")
+
+    def close_gap(self, account_id: AccountId) -> None:
+        """What is missing was read on the phone, or is given up: the account is whole again. Raises Refused."""
+        stored = self.stores.account(account_id)
+        if stored is not None and not gap.is_told(stored.value):
+            raise Refused(ErrorCode.INVALID_REQUEST, "no gap of the account is open")
+        self._command(account_id, CommandKind.CLOSE_GAP, "its gap is closed by the connector that owns it")
+
+    def _command(self, account_id: AccountId, kind: CommandKind, why: str) -> None:
         stored = self.stores.account(account_id)
         if stored is not None and stored.value.get("desiredState") == DesiredState.PAUSED:
-            detail = "the account is paused, and logging out needs its session; set desiredState to connected first"
+            detail = f"the account is paused, and {why}; set desiredState to connected first"
             raise Refused(ErrorCode.INVALID_REQUEST, detail)
-        command = account.new_command(CommandKind.LOGOUT)
-        self._change(account_id, None, {"command": command.document()})
+        self._change(account_id, None, {"command": account.new_command(kind).document()})
 
     def limits(self, account_id: AccountId, changes: Mapping[str, object]) -> dict[str, object]:
         """Sets these, and answers what holds then. Its owner sees a change with its next heartbeat. Raises Refused."""

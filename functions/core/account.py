@@ -37,6 +37,8 @@ class CommandKind(StrEnum):
     PAIR_QR = "pair_qr"
     PAIR_CODE = "pair_code"
     LOGOUT = "logout"
+    CLOSE_GAP = "close_gap"
+    """Nobody waits for the missing messages any more."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.degradation import Cause, parse_degradation
 from core.ids import EventId
 
 FIELD = "syncGap"
@@ -58,6 +59,11 @@ class Gap:
             "awaited": sorted(self.awaited),
             "heardMs": self.heard_ms,
         }
+
+
+def is_told(account: Mapping[str, object]) -> bool:
+    """Whether the account's document says that messages are missing."""
+    return parse_degradation(account).stands(Cause.GAP)
 
 
 def parse_gap(value: object) -> Gap | None:

@@ -52,7 +52,7 @@ def test_exactly_these_functions_are_deployed(manifest: dict[str, Any]) -> None:
     assert set(manifest["endpoints"]) == {
         "on_ingest", "on_outbox", "send", "flush", "sweep", "on_alert", "post_alert",
         "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation",
-        "cancelRequest", "resolveRequest", "setAccountLimits",
+        "cancelRequest", "resolveRequest", "closeGap", "setAccountLimits",
     }  # fmt: skip
 
 

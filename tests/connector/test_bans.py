@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from core import schema
+from core.account import CommandKind
 from core.ids import AccountId
 from local.whatsapp import NetworkKind
 from tests.connector.conftest import Shared
@@ -45,6 +46,7 @@ def test_a_new_owner_opens_nothing_while_the_ban_lasts_unless_it_is_asked(stage:
     other = stage.start_connector()
     assert stage.stop(connector) == 0
     wait_until(lambda: stage.lease(account).owner == other.worker, "another owner")
+    stage.command(other, account, CommandKind.CLOSE_GAP)  # nobody asks for a session by it
     stays(lambda: not stage.is_connected(account), "it was opened although it is banned", 2.0)
     told = stage.account(account)
     assert (told["status"], told["reconnectCount"]) == ("error", losses)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.account import CommandKind
 from core.ids import AccountId
 from local.network.faults import FaultKind
 from local.whatsapp import NetworkKind
@@ -116,6 +117,23 @@ def test_a_message_that_cannot_be_decrypted_is_a_gap_until_the_phone_hands_it_ov
     stage.await_row(account, unreadable)
     paired.await_whole()
     wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
+
+
+def test_a_gap_that_a_person_closes_is_not_written_back_and_not_counted_into_the_next_one(paired: Paired) -> None:
+    stage, account = paired.stage, paired.account
+    paired.fault(FaultKind.PHONE_OFF, times=None)
+    for count in (1, 2):
+        paired.disconnect()
+        paired.fault(FaultKind.LOSE_BACKLOG)
+        paired.write("lost", "last")
+        paired.reconnect()
+        paired.await_gap("1 message announced by WhatsApp never came")
+        wait_until(lambda: paired.alerts() == [("gap", count, True)], "an alert")  # noqa: B023 - called in this round
+        stage.command(paired.connector, account, CommandKind.CLOSE_GAP)
+        paired.await_whole()
+        wait_until(lambda: paired.alerts() == [("gap", count, False)], "the alert is over")  # noqa: B023 - as above
+        assert stage.private_state(account)["syncGap"] is None
+    assert stage.account(account)["status"] == "connected"
 
 
 def test_a_backlog_that_comes_whole_is_no_gap(paired: Paired) -> None:

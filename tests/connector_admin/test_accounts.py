@@ -89,13 +89,15 @@ def test_long_names_are_cut_and_accounts_are_not(inbox: Inbox) -> None:
     assert "…" in out
 
 
-@pytest.mark.parametrize("command", ["account", "pair", "pause", "resume", "logout", "limits", "queue"])
+@pytest.mark.parametrize("command", ["account", "pair", "pause", "resume", "logout", "close-gap", "limits", "queue"])
 def test_an_account_that_is_not_there_is_not_found(inbox: Inbox, command: str) -> None:
     errors = inbox.admin.fails(3, command, "nobody")
     assert "there is no account nobody" in errors
     assert inbox.admin.project in errors
 
 
-@pytest.mark.parametrize("command", ["account", "pair", "pause", "resume", "logout", "limits", "queue", "alerts"])
+@pytest.mark.parametrize(
+    "command", ["account", "pair", "pause", "resume", "logout", "close-gap", "limits", "queue", "alerts"]
+)
 def test_an_account_id_that_cannot_be_one_is_wrong_usage(inbox: Inbox, command: str) -> None:
     assert "accountId must be 1 to 64" in inbox.admin.fails(2, command, "no/account")

@@ -46,6 +46,7 @@ COMMANDS = [
     "pause",
     "resume",
     "logout",
+    "close-gap",
     "limits",
     "alerts",
     "queue",

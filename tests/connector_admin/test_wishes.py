@@ -1,4 +1,4 @@
-"""`pause`, `resume` and `logout` write what the callables write."""
+"""`pause`, `resume`, `logout` and `close-gap` write what the callables write."""
 
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,8 @@ from core.ids import AccountId
 from tests.backend.world import World
 from tests.connector_admin.inbox import Inbox
 from tests.connector_admin.running import CommandLine
+
+A_GAP: dict[str, Any] = {"degraded": True, "degradedReason": "gap: 1 message announced by WhatsApp never came"}
 
 
 def documents(world: World, account: AccountId) -> list[dict[str, Any]]:
@@ -29,12 +31,14 @@ def _without_time(value: object) -> Any:
     return "a time" if isinstance(value, datetime) else value
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "logout"])
+@pytest.mark.parametrize("command", ["pause", "resume", "logout", "close-gap"])
 def test_the_callable_and_the_command_leave_the_same_documents(world: World, command: str) -> None:
     def start() -> None:
         world.connect()
         if command == "resume":
             world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
+        if command == "close-gap":
+            world.db.collection(schema.ACCOUNTS).document(world.account).update(A_GAP)
         for name in (schema.ACCOUNTS, schema.LEASES):  # the times of its making
             world.db.collection(name).document(world.account).update({"updatedAt": 0, "leaseUntil": 0, "lastSeenAt": 0})
 
@@ -42,6 +46,8 @@ def test_the_callable_and_the_command_leave_the_same_documents(world: World, com
     start()
     if command == "logout":
         accounts.log_out(world.account)
+    elif command == "close-gap":
+        accounts.close_gap(world.account)
     else:
         state = DesiredState.PAUSED if command == "pause" else DesiredState.CONNECTED
         accounts.set_desired_state(world.account, state)
@@ -73,3 +79,12 @@ def test_a_paused_account_is_not_logged_out(inbox: Inbox) -> None:
     errors = inbox.admin.fails(1, "logout", account)
     assert f"resume {account}" in errors
     assert inbox.get(schema.LEASES, account)["command"] is None
+
+
+def test_a_gap_is_closed_only_where_one_is_open_and_an_owner_can(inbox: Inbox) -> None:
+    whole = inbox.account(degraded=True, degradedReason="deaf: nothing was heard")
+    assert "no gap" in inbox.admin.fails(1, "close-gap", whole)
+    paused = inbox.account(desiredState="paused", status="disconnected", **A_GAP)
+    assert f"resume {paused}" in inbox.admin.fails(1, "close-gap", paused)
+    for account in (whole, paused):
+        assert inbox.get(schema.LEASES, account)["command"] is None

@@ -77,6 +77,7 @@ def test_a_command_reads_back_as_it_was_written() -> None:
     for kind, phone in (
         (CommandKind.PAIR_QR, None),
         (CommandKind.LOGOUT, None),
+        (CommandKind.CLOSE_GAP, None),
         (CommandKind.PAIR_CODE, "+40712345678"),
     ):
         command = account.new_command(kind, phone)

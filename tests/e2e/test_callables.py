@@ -58,7 +58,7 @@ def paired(outside: Outside, super_admin: User, store: firestore.Client) -> str:
     "name",
     [
         "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation", "cancelRequest",
-        "resolveRequest", "setAccountLimits",
+        "resolveRequest", "closeGap", "setAccountLimits",
     ],
 )  # fmt: skip
 def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, name: str) -> None:
@@ -70,7 +70,15 @@ def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, na
 
 @pytest.mark.parametrize(
     "name",
-    ["createAccount", "pairAccount", "setDesiredState", "logoutAccount", "resolveRequest", "setAccountLimits"],
+    [
+        "createAccount",
+        "pairAccount",
+        "setDesiredState",
+        "logoutAccount",
+        "resolveRequest",
+        "closeGap",
+        "setAccountLimits",
+    ],
 )
 def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
     assert outside.call(employee, name, {"name": "x", "accountId": "x"}).code == "forbidden"
@@ -89,6 +97,7 @@ def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, emp
         ("setDesiredState", {"accountId": "nobody", "desiredState": "off"}, "invalid_request", "desiredState"),
         ("setDesiredState", {"accountId": "nobody", "desiredState": "paused"}, "account_unknown", "no account"),
         ("logoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("closeGap", {"accountId": "nobody"}, "account_unknown", "no account"),
         ("setAccountLimits", {"accountId": "nobody"}, "account_unknown", "no account"),
         ("setAccountLimits", {"accountId": "nobody", "coldPerDay": 5}, "account_unknown", "no account"),
         (
@@ -246,6 +255,11 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     wait_for_status(store, paired, "connected")
     wait_until(lambda: request_of(store, answer["resentAs"]).get("status") == "sent", "the new request is sent", 60)
     assert request_of(store, request)["decidedByEmail"] == "root@example.com"
+
+
+def test_only_a_gap_that_is_open_is_closed(outside: Outside, super_admin: User, paired: str) -> None:
+    answer = outside.call(super_admin, "closeGap", {"accountId": paired})
+    assert (answer.code, "no gap" in answer.body["error"]["message"]) == ("invalid_request", True)
 
 
 def test_an_accounts_limits_are_set_shown_and_set_back(

@@ -88,6 +88,18 @@ def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
+def closeGap(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+    """Super-admins: {"accountId"} -> {}. Nobody waits for the missing messages any more."""
+
+    def close(fields: dict[str, Any]) -> dict[str, object]:
+        services().accounts.close_gap(_account(fields))
+        return {}
+
+    return _answered(request, access.is_super_admin, close)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@contained
 def setAccountLimits(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
     """Super-admins: {"accountId", "sendsPerMinute"?, "sendBurst"?, "coldPerDay"?, "warmUpDays"?, "queueLimitS"?}, null for a default
     -> {"limits": {name: {"value", "isDefault"}}}. With the id alone it changes nothing."""
