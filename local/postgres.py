@@ -31,14 +31,24 @@ _READY = "database system is ready to accept connections"
 _START_LIMIT_S = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Postgres:
     child: Child
     folder: Path
 
     @property
     def dsn(self) -> str:
-        return f"postgres:///postgres?host={self.folder}&user={_USER}&sslmode=disable"
+        return self.address("postgres")
+
+    def address(self, database: str) -> str:
+        return f"postgres:///{database}?host={self.folder}&user={_USER}&sslmode=disable"
+
+    def create(self, database: str) -> str:
+        """An empty database beside the first one; its address."""
+        where = ("-h", self.folder, "-U", _USER, "-d", "postgres")
+        create = (_INSTALLED / "bin/psql", *where, "-v", "ON_ERROR_STOP=1", "-qc", f"CREATE DATABASE {database}")
+        subprocess.run(create, check=True, capture_output=True)
+        return self.address(database)
 
 
 @contextmanager
@@ -46,17 +56,31 @@ def running(processes: Processes) -> Iterator[Postgres]:
     """A server of this run, ready; stopped and forgotten at the end. Raises StartFailed."""
     # Not in the run's folder: a socket's path may have 107 characters at most, and the user nobody must reach it.
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    child = processes.spawn(
+    server = Postgres(child=_spawn(processes, folder), folder=folder)
+    try:
+        _await_ready(processes, server.child)
+        yield server
+    finally:
+        processes.stop(server.child)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_again(processes: Processes, server: Postgres) -> None:
+    """One that was stopped, with what it has kept. Returns when it is ready. Raises StartFailed."""
+    server.child = _spawn(processes, server.folder)
+    _await_ready(processes, server.child)
+
+
+def _spawn(processes: Processes, folder: Path) -> Child:
+    return processes.spawn(
         "postgres",
         [sys.executable, "-m", "local.postgres", "--folder", folder],
         environment={"PYTHONPATH": PYTHONPATH, "PYTHONUNBUFFERED": "1"},
     )
-    try:
-        processes.await_ready(child, printed("ready "), time_limit_s=_START_LIMIT_S)
-        yield Postgres(child=child, folder=folder)
-    finally:
-        processes.stop(child)
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_ready(processes: Processes, child: Child) -> None:
+    processes.await_ready(child, printed("ready "), time_limit_s=_START_LIMIT_S)
 
 
 def main() -> int:
@@ -66,15 +90,17 @@ def main() -> int:
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user, -1)
-    binaries = _reachable(folder, user) / "bin"
     data = folder / "data"
+    is_new = not data.exists()
+    binaries = _reachable(folder, user) / "bin"
     initialise = ("-D", data, "-U", _USER, "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-locale")
-    made = subprocess.run(
-        [binaries / "initdb", *initialise], user=user, cwd="/", capture_output=True, text=True, check=False
-    )
-    if made.returncode != 0:
-        print(f"initdb failed:\n{made.stderr}", file=sys.stderr)
-        return 1
+    if is_new:
+        made = subprocess.run(
+            [binaries / "initdb", *initialise], user=user, cwd="/", capture_output=True, text=True, check=False
+        )
+        if made.returncode != 0:
+            print(f"initdb failed:\n{made.stderr}", file=sys.stderr)
+            return 1
     server = subprocess.Popen(
         [binaries / "postgres", "-D", data, "-k", folder, "-h", ""],
         user=user,
@@ -102,7 +128,8 @@ def _reachable(folder: Path, user: int | None) -> Path:
         subprocess.run([_INSTALLED / "bin/postgres", "--version"], user=user, cwd="/", capture_output=True, check=True)
     except PermissionError:
         copy = folder / "installed"
-        shutil.copytree(_INSTALLED, copy, symlinks=True)
+        if not copy.exists():
+            shutil.copytree(_INSTALLED, copy, symlinks=True)
         return copy
     return _INSTALLED
 

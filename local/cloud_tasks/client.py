@@ -29,6 +29,13 @@ class TaskServer:
         """Lets the held tasks go. Returns how many."""
         return int(self._control.post("/release")["released"])
 
+    def pause(self) -> None:
+        """All queues take tasks and dispatch none, until `resume` or a reset."""
+        self._control.post("/pause")
+
+    def resume(self) -> None:
+        self._control.post("/resume")
+
     def counters(self) -> dict[str, int]:
         """created, already_exists, dispatched, succeeded, retried, given_up, answered_<status>, unreachable,
         deadline_exceeded, trouble_<kind>; what never happened is absent."""

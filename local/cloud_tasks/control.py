@@ -19,6 +19,8 @@ class Control:
             [
                 ("POST", "/trouble", self.ask, "kind times"),
                 ("POST", "/release", self.release, ""),
+                ("POST", "/pause", self.pause, ""),
+                ("POST", "/resume", self.resume, ""),
                 ("GET", "/counters", self.counters, ""),
                 ("GET", "/tasks", self.tasks, ""),
                 ("POST", "/reset", self.reset, ""),
@@ -31,6 +33,16 @@ class Control:
 
     def release(self, _fields: Fields) -> Json:
         return {"released": sum(queue.release() for queue in self._queues.values())}
+
+    def pause(self, _fields: Fields) -> Json:
+        for queue in self._queues.values():
+            queue.pause()
+        return {}
+
+    def resume(self, _fields: Fields) -> Json:
+        for queue in self._queues.values():
+            queue.resume()
+        return {}
 
     def counters(self, _fields: Fields) -> Json:
         return [{"name": name, "count": count} for name, count in self._trouble.counters.items()]

@@ -55,6 +55,8 @@ class Queue:
         self._reserved_until: dict[str, float] = {}
         self._slots = asyncio.Semaphore(settings.max_concurrent)
         self._next_dispatch = 0.0
+        self._running = asyncio.Event()
+        self._running.set()
 
     def count(self, what: str) -> None:
         self._trouble.counters[what] += 1
@@ -93,8 +95,16 @@ class Queue:
             task.released.set()
         return len(held)
 
+    def pause(self) -> None:
+        """Takes tasks, and dispatches none."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        self._running.set()
+
     def reset(self) -> None:
-        """Forgets tasks and names."""
+        """Forgets tasks and names; a paused queue goes on."""
+        self.resume()
         for task in self.tasks.values():
             for run in task.runs:
                 run.cancel()
@@ -108,6 +118,7 @@ class Queue:
         attempts, responses, previous = 0, 0, None
         while True:
             await asyncio.sleep(max(0.0, eta - time.time()))
+            await self._running.wait()
             async with self._slots:
                 await self._pace()
                 first_at = first_at or time.time()

@@ -1,5 +1,6 @@
 """Tasks are taken once for each name, dispatched when they are due, and tried again as the queue says: with Google's own client."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -241,6 +242,17 @@ async def test_a_task_is_held_until_it_is_released(
     assert [(waiting.name, waiting.held) for waiting in server.tasks()] == [("held", True)]
     assert server.release() == 1
     await until(lambda: len(handler.asked) == 2)
+
+
+async def test_a_paused_queue_takes_tasks_and_dispatches_none_until_it_goes_on(
+    server: TaskServer, client: tasks_v2.CloudTasksClient, handler: Handler
+) -> None:
+    server.pause()
+    client.create_task(parent=QUICK, task=task(handler, "waits"))
+    await asyncio.sleep(0.3)  # an idle server dispatches within milliseconds
+    assert (handler.asked, server.counters().get("created")) == ([], 1)
+    server.resume()
+    await until(lambda: len(handler.asked) == 1)
 
 
 async def test_a_task_is_delivered_twice_on_request(
