@@ -17,7 +17,8 @@ from local.chaos.crew import Crew
 from local.chaos.disturbance import Disturbance, NobodyAtWork
 from local.chaos.pairings import Pairings
 from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes
-from local.chaos.wire import wire_findings
+from local.chaos.terms import HistoryMissed, LeaseHistory, late_frames, outside_terms
+from local.chaos.wire import logins, wire_findings
 from local.faults import rounds
 from local.faults.cast import make_cast, with_last_words
 from local.faults.judge import Broken, Finding, judge
@@ -54,7 +55,7 @@ def main() -> int:
         parser.error("a SQLite file is one machine's: use --connectors 1, or PostgreSQL")
     try:
         return _play(options)
-    except (StartFailed, StageFailed, NobodyAtWork, firestore_jar.NotFound) as problem:
+    except (StartFailed, StageFailed, NobodyAtWork, HistoryMissed, firestore_jar.NotFound) as problem:
         print(problem, file=sys.stderr)
         return 1
 
@@ -68,6 +69,7 @@ def _play(options: argparse.Namespace) -> int:
         assert world.firestore_gate is not None
         db = stack.enter_context(closing(world.client()))
         stage = Stage(db=db, network=world.network)
+        leases = stack.enter_context(LeaseHistory(db))
         stage.prepare(cast)
         pairings = Pairings(seed=options.seed, stage=stage)
         disturbance = Disturbance(
@@ -90,9 +92,13 @@ def _play(options: argparse.Namespace) -> int:
         rounds.wait_while_it_shrinks(lambda: rounds.unsettled(world, db, cast), _STALLED_S)
         record = take_record(world, db, cast)
         verdict = judge(cast, record, chaos=True)
-        findings = [*verdict.findings, *_unpaired(pairings)]
+        findings = [*verdict.findings, *_unpaired(pairings), *late_frames(record.frames, _limits(world))]
         if options.network is NetworkKind.REAL:
-            findings += wire_findings(world.ports.network_control)
+            control_port = world.ports.network_control
+            findings += wire_findings(control_port)
+            if Group.STOLEN not in options.kinds:  # there owners are in their term, and have no lease
+                accounts = {account.phone: account.account_id for account in cast.accounts}
+                findings += outside_terms(logins(control_port, accounts), leases.versions(accounts.values()))
         for what, times in sorted(disturbance.done.items()):
             print(f"  {what}: {times}")
         spent = f"{time.monotonic() - began:.0f} s"
@@ -127,6 +133,14 @@ def _start(processes: Processes, options: argparse.Namespace, stack: ExitStack) 
     )
     production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=_TIME_SCALE)
     return world
+
+
+def _limits(world: World) -> dict[str, list[float]]:
+    """By waMessageKey, those of each POST."""
+    limits: dict[str, list[float]] = {}
+    for post in (post for gate in world.connector_gates for post in gate.posts()):
+        limits.setdefault(post["wa_message_key"], []).append(post["not_after_s"])
+    return limits
 
 
 def _unpaired(pairings: Pairings) -> list[Finding]:

@@ -100,8 +100,17 @@ POINTS = (
     "store.commit",
 )
 """Where an engine is killed: see connector/engine/README.md."""
-FREEZE_POINTS = ("inbox.saved", "ack.before", "frame.write", "store.begin", "store.write", "store.held", "store.commit")
-"""Where it is frozen."""
+FREEZE_POINTS = (
+    "inbox.saved",
+    "ack.before",
+    "frame.write",
+    "store.begin",
+    "store.write",
+    "store.held",
+    "store.looked",
+    "store.commit",
+)
+"""Where it is frozen. After `store.looked` the epoch in the store alone stands between two owners."""
 _MAX_OFTEN_PASSES = 40
 """Of what an engine passes many times while it starts and connects."""
 COMMITS = (CommitKind.WAL, CommitKind.RENEWAL, CommitKind.CLAIM, CommitKind.RELEASE, CommitKind.ACCOUNT)

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 import aiohttp
 from aiohttp import web
@@ -32,6 +33,8 @@ class Post:
     wa_message_key: str
     account_id: str
     outcome: str
+    not_after_s: float
+    """Until when the functions allowed a frame, in seconds since 1970."""
 
 
 class ConnectorGate:
@@ -76,7 +79,9 @@ class ConnectorGate:
         if FaultKind.CONNECTOR_FAILS in before:
             return web.Response(status=500)
         answer = await self._pass_on(request, body)
-        self.posts.append(Post(wa_message_key=key, account_id=account, outcome=_outcome(answer)))
+        not_after_s = datetime.fromisoformat(str(fields["notAfter"])).timestamp()
+        post = Post(wa_message_key=key, account_id=account, outcome=_outcome(answer), not_after_s=not_after_s)
+        self.posts.append(post)
         if FaultKind.CONNECTOR_LATE in struck - before:
             await asyncio.sleep(late_s)
         if FaultKind.CONNECTOR_FAILS in struck:

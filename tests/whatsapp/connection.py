@@ -13,7 +13,7 @@ from tests.whatsapp.node import Attribute, Malformed, Node
 from tests.whatsapp.noise import STREAM_HEADER, FrameCiphers, Responder
 from tests.whatsapp.offline_queue import Entry
 from tests.whatsapp.protobufs import CODEC
-from tests.whatsapp.record import Stanza
+from tests.whatsapp.record import Login, Stanza
 
 if TYPE_CHECKING:
     from tests.whatsapp.device import Device
@@ -47,6 +47,8 @@ class Connection:
         """Set once it has logged in."""
         self.login = 0
         """Which of the device's logins it is."""
+        self.logged: Login | None = None
+        """That login, as it is on record."""
         self.registration: Any = None
         """While it wants to be paired: wa6.ClientPayload.DevicePairingRegistrationData."""
         self.refs: list[str] = []

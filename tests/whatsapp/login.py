@@ -9,6 +9,7 @@ from tests.whatsapp.device import Device
 from tests.whatsapp.jid import SERVER, Jid
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.phone import Phone
+from tests.whatsapp.record import Login
 
 _QR_REFS: Final = 6
 _CLOSE_AFTER_S: Final = 0.3
@@ -56,6 +57,8 @@ def _log_in(connection: Connection) -> None:
     connection.device, device.connection = device, connection
     device.logins += 1
     connection.login = device.logins
+    connection.logged = Login(account=device.phone.number, began_at=time.time())
+    connection.world.record.logins.append(connection.logged)
     welcome: dict[str, Attribute] = {"t": int(time.time()), "lid": device.lid, "location": "loopback", "props": 27}
     connection.send(Node("success", welcome))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _KEPT_STANZAS: Final = 20_000
+_TOLD_APART_S: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,21 @@ class Overtaken:
     at: float
 
 
+@dataclass(kw_only=True)
+class Login:
+    """A connection on which a device logged in, and when stanzas were taken from it: of those within 50 ms the first and the last."""
+
+    account: str
+    began_at: float
+    taken_at: list[float] = field(default_factory=list)
+
+    def note(self, at: float) -> None:
+        if at - max(self.taken_at[-2:-1], default=0.0) > _TOLD_APART_S:
+            self.taken_at.append(at)
+        else:
+            self.taken_at[-1] = at
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stanza:
     """One stanza on the wire, for a person who looks for what happened."""
@@ -110,6 +126,7 @@ class Record:
     written: list[Written] = field(default_factory=list)
     receipts: list[ReceiptSeen] = field(default_factory=list)
     overtaken: list[Overtaken] = field(default_factory=list)
+    logins: list[Login] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     stanzas: deque[Stanza] = field(default_factory=lambda: deque(maxlen=_KEPT_STANZAS))
     """The latest; empty unless `keeps_stanzas`."""

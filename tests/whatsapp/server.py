@@ -20,7 +20,7 @@ from tests.whatsapp.login import connection_opened
 from tests.whatsapp.node import Node
 from tests.whatsapp.noise import STREAM_HEADER, Responder
 from tests.whatsapp.phone import Phone
-from tests.whatsapp.record import Frame, Overtaken, Problem, ReceiptSeen, Stanza, Written
+from tests.whatsapp.record import Frame, Login, Overtaken, Problem, ReceiptSeen, Stanza, Written
 from tests.whatsapp.requests import request_received
 from tests.whatsapp.sends import message_received
 from tests.whatsapp.world import World
@@ -171,6 +171,11 @@ class WhatsAppServer:
         return self._world.record.overtaken
 
     @property
+    def logins(self) -> list[Login]:
+        """Every login, in its order, and when stanzas were taken from its connection."""
+        return self._world.record.logins
+
+    @property
     def refused_hosts(self) -> list[str]:
         """Hosts that a client asked the proxy for and did not get."""
         return [] if self._listener is None else self._listener.refused
@@ -233,6 +238,8 @@ class WhatsAppServer:
 
     @staticmethod
     def _stanza_received(connection: Connection, node: Node) -> None:
+        if connection.logged is not None:
+            connection.logged.note(time.time())
         _note_overtaken(connection, node)
         match node.tag:
             case "iq":

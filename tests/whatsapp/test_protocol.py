@@ -50,6 +50,8 @@ async def test_what_an_older_connection_says_after_a_newer_login_is_on_record() 
                 (overtaken,) = await server.until(lambda: server.overtaken)
         assert (overtaken.account, overtaken.tag) == ("+40722222222", "iq")
         assert (overtaken.login, overtaken.latest_login) == (1, 2)
+        first, second = server.logins[-2:]
+        assert first.began_at < second.began_at <= first.taken_at[-1], "the older one was heard after the newer login"
         server.forgive("unanswered")
 
 

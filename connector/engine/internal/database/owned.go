@@ -58,6 +58,7 @@ func (o *owned) ExecContext(ctx context.Context, query string, arguments []drive
 	if err := owner.Err(); err != nil {
 		return nil, err
 	}
+	failpoint.Pass(failpoint.StoreLooked)
 	result, err := o.writer.write(ctx, owner, query, arguments)
 	return result, noticed(owner, err)
 }
@@ -148,7 +149,11 @@ func (t *transaction) check(point failpoint.Point) error {
 	if t.owner == nil {
 		return nil
 	}
-	return t.owner.Err()
+	if err := t.owner.Err(); err != nil {
+		return err
+	}
+	failpoint.Pass(failpoint.StoreLooked)
+	return nil
 }
 
 // ownerOf gives the term that a write is made in; nil where it is nobody's, and says so.

@@ -17,6 +17,7 @@ const (
 	StoreBegin  Point = "store.begin"  // a transaction is about to begin, in the same way
 	StoreWrite  Point = "store.write"  // a statement is about to write, in the same way
 	StoreCommit Point = "store.commit" // a transaction is about to be committed, in the same way
+	StoreLooked Point = "store.looked" // that look is over: from here on the epoch in the store alone refuses
 	// BacklogSettled: a message that was announced has arrived, WhatsApp not told.
 	BacklogSettled Point = "backlog.settled"
 	// BacklogDelivered: all that was announced has been handed over; nothing is concluded from it yet.
