@@ -62,6 +62,7 @@ class Control:
             ("POST", "/settings", self.change_settings, "receipt_delay_s"),
             ("GET", "/problems", self.problems, ""),
             ("GET", "/overtaken", self.overtaken, ""),
+            ("GET", "/logins", self.logins, ""),
         ]
 
     # What there is
@@ -121,6 +122,10 @@ class Control:
     def problems(self, _fields: Fields) -> Json:
         """What a correct client does not do, or this server does not know."""
         return [{"kind": problem.kind, "detail": problem.detail} for problem in self._server.problems]
+
+    def logins(self, _fields: Fields) -> Json:
+        """Each with the times at which stanzas were taken from its connection."""
+        return [asdict(login) for login in self._server.logins]
 
     def overtaken(self, _fields: Fields) -> Json:
         """Stanzas that were taken from a connection after a newer one of the same device had logged in."""
