@@ -79,10 +79,9 @@ class Gate:
             self._record.give_back()
         if outcome is not Outcome.REJECTED or reason != _TIME_LOCK:
             return None
-        until = datetime.now(UTC) + timedelta(seconds=self.timing.cold_lock_s)
-        self._record.lock(until)
+        until = self._record.refused(datetime.now(UTC), timedelta(seconds=self.timing.cold_lock_s))
         # Beside: the answer must not wait for Firestore. Should this process die first, the next owner is refused once more.
-        tell = asyncio.create_task(self._tell(until))
+        tell = asyncio.create_task(self._tell())
         self._tells.add(tell)
         tell.add_done_callback(self._tells.discard)
         return until
@@ -90,9 +89,9 @@ class Gate:
     def close(self) -> None:
         self._pacing.close()
 
-    async def _tell(self, until: datetime) -> None:
+    async def _tell(self) -> None:
         with suppress(TermLost):
-            await self.session.cold_refused(until)
+            await self.session.cold_lock_changed()
 
     async def _note(self) -> None:
         """The day's count stands in the account's document before the message leaves: a new owner must know of it."""

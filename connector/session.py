@@ -151,10 +151,11 @@ class Session:
     def fence(self) -> None:
         self._set_connected(False)
 
-    async def cold_refused(self, until: datetime) -> None:
-        """WhatsApp has refused a cold message; the account says so until it is over. Raises TermLost."""
-        log.cold_locked(self.term.account)
-        await self._telling.cold_locked(until)
+    async def cold_lock_changed(self) -> None:
+        """WhatsApp has refused a cold message, or said for how long it does; the account says so until it is over. Raises TermLost."""
+        if self.account.pacing.is_locked(datetime.now(UTC)):
+            log.cold_locked(self.term.account)
+        await self._telling.cold_lock_changed()
 
     def forget_status(self) -> None:
         """The term is over: this worker counts the session no more."""
@@ -266,6 +267,8 @@ class Session:
                     await self._pairing_ended(event.pairing_ended)
                 case _ if self._is_of_refused_number(event):
                     await intake.pass_over(event)
+                case "reachout_lock":
+                    await self._reachout_lock(event.reachout_lock)
                 case "backlog" | "awaited":
                     await intake.note(event, self._gaps.heard)
                 case _:
@@ -319,6 +322,12 @@ class Session:
                 code, detail = _ENDINGS[state]
                 ban = self._ban.begin(changed.ban_ends_at_unix_s) if state == pb.SessionChanged.BANNED else {}
                 await self._ended(Status.ERROR, code, detail, changed.reason, ban)
+
+    async def _reachout_lock(self, lock: pb.ReachoutLock) -> None:
+        if self._refused_after is not None:
+            return  # it is about the number that was refused
+        self.account.pacing.told(is_active=lock.active, ends_at_unix_s=lock.ends_at_unix_s)
+        await self.cold_lock_changed()
 
     async def _connected(self, phone: str) -> None:
         if phone and not is_same_number(self.account.phone_e164, phone):

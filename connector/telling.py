@@ -81,14 +81,27 @@ class Telling:
                 fields["lastSeenAt"]
             )
             if is_lock_over:
-                fields |= self.account.degradation.end(Cause.COLD_LOCKED) | {"coldLockedUntil": None}
+                fields |= self._no_cold_lock()
             await self.account.write(fields)
             if is_lock_over:
                 await self.resolve(Condition.COLD_LOCKED)
 
-    async def cold_locked(self, until: datetime) -> None:
-        """WhatsApp has refused a cold message. It may refuse another that left before it was known: counted, and the time moves."""
-        words = f"WhatsApp refuses messages to people who have not written (463), until {until:%Y-%m-%d %H:%M} UTC"
-        fields = self.account.pacing.lock(until) | self.account.degradation.begin(Cause.COLD_LOCKED, words)
-        await self.account.write(fields)
-        await self.alert(Condition.COLD_LOCKED, words)
+    async def cold_lock_changed(self) -> None:
+        """Until when WhatsApp refuses cold messages, or that it does so no more; nothing where the account says so already."""
+        pacing, degradation = self.account.pacing, self.account.degradation
+        until = pacing.locked_until
+        if until is not None and pacing.is_locked(datetime.now(UTC)):
+            fields = pacing.lock_fields()
+            if fields:
+                words = (
+                    f"WhatsApp refuses messages to people who have not written (463), until {until:%Y-%m-%d %H:%M} UTC"
+                )
+                await self.account.write(fields | degradation.begin(Cause.COLD_LOCKED, words))
+                await self.alert(Condition.COLD_LOCKED, words)
+        elif degradation.stands(Cause.COLD_LOCKED):
+            await self.account.write(self._no_cold_lock())
+            await self.resolve(Condition.COLD_LOCKED)
+
+    def _no_cold_lock(self) -> dict[str, object]:
+        self.account.pacing.unlock()
+        return self.account.degradation.end(Cause.COLD_LOCKED) | self.account.pacing.lock_fields()

@@ -382,6 +382,7 @@ class Event(_message.Message):
     PAIRING_ENDED_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
     AWAITED_FIELD_NUMBER: _builtins.int
+    REACHOUT_LOCK_FIELD_NUMBER: _builtins.int
     WIRE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3... of the events that must be acknowledged (messages, receipts, and what is said of missing messages); 0 for the rest,
@@ -407,6 +408,10 @@ class Event(_message.Message):
 
     @_builtins.property
     def awaited(self) -> Global___MessageAwaited: ...
+    @_builtins.property
+    def reachout_lock(self) -> Global___ReachoutLock:
+        """Added within version 2; without a sequence."""
+
     def __init__(
         self,
         *,
@@ -418,13 +423,14 @@ class Event(_message.Message):
         pairing_ended: Global___PairingEnded | None = ...,
         backlog: Global___BacklogDelivered | None = ...,
         awaited: Global___MessageAwaited | None = ...,
+        reachout_lock: Global___ReachoutLock | None = ...,
         wire: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -562,6 +568,31 @@ class MessageAwaited(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageAwaited: _TypeAlias = MessageAwaited  # noqa: Y015
+
+@_typing.final
+class ReachoutLock(_message.Message):
+    """WhatsApp says that it refuses the account's messages to people who have not written (error 463), or that it does so no more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    ENDS_AT_UNIX_S_FIELD_NUMBER: _builtins.int
+    active: _builtins.bool
+    ends_at_unix_s: _builtins.int
+    """When it ends, in seconds since 1970; 0 where WhatsApp does not say."""
+    def __init__(
+        self,
+        *,
+        active: _builtins.bool = ...,
+        ends_at_unix_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "ends_at_unix_s", b"ends_at_unix_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReachoutLock: _TypeAlias = ReachoutLock  # noqa: Y015
 
 @_typing.final
 class ReceiptReceived(_message.Message):

@@ -71,10 +71,12 @@ class PacingRecord:
     limits: Limits = field(default_factory=Limits)
     first_paired_at: datetime | None = None
     locked_until: datetime | None = None
+    """Until when no cold message is tried."""
     banned_until: datetime | None = None
     _day: date | None = None
     _spent: int = 0
     _noted: int = 0
+    _noted_lock: datetime | None = None
 
     def is_locked(self, now: datetime) -> bool:
         return self.locked_until is not None and now < self.locked_until
@@ -130,8 +132,29 @@ class PacingRecord:
         self.first_paired_at = now
         return {"firstPairedAt": now}
 
-    def lock(self, until: datetime) -> dict[str, object]:
-        self.locked_until = until if self.locked_until is None else max(until, self.locked_until)
+    def refused(self, now: datetime, usual: timedelta) -> datetime:
+        """WhatsApp has refused a message as cold. Until when none is tried: where a lock stands, to its end, which may be
+        WhatsApp's own word; else for the usual time."""
+        if self.locked_until is None or not self.is_locked(now):
+            self.locked_until = now + usual
+        return self.locked_until
+
+    def told(self, *, is_active: bool, ends_at_unix_s: int) -> None:
+        """WhatsApp's own word about the lock, which stands above what is thought after a refusal. 0: it names no end, so a refusal is
+        waited for, or its usual time."""
+        if not is_active:
+            self.locked_until = None
+        elif ends_at_unix_s > 0:
+            self.locked_until = datetime.fromtimestamp(ends_at_unix_s, UTC)
+
+    def unlock(self) -> None:
+        self.locked_until = None
+
+    def lock_fields(self) -> dict[str, object]:
+        """To be written; none where it stands already."""
+        if self.locked_until == self._noted_lock:
+            return {}
+        self._noted_lock = self.locked_until
         return {"coldLockedUntil": self.locked_until}
 
     def _count_fields(self, count: int) -> dict[str, object]:
@@ -153,6 +176,7 @@ def parse_record(account: Mapping[str, object]) -> PacingRecord:
         _day=day,
         _spent=count,
         _noted=count,
+        _noted_lock=_time(account.get("coldLockedUntil")),
     )
 
 

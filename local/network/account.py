@@ -15,6 +15,7 @@ from connector.contract.engine_pb2 import (
     MessageReceived,
     PairingCode,
     PairingEnded,
+    ReachoutLock,
     SessionChanged,
 )
 from local.network import trouble
@@ -116,6 +117,8 @@ class Account:
         self._stream: Stream | None = None
         self._untold: list[Event] = []
         self._had_stream = False
+        self._reachout_locks: set[int] = set()
+        """The faults for which the account was told that its cold messages are refused."""
 
     # The owner's term
 
@@ -435,6 +438,18 @@ class Account:
         if self.state == SessionChanged.BANNED:
             changed.ban_ends_at_unix_s = int(self._now() + self._ban_s)
         return changed
+
+    def lock_reachout(self, fault_id: int, seconds: float) -> None:
+        """The account is told, once a fault, that its cold messages are refused for so long."""
+        if fault_id not in self._reachout_locks:
+            self._reachout_locks.add(fault_id)
+            ends = int(self._now() + seconds)
+            self._tell(Event(reachout_lock=ReachoutLock(active=True, ends_at_unix_s=ends)))
+
+    def unlock_reachout(self, cleared: list[int]) -> None:
+        if not self._reachout_locks.isdisjoint(cleared):
+            self._reachout_locks.difference_update(cleared)
+            self._tell(Event(reachout_lock=ReachoutLock(active=False)))
 
     def _tell(self, event: Event) -> None:
         """Hands over an event that needs no acknowledgement: it is lost with a broken stream, but waits for the first one."""

@@ -183,8 +183,9 @@ class Control:
     def add_fault(self, fields: Fields) -> Json:
         kind = fields.choice("kind", FaultKind)
         seconds = fields.seconds("seconds")
-        if (seconds is None) == (kind in NEEDS_SECONDS):
-            raise Malformed(f"seconds must be given with {', '.join(sorted(NEEDS_SECONDS))}, and with no other kind")
+        if kind is not FaultKind.REFUSE and (seconds is None) == (kind in NEEDS_SECONDS):
+            needed = ", ".join(sorted(NEEDS_SECONDS))
+            raise Malformed(f"seconds must be given with {needed}, may be with refuse, and with no other kind")
         code = fields.optional_text("code")
         if code is not None and kind is not FaultKind.REFUSE:
             raise Malformed("code belongs to refuse alone")

@@ -19,7 +19,8 @@ class FaultKind(StrEnum):
     CUT = "cut"
     """The frame arrives, the connection is cut before the ack; on the next, at once, the frame is repeated: two frames, SENT."""
     REFUSE = "refuse"
-    """WhatsApp refuses the message: REJECTED with `code`."""
+    """WhatsApp refuses the message: REJECTED with `code`. With `seconds` it says before the first refusal that cold messages are locked
+    for so long, and, when the fault is cleared, that they are not."""
     NOT_SENT = "not_sent"
     """Nobody can encrypt for the contact: NOT_SENT. Over the wire, before the first message to it."""
     REPEAT = "repeat"

@@ -85,6 +85,8 @@ class Sender:
             if connection is None:
                 return SendResponse(outcome=SendResponse.NOT_CONNECTED)
             refusal = _refusal(contact, faults)
+            if FaultKind.REFUSE in faults and (seconds := faults[FaultKind.REFUSE].seconds):
+                send.account.lock_reachout(faults[FaultKind.REFUSE].fault_id, seconds)
             if refusal is not None:
                 return refusal
             assert contact is not None

@@ -218,6 +218,7 @@ class World:
             raise Unknown("there is no fault of this id")
         for account in self.accounts.values():
             account.release_receipts(cleared)
+            account.unlock_reachout(cleared)
         self._switch_phones_on(cleared)
 
     # From accounts to contacts

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,9 @@ def limit(line: Line, **limits: int) -> None:
     wait_until(lambda: line.stage.account(line.account)["lastSeenAt"] > seen, "a heartbeat")
 
 
-def refuse(line: Line, times: int | None = 1) -> None:
-    line.stage.network.fault(FaultKind.REFUSE, account=line.ours, code="463", times=times)
+def refuse(line: Line, *, seconds: float | None = None) -> int:
+    """Once; with `seconds` WhatsApp says how long."""
+    return line.stage.network.fault(FaultKind.REFUSE, account=line.ours, code="463", times=1, seconds=seconds)
 
 
 def until(answer: dict[str, str]) -> timedelta:
@@ -91,6 +93,40 @@ def test_when_the_lock_is_over_the_same_message_goes_out_under_its_id_and_the_al
     refuse(line)
     assert send(line, new_key(), is_reply=False)["reason"] == "cold_locked"  # and it may come back
     wait_until(lambda: [alert["count"] for alert in stage.alerts(account)] == [2], "the alert is open again")
+
+
+def test_where_whatsapp_says_when_the_lock_ends_it_ends_then_and_the_message_goes_out_under_its_id(line: Line) -> None:
+    stage, account, key = line.stage, line.account, new_key()
+    began = datetime.now(UTC)
+    refuse(line, seconds=6)
+    assert send(line, key, is_reply=False)["reason"] == "cold_locked"
+    told = wait_until(lambda: soon(line, began + timedelta(seconds=8)), "WhatsApp's end")
+    assert told["degradedReason"].startswith("cold_locked: ")
+    assert send(line, key, is_reply=False)["notBefore"] == told["coldLockedUntil"].isoformat()
+    wait_until(lambda: datetime.now(UTC) > told["coldLockedUntil"], "the lock's end")
+    assert send(line, key, is_reply=False) == {"outcome": "sent"}
+    assert line.inbox() == [key]
+    stage.await_status(account, "connected", degraded=False, degradedReason=None, coldLockedUntil=None)
+    wait_until(lambda: [alert["resolvedAt"] for alert in stage.alerts(account)] != [None], "the alert is over")
+
+
+def soon(line: Line, until: datetime) -> dict[str, Any] | None:
+    """The account, where its lock ends by then."""
+    account = line.stage.account(line.account)
+    locked = account.get("coldLockedUntil")
+    return account if locked is not None and locked < until else None
+
+
+def test_a_lock_that_whatsapp_lifts_is_over_at_once(line: Line) -> None:
+    stage, account, key = line.stage, line.account, new_key()
+    lock = refuse(line, seconds=3600)
+    assert send(line, key, is_reply=False)["reason"] == "cold_locked"
+    wait_until(lambda: soon(line, datetime.now(UTC) + timedelta(hours=1)), "WhatsApp's end")
+    wait_until(lambda: stage.alerts(account), "the alert")
+    stage.network.clear_faults(lock)
+    stage.await_status(account, "connected", degraded=False, degradedReason=None, coldLockedUntil=None)
+    wait_until(lambda: [alert["resolvedAt"] for alert in stage.alerts(account)] != [None], "the alert is over")
+    assert send(line, key, is_reply=False) == {"outcome": "sent"}
 
 
 def test_another_refusal_is_no_lock(line: Line) -> None:

@@ -91,14 +91,41 @@ def test_an_owner_that_leaves_in_order_gives_back_what_it_noted_and_did_not_spen
     assert PacingRecord().left_fields() == {}
 
 
-def test_a_lock_ends_by_itself_and_a_shorter_one_does_not_cut_it() -> None:
+HOUR = timedelta(hours=1)
+
+
+def test_a_lock_ends_by_itself_outlives_its_owner_and_begins_anew_with_a_refusal_after_it() -> None:
     record = PacingRecord()
-    record.lock(NOON + timedelta(hours=2))
-    record.lock(NOON + timedelta(hours=1))
+    assert record.refused(NOON, 2 * HOUR) == NOON + 2 * HOUR
+    assert record.refused(NOON + HOUR, 2 * HOUR) == NOON + 2 * HOUR, "one that left before it was known moves no end"
     assert record.is_locked(NOON + timedelta(hours=1, minutes=59))
-    assert not record.is_locked(NOON + timedelta(hours=2))
-    again = parse_record({"coldLockedUntil": NOON + timedelta(hours=2)})
+    assert not record.is_locked(NOON + 2 * HOUR)
+    again = parse_record(record.lock_fields())
     assert again.is_locked(NOON)
+    assert again.refused(NOON + 2 * HOUR, 2 * HOUR) == NOON + 4 * HOUR
+
+
+def test_whatsapps_word_about_a_lock_stands_above_what_was_thought() -> None:
+    record = PacingRecord()
+    record.refused(NOON, 6 * HOUR)
+    record.told(is_active=True, ends_at_unix_s=int((NOON + HOUR).timestamp()))
+    assert record.refused(NOON, 6 * HOUR) == NOON + HOUR
+    record.told(is_active=True, ends_at_unix_s=0)
+    assert record.locked_until == NOON + HOUR, "it named no end"
+    record.told(is_active=False, ends_at_unix_s=0)
+    assert not record.is_locked(NOON)
+    record.told(is_active=True, ends_at_unix_s=0)
+    assert not record.is_locked(NOON), "nothing was refused"
+
+
+def test_a_lock_is_written_when_it_is_news() -> None:
+    record = parse_record({"coldLockedUntil": NOON + HOUR})
+    assert record.lock_fields() == {}
+    record.unlock()
+    assert record.lock_fields() == {"coldLockedUntil": None}
+    assert record.lock_fields() == {}
+    record.refused(NOON, HOUR)
+    assert record.lock_fields() == {"coldLockedUntil": NOON + HOUR}
 
 
 def test_an_odd_document_is_read_as_nothing_sent() -> None:

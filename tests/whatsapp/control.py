@@ -266,7 +266,7 @@ class Control:
             FaultKind.DROP: lambda: faults.lose_frames(times=times, **whom),
             FaultKind.SILENT: lambda: faults.hold_acks(times=times, **whom),
             FaultKind.CUT: lambda: faults.drop_at_frame(times=times, **whom),
-            FaultKind.REFUSE: lambda: faults.refuse(int(code), times=times, **whom),
+            FaultKind.REFUSE: lambda: faults.refuse(int(code), times=times, seconds=seconds, **whom),
             FaultKind.NOT_SENT: lambda: faults.no_bundle(_needed(whom["contact"]), times=times),
             FaultKind.REPEAT: lambda: faults.duplicate_delivery(times=times, **whom),
             FaultKind.LOSE_BACKLOG: lambda: faults.lose_backlog(times=times, **whom),

@@ -178,10 +178,18 @@ class Faults:
         return self._stand("late_acks", phone=phone, contact=contact, times=times, seconds=seconds)
 
     def refuse(
-        self, code: int, *, phone: "Person | None" = None, contact: "Person | None" = None, times: int | None = None
+        self,
+        code: int,
+        *,
+        phone: "Person | None" = None,
+        contact: "Person | None" = None,
+        times: int | None = None,
+        seconds: float = 0.0,
     ) -> Fault:
-        """The frame is refused with this code, such as 463 or 479; the contact does not get it."""
-        return self._stand("refuse", phone=phone, contact=contact, times=times, code=code)
+        """The frame is refused with this code, such as 463 or 479; the contact does not get it. `seconds`: before the first refusal
+        the account is told that it may not write to people who have not written, for so long; and, when the fault is ended, that
+        it may."""
+        return self._stand("refuse", phone=phone, contact=contact, times=times, code=code, seconds=seconds)
 
     def lose_frames(
         self, *, phone: "Person | None" = None, contact: "Person | None" = None, times: int | None = None

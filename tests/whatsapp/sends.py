@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
+from tests.whatsapp import reachout_lock
 from tests.whatsapp.connection import Connection
 from tests.whatsapp.device import Device
 from tests.whatsapp.jid import Jid
@@ -41,6 +42,8 @@ def message_received(connection: Connection, node: Node) -> None:
         return
     refusal = faults.take("refuse", **numbers)
     if refusal is not None:
+        if refusal.seconds and refusal.hits == 1:
+            reachout_lock.begin(device.phone, refusal)
         _record(device, to, node, None, decryptable=False, refused=refusal.code)
         _acknowledge(connection, node, error=refusal.code)
         return

@@ -77,7 +77,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type SessionChanged_State int32
@@ -143,7 +143,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22, 0}
 }
 
 type PairingEnded_Result int32
@@ -196,7 +196,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24, 0}
 }
 
 type SendResponse_Outcome int32
@@ -263,7 +263,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -1047,6 +1047,7 @@ type Event struct {
 	//	*Event_PairingEnded
 	//	*Event_Backlog
 	//	*Event_Awaited
+	//	*Event_ReachoutLock
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
 	// The event as it came over the wire: the truth, when a later reader understands more of it.
 	Wire          []byte `protobuf:"bytes,10,opt,name=wire,proto3" json:"wire,omitempty"`
@@ -1161,6 +1162,15 @@ func (x *Event) GetAwaited() *MessageAwaited {
 	return nil
 }
 
+func (x *Event) GetReachoutLock() *ReachoutLock {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReachoutLock); ok {
+			return x.ReachoutLock
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetWire() []byte {
 	if x != nil {
 		return x.Wire
@@ -1202,6 +1212,11 @@ type Event_Awaited struct {
 	Awaited *MessageAwaited `protobuf:"bytes,8,opt,name=awaited,proto3,oneof"`
 }
 
+type Event_ReachoutLock struct {
+	// Added within version 2; without a sequence.
+	ReachoutLock *ReachoutLock `protobuf:"bytes,9,opt,name=reachout_lock,json=reachoutLock,proto3,oneof"`
+}
+
 func (*Event_Message) isEvent_Kind() {}
 
 func (*Event_Receipt) isEvent_Kind() {}
@@ -1215,6 +1230,8 @@ func (*Event_PairingEnded) isEvent_Kind() {}
 func (*Event_Backlog) isEvent_Kind() {}
 
 func (*Event_Awaited) isEvent_Kind() {}
+
+func (*Event_ReachoutLock) isEvent_Kind() {}
 
 type MessageReceived struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1539,6 +1556,60 @@ func (x *MessageAwaited) GetTimestampS() int64 {
 	return 0
 }
 
+// WhatsApp says that it refuses the account's messages to people who have not written (error 463), or that it does so no more.
+type ReachoutLock struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Active bool                   `protobuf:"varint,1,opt,name=active,proto3" json:"active,omitempty"`
+	// When it ends, in seconds since 1970; 0 where WhatsApp does not say.
+	EndsAtUnixS   int64 `protobuf:"varint,2,opt,name=ends_at_unix_s,json=endsAtUnixS,proto3" json:"ends_at_unix_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReachoutLock) Reset() {
+	*x = ReachoutLock{}
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReachoutLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReachoutLock) ProtoMessage() {}
+
+func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReachoutLock.ProtoReflect.Descriptor instead.
+func (*ReachoutLock) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ReachoutLock) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *ReachoutLock) GetEndsAtUnixS() int64 {
+	if x != nil {
+		return x.EndsAtUnixS
+	}
+	return 0
+}
+
 type ReceiptReceived struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Our messages that it is about.
@@ -1553,7 +1624,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1636,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1649,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -1631,7 +1702,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1714,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1727,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -1701,7 +1772,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1784,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1797,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -1790,7 +1861,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1873,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1886,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -1852,7 +1923,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +1935,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +1948,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -1930,7 +2001,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +2013,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1955,7 +2026,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -1996,7 +2067,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2079,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2092,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -2049,7 +2120,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2132,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2145,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -2103,7 +2174,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +2186,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +2199,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -2160,7 +2231,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2243,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2256,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
 }
 
 type RequestHistoryRequest struct {
@@ -2205,7 +2276,7 @@ type RequestHistoryRequest struct {
 
 func (x *RequestHistoryRequest) Reset() {
 	*x = RequestHistoryRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2288,7 @@ func (x *RequestHistoryRequest) String() string {
 func (*RequestHistoryRequest) ProtoMessage() {}
 
 func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2301,7 @@ func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
 func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RequestHistoryRequest) GetSession() *Session {
@@ -2283,7 +2354,7 @@ type RequestHistoryResponse struct {
 
 func (x *RequestHistoryResponse) Reset() {
 	*x = RequestHistoryResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2366,7 @@ func (x *RequestHistoryResponse) String() string {
 func (*RequestHistoryResponse) ProtoMessage() {}
 
 func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2379,7 @@ func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
 func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
 }
 
 var File_connector_contract_engine_proto protoreflect.FileDescriptor
@@ -2363,7 +2434,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fPairResponse\"H\n" +
 	"\rLogoutRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x10\n" +
-	"\x0eLogoutResponse\"\xa0\x04\n" +
+	"\x0eLogoutResponse\"\xeb\x04\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12A\n" +
 	"\amessage\x18\x02 \x01(\v2%.threadline.engine.v1.MessageReceivedH\x00R\amessage\x12A\n" +
@@ -2372,7 +2443,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fpairing_code\x18\x05 \x01(\v2!.threadline.engine.v1.PairingCodeH\x00R\vpairingCode\x12I\n" +
 	"\rpairing_ended\x18\x06 \x01(\v2\".threadline.engine.v1.PairingEndedH\x00R\fpairingEnded\x12B\n" +
 	"\abacklog\x18\a \x01(\v2&.threadline.engine.v1.BacklogDeliveredH\x00R\abacklog\x12@\n" +
-	"\aawaited\x18\b \x01(\v2$.threadline.engine.v1.MessageAwaitedH\x00R\aawaited\x12\x12\n" +
+	"\aawaited\x18\b \x01(\v2$.threadline.engine.v1.MessageAwaitedH\x00R\aawaited\x12I\n" +
+	"\rreachout_lock\x18\t \x01(\v2\".threadline.engine.v1.ReachoutLockH\x00R\freachoutLock\x12\x12\n" +
 	"\x04wire\x18\n" +
 	" \x01(\fR\x04wireB\x06\n" +
 	"\x04kind\"\xb2\x02\n" +
@@ -2404,7 +2476,10 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x0echat_other_jid\x18\x03 \x01(\tR\fchatOtherJid\x12\x17\n" +
 	"\afrom_me\x18\x04 \x01(\bR\x06fromMe\x12\x1f\n" +
 	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
-	"timestampS\"\x97\x02\n" +
+	"timestampS\"K\n" +
+	"\fReachoutLock\x12\x16\n" +
+	"\x06active\x18\x01 \x01(\bR\x06active\x12#\n" +
+	"\x0eends_at_unix_s\x18\x02 \x01(\x03R\vendsAtUnixS\"\x97\x02\n" +
 	"\x0fReceiptReceived\x12!\n" +
 	"\fwhatsapp_ids\x18\x01 \x03(\tR\vwhatsappIds\x12\x19\n" +
 	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12$\n" +
@@ -2526,7 +2601,7 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_connector_contract_engine_proto_goTypes = []any{
 	(ReceiptReceived_Type)(0),      // 0: threadline.engine.v1.ReceiptReceived.Type
 	(SessionChanged_State)(0),      // 1: threadline.engine.v1.SessionChanged.State
@@ -2552,18 +2627,19 @@ var file_connector_contract_engine_proto_goTypes = []any{
 	(*MessageReceived)(nil),        // 21: threadline.engine.v1.MessageReceived
 	(*BacklogDelivered)(nil),       // 22: threadline.engine.v1.BacklogDelivered
 	(*MessageAwaited)(nil),         // 23: threadline.engine.v1.MessageAwaited
-	(*ReceiptReceived)(nil),        // 24: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),         // 25: threadline.engine.v1.SessionChanged
-	(*PairingCode)(nil),            // 26: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),           // 27: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),            // 28: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),           // 29: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),    // 30: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil),   // 31: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),        // 32: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),       // 33: threadline.engine.v1.MarkReadResponse
-	(*RequestHistoryRequest)(nil),  // 34: threadline.engine.v1.RequestHistoryRequest
-	(*RequestHistoryResponse)(nil), // 35: threadline.engine.v1.RequestHistoryResponse
+	(*ReachoutLock)(nil),           // 24: threadline.engine.v1.ReachoutLock
+	(*ReceiptReceived)(nil),        // 25: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),         // 26: threadline.engine.v1.SessionChanged
+	(*PairingCode)(nil),            // 27: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),           // 28: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),            // 29: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),           // 30: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),    // 31: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),   // 32: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),        // 33: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),       // 34: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),  // 35: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil), // 36: threadline.engine.v1.RequestHistoryResponse
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
 	4,  // 0: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
@@ -2574,49 +2650,50 @@ var file_connector_contract_engine_proto_depIdxs = []int32{
 	4,  // 5: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
 	4,  // 6: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
 	21, // 7: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	24, // 8: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	25, // 9: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	26, // 10: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	27, // 11: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	25, // 8: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	26, // 9: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	27, // 10: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	28, // 11: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
 	22, // 12: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
 	23, // 13: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
-	0,  // 14: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	1,  // 15: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	2,  // 16: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	4,  // 17: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	3,  // 18: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	4,  // 19: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 20: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 21: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 22: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	7,  // 23: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	9,  // 24: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	11, // 25: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	13, // 26: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	14, // 27: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	16, // 28: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	18, // 29: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	28, // 30: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	30, // 31: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	32, // 32: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	34, // 33: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	6,  // 34: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	8,  // 35: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	10, // 36: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	12, // 37: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	20, // 38: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	15, // 39: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	17, // 40: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	19, // 41: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	29, // 42: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	31, // 43: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	33, // 44: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	35, // 45: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	34, // [34:46] is the sub-list for method output_type
-	22, // [22:34] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	24, // 14: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
+	0,  // 15: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	1,  // 16: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	2,  // 17: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	4,  // 18: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	3,  // 19: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	4,  // 20: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 21: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 22: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 23: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	7,  // 24: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	9,  // 25: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	11, // 26: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	13, // 27: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	14, // 28: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	16, // 29: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	18, // 30: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	29, // 31: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	31, // 32: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	33, // 33: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	35, // 34: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	6,  // 35: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	8,  // 36: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	10, // 37: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	12, // 38: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	20, // 39: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	15, // 40: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	17, // 41: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	19, // 42: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	30, // 43: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	32, // 44: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	34, // 45: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	36, // 46: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	35, // [35:47] is the sub-list for method output_type
+	23, // [23:35] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -2632,12 +2709,13 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_PairingEnded)(nil),
 		(*Event_Backlog)(nil),
 		(*Event_Awaited)(nil),
+		(*Event_ReachoutLock)(nil),
 	}
 	file_connector_contract_engine_proto_msgTypes[17].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[22].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[23].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -2647,7 +2725,7 @@ func file_connector_contract_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -54,6 +54,8 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 	case *events.UndecryptableMessage:
 		// Under this id the message itself comes, when its sender or the phone has sent it again. audit.answering has told so.
 		s.log.Undecryptable(event.IsUnavailable, s.undecryptables.Add(1))
+	case *events.NotifyAccountReachoutTimelock:
+		s.feed.tell(incoming.ReachoutLock(event))
 	default:
 		s.keeper.heard(client, event)
 	}
