@@ -33,7 +33,7 @@ class Swept:
     threads: int
     """That were given a send job."""
     resting: int
-    """Threads that wait for their account."""
+    """Threads that wait for their account, or for a cold message's time."""
     codes: int
     """Pairing codes that were erased."""
     poked: int

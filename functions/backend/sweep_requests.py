@@ -14,7 +14,7 @@ from backend.fair import FairLook, Page, Waiting, in_turns
 from backend.send_queue import Job, SendQueue
 from backend.steps import Steps
 from backend.stores import Document, Stored, Stores
-from core import expiry, outbox
+from core import expiry, outbox, settling
 from core.account import Lease
 from core.errors import ErrorCode, code_of
 from core.ids import AccountId, InvalidId, ThreadId, WaMessageId, account_id
@@ -28,7 +28,7 @@ class SweptRequests:
     threads: int = 0
     """That were woken."""
     resting: int = 0
-    """Threads that wait for their account: no job could do anything for them."""
+    """Threads that wait for their account, or for a cold message's time: no job could do anything for them."""
     late_heads: dict[AccountId, Stored[Document]] = field(default_factory=dict)
     """Of accounts that are held: one that has waited for longer than it should, and that nobody is at work on."""
 
@@ -112,7 +112,10 @@ class RequestSweep:
 
     def _may_move(self, lease: Lease | None, oldest: Stored[Document], limits: "_Limits", at: datetime) -> bool:
         """Whether a job could do anything: where nobody holds the account, only what is too old is ended. A flush comes when
-        somebody does."""
+        somebody does. A cold message before its time is looked at then, or when its contact is answered."""
+        state = outbox.queue_state(oldest.value)
+        if state.is_held(at) and settling.waits_for_pace(oldest.value.get("lastError")):
+            return False
         if lease is None or (lease.wanted and lease.is_held(at)):
             return True
         return expiry.is_past(oldest.value, at, self._timing.queue_limit_least_s) and limits.is_past(oldest, at)

@@ -1,7 +1,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -9,10 +9,13 @@ import pytest
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backend.ingest import Drained, Ingest
+from backend.send_queue import Job, SendQueue
 from backend.sweep import Sweep
+from backend.sweep_requests import RequestSweep
 from backend.sweep_rows import RowSweep
 from core import inbound, schema
-from core.ids import AccountId, ChatId, RequestId
+from core.ids import AccountId, ChatId, RequestId, ThreadId
+from tests.backend.scripted_connector import Answer
 from tests.backend.world import Document, World, key_of
 
 OLD = timedelta(minutes=10)
@@ -280,16 +283,59 @@ def test_a_part_that_fails_leaves_the_others_their_turn(world: World) -> None:
     world.wait_for(request, "sent")
 
 
+@dataclass
+class NotingQueue:
+    """The queue, and which threads were given a job."""
+
+    queue: SendQueue
+    threads: list[ThreadId] = field(default_factory=list)
+
+    def enqueue(self, job: Job, name: str) -> object:
+        self.threads.append(job.thread_id)
+        return self.queue.enqueue(job, name)
+
+
+def noting(world: World) -> tuple[Sweep, NotingQueue]:
+    """The sweep, and what it gives jobs to."""
+    services, queue = world.services, NotingQueue(queue=world.services.queue)
+    requests = RequestSweep(
+        services.stores, services.send.timing, services.accept, cast(SendQueue, queue), services.send.expiry
+    )
+    return replace(services.sweep, requests=requests), queue
+
+
 def test_a_queue_that_waits_for_its_account_costs_no_job(world: World) -> None:
-    request = world.write(world.chat())
+    chat = world.chat()
+    request, thread = world.write(chat), world.thread_id(chat)
     world.pause()
     age(world, schema.OUTBOX, request, "createdAt")
-    swept = world.services.sweep.run()
-    assert swept.resting >= 1
-    assert not [task for task in world.tasks.tasks() if world.account in str(task)]
+    sweep, queue = noting(world)
+    assert sweep.run().resting >= 1
+    assert queue.threads.count(thread) == 0
     world.connect()
-    world.services.sweep.run()
+    sweep.run()
+    assert queue.threads.count(thread) == 1
     world.wait_for(request, "sent")
+
+
+def test_a_cold_message_gets_no_job_before_its_time(world: World) -> None:
+    chat, paced = world.chat(), world.chat()
+    cold, turn = world.write(chat), world.write(paced)
+    for request, reason in ((cold, "cold_locked"), (turn, "paced")):
+        until = (datetime.now(UTC) + timedelta(hours=6)).isoformat()
+        away = json.dumps({"outcome": "not_before", "reason": reason, "notBefore": until})
+        world.connector.script(key_of(request), Answer(body=away, reaches_wire=False))
+        world.accept(request)
+        world.send_job(chat if request == cold else paced)
+        age(world, schema.OUTBOX, request, "createdAt")
+    assert world.request(cold)["lastError"].startswith("cold_locked: ")
+    sweep, queue = noting(world)
+    sweep.run()
+    assert (world.thread_id(chat) in queue.threads, world.thread_id(paced) in queue.threads) == (False, True)
+    world.db.collection(schema.OUTBOX).document(cold).update({"claimUntil": datetime.now(UTC)})
+    sweep.run()
+    assert world.thread_id(chat) in queue.threads
+    world.wait_for(cold, "sent")
 
 
 def showing_a_code(world: World, *, expires_in: timedelta, held: bool) -> None:
