@@ -1,19 +1,19 @@
 """One drill under way: strikes, looks at what the account and its alerts say, mends, and looks whether it is over."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from core import schema
+from core import schema, thread
 from core.alert_types import ALERTS, AlertType
-from local.chaos.crew import is_alive
+from core.thread import Thread
 from local.drills.drill import Drill, Line
-from local.drills.fields import said
+from local.drills.fields import Document, said
 from local.drills.ground import Ground, until
 from local.drills.people import People, whatsapp_id
-from local.drills.watch import Document, Seen
+from local.drills.watch import Seen
 from local.faults.cast import Account, Inbound, Request
 
 _LIMIT_S = 60.0
@@ -37,9 +37,21 @@ class Case:
     def account(self) -> Account:
         return self.people.accounts[0]
 
+    def is_about_one_that_is_told_of(self) -> None:
+        """Of its accounts, the first one becomes one of which an alert is open."""
+        told = {
+            each.document["accountId"] for each in self.ground.watch.alerts() if self._is(each.document, self._meant())
+        }
+        accounts = sorted(self.people.accounts, key=lambda account: account.account_id not in told)
+        self.people = replace(self.people, accounts=accounts)
+
     @property
     def name(self) -> str:
         return str(self.account.account_id)
+
+    @property
+    def names(self) -> Collection[str]:
+        return [str(account.account_id) for account in self.people.accounts]
 
     # The cause
 
@@ -95,14 +107,16 @@ class Case:
     def is_resolved(self, *, limit_s: float = _LIMIT_S) -> float:
         """The moment at which the alert's resolvedAt was seen."""
         alert = self._meant()
-        found = self.ground.watch.await_alert(
-            lambda document: self._is(document, alert) and document["resolvedAt"] is not None,
-            f"the end of the alert {alert}",
-            since=self.mended_at,
-            limit_s=limit_s,
-        )
-        self.line.over_after_s = found.at - self.mended_at
-        return found.at
+
+        def all_are() -> float | None:
+            own = [each for each in self.ground.watch.alerts() if self._is(each.document, alert)]
+            are_over = own and all(each.document["resolvedAt"] is not None for each in own)
+            return max(each.at for each in own) if are_over else None
+
+        until(all_are, f"the end of the alert {alert}", limit_s)
+        at = all_are() or time.monotonic()
+        self.line.over_after_s = at - self.mended_at
+        return at
 
     def a_quiet_day_passes(self) -> None:
         """What only tells of messages that have ended is over after a day: the alert is made a day older, and the sweeper looks."""
@@ -117,7 +131,48 @@ class Case:
         self.mend("a day without another (its createdAt was set a day back)", grow_old)
         self.is_resolved()
 
+    def sees(self, holds: Callable[[Document], bool], what: str, *, limit_s: float = _LIMIT_S) -> Document:
+        """`shows`, of what no list of fields says."""
+        seen = self.ground.watch.await_account(self.name, holds, what, since=self.struck_at, limit_s=limit_s)
+        self.line.shown_after_s = seen.at - self.struck_at
+        self.line.account = said(seen.document)
+        return seen.document
+
+    def stands(self) -> None:
+        """What the account says while the alert is open: of a cause that its own fields do not show."""
+        self.line.account = said(self.fields())
+
+    def fields(self) -> Document:
+        return self.ground.db.collection(schema.ACCOUNTS).document(self.name).get().to_dict() or {}
+
+    def is_connected(self) -> bool:
+        """Whether WhatsApp has its session."""
+        accounts = self.ground.network.accounts()
+        return self.account.phone in accounts and accounts[self.account.phone].is_connected
+
+    def pair(self, phone: str | None = None) -> None:
+        """With the real command; the code that it shows is typed into this phone, the account's own unless given."""
+        used = phone or self.account.phone
+        self.ground.admin.pair(self.drill.name, self.name, used, lambda code: self._typed(used, code))
+
+    def _typed(self, phone: str, code: str) -> None:
+        self.ground.network.enter_code(phone, code)
+
+    def expect(self, is_so: bool, what: str) -> None:
+        if not is_so:
+            self.line.findings.append(f"not so: {what}")
+
+    def await_fields(self, *, limit_s: float = _LIMIT_S, **wanted: object) -> Document:
+        """From now on, or so already."""
+        return self._await_fields(wanted, time.monotonic(), limit_s).document
+
     # People
+
+    def begin_chat(self) -> None:
+        """An employee opens a chat with the contact, who has not written."""
+        chat = self.people.chat
+        document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(), datetime.now(UTC))
+        self.ground.db.collection(schema.THREADS).document(chat.thread_id).create(document)
 
     def write_in(self, text: str = "in") -> str:
         """The contact writes. The answer is the row's waMessageKey."""
@@ -135,12 +190,18 @@ class Case:
 
     def ask(self, text: str = "out") -> Request:
         """An employee writes."""
-        place = next(self._places)
-        request = Request(
-            chat=self.people.chat, place=place, text=f"{text} {place}", client_message_id=f"c{place:04d}", uid="uid-1"
-        )
+        request = self.draft(text)
         self.ground.stage.write_one(request)
         return request
+
+    def draft(self, text: str = "out") -> Request:
+        place = next(self._places)
+        return Request(
+            chat=self.people.chat, place=place, text=f"{text} {place}", client_message_id=f"c{place:04d}", uid="uid-1"
+        )
+
+    def await_contact(self, text: str, limit_s: float = _LIMIT_S) -> None:
+        until(lambda: self.contact_has(text) == 1, "the contact has a message once", limit_s)
 
     def await_request(self, request: Request, limit_s: float = _LIMIT_S, **wanted: object) -> Document:
         document: Document = {}
@@ -168,23 +229,19 @@ class Case:
         if (times := self.contact_has(request.text)) != 1:
             self.line.findings.append(f"the contact has a message of after it {times} times")
 
-    # The owner
-
-    def kill_engine(self) -> None:
-        owner = self.ground.crew.owner_of(self.account.account_id)
-        engine = None if owner is None else self.ground.crew.engine_of(owner)
-        if engine is not None and is_alive(engine):
-            engine.kill()
-
     def _meant(self) -> AlertType:
         assert self.drill.alert is not None
         return self.drill.alert
 
     def _is(self, document: Document, alert: AlertType) -> bool:
-        return document.get("type") == alert and document.get("accountId") in self._alerted()
+        return document.get("type") == alert and self.is_about(document)
 
-    def _alerted(self) -> tuple[str | None, ...]:
-        return (self.name,)
+    def is_about(self, alert: Document) -> bool:
+        """One that tells of a malformed document names no account: then by the document's path."""
+        account, about = alert.get("accountId"), (alert.get("meta") or {}).get("document") or ""
+        if account is not None:
+            return account in self.names
+        return self.drill.of_all if not about else any(f"/{name}_" in about for name in self.names)
 
     def _await_fields(self, wanted: Mapping[str, object], since: float, limit_s: float) -> Seen:
         return self.ground.watch.await_account(
@@ -206,7 +263,3 @@ def _is_so(value: object, wanted: object) -> bool:
     if isinstance(wanted, str) and wanted.endswith("..."):
         return isinstance(value, str) and value.startswith(wanted[:-3])
     return value == wanted
-
-
-def event_id(case: Case, key: str) -> str:
-    return f"{case.name}_{case.people.chat.chat_id}_{key}"

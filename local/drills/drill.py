@@ -19,7 +19,13 @@ class Drill:
     run: "Callable[[Case], None]"
     alert: AlertType | None = None
     """What must be open while the cause stands, and no other."""
+    also: frozenset[AlertType] = frozenset()
+    """What is open on the way to the cause."""
     accounts: int = 1
+    is_new: bool = False
+    """Its account does not exist before."""
+    of_all: bool = False
+    """Its alert names no account."""
     at_the_end: bool = False
     """It strikes everybody, so it runs alone, and its accounts rest until then."""
     is_long: bool = False

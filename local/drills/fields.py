@@ -1,9 +1,10 @@
 """An account's health in a few words: the fields that say something else than that all is well."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from local.drills.watch import Document
+Document = Mapping[str, Any]
 
 _TIMES = ("syncGapStartAt", "syncGapEndAt", "bannedUntil", "coldLockedUntil")
 

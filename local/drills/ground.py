@@ -53,9 +53,7 @@ class Ground:
         return self.world.network
 
     def prepare(self, people: Sequence[People], resting: Sequence[People]) -> None:
-        """Returns when all accounts are paired, and those of `resting` paused. Raises StageFailed."""
-        for each in people:
-            self.network.add_contact(each.contact, "Ana")
+        """Returns when all their accounts are paired, and those of `resting` paused. Raises StageFailed."""
         accounts = [account for each in people for account in each.accounts]
         for account in accounts:
             self.stage.ask_for_pairing(account)

@@ -20,7 +20,12 @@ _AT_ONCE = 12
 def run(ground: Ground, drills: Sequence[Drill], people: Sequence[People]) -> list[Line]:
     """In the order of the list, whenever each was run. Raises StageFailed."""
     cases = [Case(ground=ground, drill=drill, people=each) for drill, each in zip(drills, people, strict=True)]
-    ground.prepare(people, [case.people for case in cases if case.drill.at_the_end])
+    for case in cases:
+        ground.network.add_contact(case.people.contact, "Ana")
+    ground.prepare(
+        [case.people for case in cases if not case.drill.is_new],
+        [case.people for case in cases if case.drill.at_the_end],
+    )
     side_by_side = sorted(
         (case for case in cases if not case.drill.at_the_end), key=lambda case: not case.drill.is_long
     )
@@ -62,11 +67,10 @@ def _rest(case: Case) -> None:
 
 def _look_for_other_alerts(case: Case) -> None:
     """None but the drill's own was ever open, and none is left open."""
-    names = {str(account.account_id) for account in case.people.accounts}
     for each in case.ground.watch.alerts():
-        if each.document.get("accountId") not in names:
+        if not case.is_about(each.document):
             continue
-        if each.document["type"] != case.drill.alert:
+        if each.document["type"] not in {case.drill.alert, *case.drill.also}:
             case.line.findings.append(f"an alert that nobody expected: {each.document['type']}")
         elif each.document["resolvedAt"] is None:
             case.line.findings.append(f"an alert is still open: {each.document['type']}")

@@ -1,22 +1,29 @@
 """What WhatsApp does to one account's session."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
+from connector.hearing import Pattern
+from connector.silence import LEAST_SLOTS, Silence
+from core import schema
+from core.account import DesiredState
+from core.alert_types import Condition
 from core.errors import ErrorCode
 from local.drills.case import Case
 from local.drills.drill import Drill
+from local.drills.ground import until
 from local.drills.people import another_number
+from local.network.faults import FaultKind
+from local.network.trouble import Break
 
-
-def _pair(case: Case, phone: str) -> bool:
-    """With the real command; the code that it shows is typed into this phone."""
-    return case.ground.admin.pair(case.drill.name, case.name, phone, lambda code: _typed(case, phone, code))
-
-
-def _typed(case: Case, phone: str, code: str) -> None:
-    case.ground.network.enter_code(phone, code)
+_BAN_S = 15.0
+_HEARD_AN_HOUR = 10.0
+"""Slots of the twelve that an hour has."""
+_SHORT_OF_DEAF_S = 3.0
 
 
 def _pair_again(case: Case) -> None:
-    case.mend("`pair ACCOUNT`", lambda: _pair(case, case.account.phone))
+    case.mend("`pair ACCOUNT`", case.pair)
     case.is_over(status="connected")
     case.talks()
 
@@ -62,16 +69,136 @@ def outdated(case: Case) -> None:
 def other_number(case: Case) -> None:
     other = another_number(case.people)
     case.ground.network.log_out(case.account.phone)
-    case.strike("another phone was given the code of `pair ACCOUNT`", lambda: _pair(case, other))
+    case.strike("another phone was given the code of `pair ACCOUNT`", lambda: case.pair(other))
     case.shows(status="error", lastError="other_number...")
     case.alerts()
     case.screens("account")
     _pair_again(case)
 
 
+def broken(case: Case) -> None:
+    network = case.ground.network
+    case.strike("the TCP connection was reset", lambda: network.disconnect(case.account.phone, Break.RESET))
+    case.shows(status="reconnecting", disconnectReason="disconnected", reconnectCount=1)
+    case.mend("by itself, when WhatsApp was reached again", lambda: network.reconnect(case.account.phone))
+    case.is_over(status="connected", disconnectReason=None)
+    case.talks()
+
+
+def banned(case: Case) -> None:
+    refuse = case.ground.network.refuse_logins
+    case.strike(
+        f"logins were answered with 402, for {_BAN_S:.0f} s", lambda: refuse(case.account.phone, 402, seconds=_BAN_S)
+    )
+    told = case.shows(status="error", disconnectReason="temporary_ban", lastError="banned...", bannedUntil=datetime)
+    case.alerts()
+    case.screens("account", "alerts")
+    case.ground.network.reconnect(case.account.phone)
+
+    def ends() -> None:
+        time.sleep(max(0.0, (told["bannedUntil"] - datetime.now(UTC)).total_seconds()))
+
+    case.mend("by itself, from `bannedUntil` on", ends)
+    case.mended_at = time.monotonic()
+    case.is_over(status="connected", bannedUntil=None)
+    case.talks()
+
+
+def paused(case: Case) -> None:
+    admin = case.ground.admin
+    case.strike("`pause ACCOUNT`", lambda: admin.show(case.drill.name, "pause", case.name))
+    case.shows(status="disconnected", disconnectReason="paused")
+    case.screens("account")
+    _resume(case)
+
+
+def _rest(case: Case) -> None:
+    """Until its lease is given back, with all that its owner had to say."""
+    case.ground.want([case.account], DesiredState.PAUSED)
+    until(lambda: case.ground.crew.owner_of(case.account.account_id) is None, "the lease is given back", 30.0)
+
+
+def _wake(case: Case) -> None:
+    case.ground.want([case.account], DesiredState.CONNECTED)
+
+
+def gap(case: Case) -> None:
+    """A message of those that had waited is announced and never comes, and the phone, which has it, is off."""
+    network = case.ground.network
+    case.await_row(case.write_in("known"))
+    _rest(case)
+    off = network.fault(FaultKind.PHONE_OFF, account=case.account.phone, times=None)
+    network.fault(FaultKind.LOSE_BACKLOG, contact=case.people.contact)
+    keys = [case.write_in("waiting") for _ in range(3)]
+    case.strike("one of three messages that had waited was announced and never came", lambda: _wake(case))
+    case.shows(
+        status="connected", degraded=True, degradedReason="gap: ...", syncGapStartAt=datetime, syncGapEndAt=datetime
+    )
+    case.alerts()
+    case.screens("account", "alerts")
+    case.mend("the phone was switched on", lambda: network.clear_faults(off))
+    case.is_over(status="connected", syncGapStartAt=None, syncGapEndAt=None)
+    for key in keys:
+        case.await_row(key)
+    case.talks()
+
+
+def undecryptable(case: Case) -> None:
+    network = case.ground.network
+    case.await_row(case.write_in("known"))
+    off = network.fault(FaultKind.PHONE_OFF, account=case.account.phone, times=None)
+    network.fault(FaultKind.UNREADABLE, contact=case.people.contact)
+    keys: list[str] = []
+    case.strike("a message came that could not be decrypted", lambda: keys.append(case.write_in("unreadable")))
+    case.await_row(case.write_in("known, too"))
+    case.shows(status="connected", degraded=True, degradedReason="gap: ...", syncGapStartAt=datetime)
+    case.alerts()
+    case.screens("account")
+    case.mend("the phone was switched on", lambda: network.clear_faults(off))
+    case.is_over(status="connected", syncGapStartAt=None)
+    case.await_row(keys[0])
+    case.talks()
+
+
+def deaf(case: Case) -> None:
+    """A silence of 50 minutes is put into its lease, a few seconds short of what is taken for deaf: weeks cannot be waited for."""
+    network = case.ground.network
+    _rest(case)
+    busy = Pattern(means=[_HEARD_AN_HOUR] * 168, weeks=[8] * 168)
+    missed = LEAST_SLOTS - _HEARD_AN_HOUR * _SHORT_OF_DEAF_S / 3600
+    silence = Silence(least=timedelta(minutes=30), pattern=busy, lasted=timedelta(minutes=50), missed=missed)
+    lease = case.ground.db.collection(schema.LEASES).document(case.name)
+    lease.update({"hearing": silence.stored(datetime.now(UTC))})
+    _wake(case)
+    network.fault(FaultKind.DEAF, account=case.account.phone, times=2)
+    case.strike("its connection handed nothing over any more, the next one neither", lambda: case.write_in("unheard"))
+    case.shows(status="connected", degraded=True, degradedReason="deaf: ...", reconnectCount=1)
+    case.alerts()
+    case.screens("account", "alerts")
+    case.ground.admin.run("logout", case.name)
+    case.await_fields(status="needs_qr")
+    case.pair()
+    case.mend("`logout`, `pair ACCOUNT`, and a contact wrote", lambda: case.await_row(case.write_in("heard")))
+    case.is_over(status="connected")
+    case.talks()
+
+
 DRILLS = (
+    Drill(name="broken", cause="the connection broke", run=broken),
     Drill(name="unlinked", cause="unlinked on the phone", alert=ErrorCode.LOGGED_OUT, run=unlinked),
     Drill(name="refused_401", cause="unlinked by WhatsApp", alert=ErrorCode.LOGGED_OUT, run=refused_401),
     Drill(name="replaced", cause="its session was opened elsewhere", alert=ErrorCode.REPLACED, run=replaced),
     Drill(name="outdated", cause="the engine is too old", alert=ErrorCode.OUTDATED, run=outdated),
+    Drill(name="banned", cause="banned for a time", alert=ErrorCode.BANNED, run=banned),
+    Drill(
+        name="other_number",
+        cause="paired with a wrong phone",
+        alert=ErrorCode.OTHER_NUMBER,
+        also=frozenset({ErrorCode.LOGGED_OUT}),
+        run=other_number,
+    ),
+    Drill(name="gap", cause="messages are missing: announced", alert=Condition.GAP, run=gap),
+    Drill(name="undecryptable", cause="messages are missing: not decrypted", alert=Condition.GAP, run=undecryptable),
+    Drill(name="deaf", cause="connected, but silent", alert=Condition.DEAF, run=deaf),
+    Drill(name="paused", cause="paused by a person", run=paused),
 )

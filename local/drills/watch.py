@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +11,7 @@ from typing import Any
 from google.cloud.firestore import Client
 
 from core import schema
-
-Document = Mapping[str, Any]
+from local.drills.fields import Document, said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Watch:
         """The first state after `since` for which this holds; one from before counts while it stands. Raises NotSeen."""
         return self._await(
             lambda: _first([each for each in self._seen[schema.ACCOUNTS] if each.document_id == account], since, holds),
-            lambda: f"{what}; its account says {self._latest(schema.ACCOUNTS, account)}",
+            lambda: f"{what}; its account says {said(self._latest(schema.ACCOUNTS, account))}",
             limit_s,
         )
 
