@@ -87,6 +87,7 @@ class Sender:
             refusal = _refusal(contact, faults)
             if FaultKind.REFUSE in faults and (seconds := faults[FaultKind.REFUSE].seconds):
                 send.account.lock_reachout(faults[FaultKind.REFUSE].fault_id, seconds)
+                await asyncio.sleep(_AFTER_THE_WORD_S)
             if refusal is not None:
                 return refusal
             assert contact is not None
@@ -197,6 +198,8 @@ class Sender:
         self._timers.add(timer)
 
 
+_AFTER_THE_WORD_S = 0.3
+"""So that what is said of a lock has come before the refusal."""
 _SEND_FAULTS = (
     FaultKind.DELAY_BEFORE,
     FaultKind.DELAY_AFTER,

@@ -42,14 +42,18 @@ def wait_for_status(store: firestore.Client, account: str, status: str) -> None:
 def paired(outside: Outside, super_admin: User, store: firestore.Client) -> str:
     """An account that a super-admin has created and paired by phone code."""
     outside.network.add_contact(CONTACT, "Ion")
+    return pair(outside, super_admin, store, PHONE)
+
+
+def pair(outside: Outside, super_admin: User, store: firestore.Client, phone: str) -> str:
     account = str(outside.call(super_admin, "createAccount", {"name": "Front desk"}).result["accountId"])
     wait_until(lambda: account_of(store, account).get("assignedWorkerId"), "a connector owns the account")
-    outside.call(super_admin, "pairAccount", {"accountId": account, "phoneE164": PHONE})
+    outside.call(super_admin, "pairAccount", {"accountId": account, "phoneE164": phone})
     state = (
         store.collection(schema.ACCOUNTS).document(account).collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
     )
     code = wait_until(lambda: (state.get().to_dict() or {}).get("pairingCode"), "a pairing code stands", 30)
-    outside.network.enter_code(PHONE, code)
+    outside.network.enter_code(phone, code)
     wait_for_status(store, account, "connected")
     return account
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.whatsapp.contact import Contact
 
 _NOT_FOUND: Final = 404
+_AFTER_THE_WORD_S: Final = 0.3
+"""So that what is said of a lock has come before the refusal."""
 
 
 def message_received(connection: Connection, node: Node) -> None:
@@ -42,10 +44,13 @@ def message_received(connection: Connection, node: Node) -> None:
         return
     refusal = faults.take("refuse", **numbers)
     if refusal is not None:
+        _record(device, to, node, None, decryptable=False, refused=refusal.code)
         if refusal.seconds and refusal.hits == 1:
             reachout_lock.begin(device.phone, refusal)
-        _record(device, to, node, None, decryptable=False, refused=refusal.code)
-        _acknowledge(connection, node, error=refusal.code)
+            later = asyncio.get_running_loop().call_later
+            later(_AFTER_THE_WORD_S, _acknowledge, connection, node, refusal.code)
+        else:
+            _acknowledge(connection, node, error=refusal.code)
         return
     _forward(device, node)
     _arrive(device, to, node)
