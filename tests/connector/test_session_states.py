@@ -214,3 +214,10 @@ def test_the_documentation_says_what_is_so() -> None:
         assert said[name] == ["error", reason, code, "yes"]
     for name, (_, reason, _) in REMOVALS.items():
         assert said[name] == ["needs_qr", reason, "logged_out", "yes"]
+    # test_restored_store.py does it.
+    assert said["the session store is older than the session was"] == [
+        "needs_qr",
+        "store_behind",
+        "store_behind",
+        "yes",
+    ]
