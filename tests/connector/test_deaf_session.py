@@ -89,8 +89,10 @@ def test_a_silence_that_a_reset_does_not_end_is_reset_once_stays_told_and_goes_t
     assert alerts(stage, account) == [("deaf", "warning", 1, True)]
     wait_until(lambda: hearing(stage, account)["resetsInVain"] == 1, "the next owner would know")
 
+    stored_at = hearing(stage, account)["at"]
     stage.want(connector, account, False)
     wait_until(lambda: stage.lease(account).owner is None, "the lease is given back")
+    assert hearing(stage, account)["at"] > stored_at, "as it was when it was given back, not of an hour ago"
     opened_again(stage, connector, account)
     assert stage.account(account)["degraded"] is True
     stays(lambda: stage.account(account)["reconnectCount"] == 1, "no further reset", 1.5 * LOOK_S)

@@ -11,6 +11,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 
+from connector import metrics
 from connector.accounts import AccountDocument
 from connector.alerts import raise_alert
 from connector.arrival import ArrivalOrder
@@ -147,6 +148,22 @@ async def test_a_send_after_the_term_is_answered_as_by_any_other_worker(former: 
     )
     assert await sends.send(request) == NOT_OWNER
     assert former.noting.calls == []
+
+
+async def test_what_a_stream_leaves_unacknowledged_is_not_counted_any_more_when_it_is_over(former: Former) -> None:
+    """It comes again, and counts then."""
+
+    def unacknowledged() -> bytes:
+        (line,) = (
+            line for line in metrics.exposition().splitlines() if line.startswith(b"connector_events_unacknowledged ")
+        )
+        return line.split()[1]
+
+    assert unacknowledged() == b"0.0"
+    await former.intake.pass_over(EVENT)
+    assert unacknowledged() == b"1.0"
+    former.intake.withdraw()
+    assert unacknowledged() == b"0.0"
 
 
 def test_the_engine_is_told_an_end_that_is_never_later_than_the_deadline() -> None:

@@ -175,6 +175,39 @@ async def test_a_backup_while_messages_flow_holds_up_nobody_and_is_told_for_what
         await account.leave()
 
 
+@pytest.mark.parametrize("stores", ["postgres"], indirect=True)
+async def test_a_backup_holds_one_moment_whatever_is_committed_while_it_reads(
+    store: PostgresStore, stores: Stores, engine: RunningEngine
+) -> None:
+    """On PostgreSQL, whose statements would each see a moment of their own. A writer holds up one of the tables until the backup has
+    come to it, and commits a row there then."""
+    assert await engine.stop() == 0
+    _, public = await _key(stores.folder)
+    backup = ("backup", "--file", stores.folder / "backup", "--recipient", public)
+    before = await _command(stores.used, *backup)
+    writing = asyncio.create_task(store.query(_WRITE_WHEN_SOMEBODY_WAITS))
+    while await store.query(_LOCKED) != "1\n":
+        assert not writing.done()
+    during = await _command(stores.used, *backup)
+    await writing
+    after = await _command(stores.used, *backup)
+    counts = [int(answer.said.split()[0]) for answer in (before, during, after)]
+    assert counts == [counts[0], counts[0], counts[0] + 1]
+
+
+_LOCKED = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'engine_marks'::regclass"
+_WRITE_WHEN_SOMEBODY_WAITS = """
+DO $$ BEGIN
+    LOCK TABLE engine_marks IN ACCESS EXCLUSIVE MODE;
+    FOR look IN 1..1500 LOOP
+        EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'engine_marks'::regclass);
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    INSERT INTO engine_marks (account_id, frames, behind) VALUES ('shop', 1, FALSE);
+END $$
+"""
+
+
 @pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 async def test_what_is_no_whole_backup_for_this_key_is_refused_and_nothing_is_written(
     server: WhatsAppServer, stores: Stores, engine: RunningEngine, linked: Linked
