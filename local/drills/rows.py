@@ -111,10 +111,15 @@ def backlog_growing(case: Case) -> None:
 
 
 DRILLS = (
-    Drill(name="invalid_event", cause="one event is not understood", alert=ErrorCode.INVALID_EVENT, run=invalid_event),
+    Drill(
+        name="invalid_event",
+        cause="one event is not understood: a field is wrong",
+        alert=ErrorCode.INVALID_EVENT,
+        run=invalid_event,
+    ),
     Drill(
         name="event_type_unknown",
-        cause="one event is of an unknown kind",
+        cause="one event is not understood: of a kind that is not known",
         alert=ErrorCode.EVENT_TYPE_UNKNOWN,
         run=event_type_unknown,
     ),

@@ -1,5 +1,6 @@
 """Carries the drills out: side by side those that keep to their own account, then one after the other those that strike everybody."""
 
+import sys
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,8 @@ def _run(case: Case) -> None:
         case.line.findings.append(str(problem))
     except Exception:  # noqa: BLE001 - a thread's edge: the other drills go on, and this one has failed
         case.line.findings.append(traceback.format_exc())
+    found = len(case.line.findings)
+    print(f"  {case.drill.name}: {f'{found} findings' if found else 'as expected'}", file=sys.stderr, flush=True)
 
 
 def _rest(case: Case) -> None:

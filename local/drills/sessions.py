@@ -76,6 +76,18 @@ def other_number(case: Case) -> None:
     _pair_again(case)
 
 
+def nobody_owns_it(case: Case) -> None:
+    lease = case.ground.db.collection(schema.LEASES).document(case.name)
+    epoch = (lease.get().to_dict() or {})["epoch"]
+    case.strike("somebody took the epoch out of its lease", lambda: lease.update({"epoch": None}))
+    case.alerts()
+    case.stands()
+    case.screens("account", "alerts")
+    case.mend("the lease has an epoch again, a higher one", lambda: lease.update({"epoch": epoch + 1}))
+    case.is_over(status="connected")
+    case.talks()
+
+
 def broken(case: Case) -> None:
     network = case.ground.network
     case.strike("the TCP connection was reset", lambda: network.disconnect(case.account.phone, Break.RESET))
@@ -160,33 +172,60 @@ def undecryptable(case: Case) -> None:
     case.talks()
 
 
-def deaf(case: Case) -> None:
-    """A silence of 50 minutes is put into its lease, a few seconds short of what is taken for deaf: weeks cannot be waited for."""
-    network = case.ground.network
+def _has_been_silent(case: Case) -> None:
+    """For 50 minutes, a few seconds short of what is taken for deaf: it is put into its lease, since weeks cannot be waited for."""
     _rest(case)
     busy = Pattern(means=[_HEARD_AN_HOUR] * 168, weeks=[8] * 168)
     missed = LEAST_SLOTS - _HEARD_AN_HOUR * _SHORT_OF_DEAF_S / 3600
     silence = Silence(least=timedelta(minutes=30), pattern=busy, lasted=timedelta(minutes=50), missed=missed)
     lease = case.ground.db.collection(schema.LEASES).document(case.name)
     lease.update({"hearing": silence.stored(datetime.now(UTC))})
+
+
+def deaf(case: Case) -> None:
+    _has_been_silent(case)
+    case.ground.network.fault(FaultKind.DEAF, account=case.account.phone, times=1)
     _wake(case)
-    network.fault(FaultKind.DEAF, account=case.account.phone, times=2)
-    case.strike("its connection handed nothing over any more, the next one neither", lambda: case.write_in("unheard"))
+    keys: list[str] = []
+    case.strike(
+        "after 50 silent minutes (put into its lease) its connection handed a message not over",
+        lambda: keys.append(case.write_in("unheard")),
+    )
+    case.shows(degraded=True, degradedReason="deaf: ...", reconnectCount=1)
+    case.alerts()
+    case.mend("by itself: it was opened anew, and heard what had waited", lambda: None)
+    case.is_over(status="connected", reconnectCount=1)
+    case.await_row(keys[0])
+    case.talks()
+
+
+def quiet(case: Case) -> None:
+    _has_been_silent(case)
+    case.strike("after 50 silent minutes (put into its lease) nobody wrote", lambda: _wake(case))
     case.shows(status="connected", degraded=True, degradedReason="deaf: ...", reconnectCount=1)
     case.alerts()
     case.screens("account", "alerts")
-    case.ground.admin.run("logout", case.name)
-    case.await_fields(status="needs_qr")
-    case.pair()
-    case.mend("`logout`, `pair ACCOUNT`, and a contact wrote", lambda: case.await_row(case.write_in("heard")))
+    keys: list[str] = []
+    case.mend("a contact wrote", lambda: keys.append(case.write_in("heard")))
     case.is_over(status="connected")
+    case.await_row(keys[0])
     case.talks()
 
 
 DRILLS = (
     Drill(name="broken", cause="the connection broke", run=broken),
-    Drill(name="unlinked", cause="unlinked on the phone", alert=ErrorCode.LOGGED_OUT, run=unlinked),
-    Drill(name="refused_401", cause="unlinked by WhatsApp", alert=ErrorCode.LOGGED_OUT, run=refused_401),
+    Drill(
+        name="unlinked",
+        cause="unlinked on the phone, or by WhatsApp: the device was removed",
+        alert=ErrorCode.LOGGED_OUT,
+        run=unlinked,
+    ),
+    Drill(
+        name="refused_401",
+        cause="unlinked on the phone, or by WhatsApp: login failure 401",
+        alert=ErrorCode.LOGGED_OUT,
+        run=refused_401,
+    ),
     Drill(name="replaced", cause="its session was opened elsewhere", alert=ErrorCode.REPLACED, run=replaced),
     Drill(name="outdated", cause="the engine is too old", alert=ErrorCode.OUTDATED, run=outdated),
     Drill(name="banned", cause="banned for a time", alert=ErrorCode.BANNED, run=banned),
@@ -199,6 +238,8 @@ DRILLS = (
     ),
     Drill(name="gap", cause="messages are missing: announced", alert=Condition.GAP, run=gap),
     Drill(name="undecryptable", cause="messages are missing: not decrypted", alert=Condition.GAP, run=undecryptable),
-    Drill(name="deaf", cause="connected, but silent", alert=Condition.DEAF, run=deaf),
+    Drill(name="deaf", cause="connected, but silent: deaf", alert=Condition.DEAF, run=deaf),
+    Drill(name="quiet", cause="connected, but silent: a quiet day", alert=Condition.DEAF, run=quiet),
+    Drill(name="nobody_owns_it", cause="nobody owns it", alert=Condition.NO_OWNER, run=nobody_owns_it),
     Drill(name="paused", cause="paused by a person", run=paused),
 )
