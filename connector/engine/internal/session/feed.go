@@ -14,6 +14,8 @@ import (
 const (
 	batchSize = 256
 	readAgain = time.Second
+	// toldAfter is how long the inbox cannot be read before that is told: nothing that happens reaches the connector meanwhile.
+	toldAfter = 2 * time.Second
 )
 
 // feed is what the connector is told: the inbox's events, and between them what happens to the session, which is not kept.
@@ -125,7 +127,7 @@ func (f *feed) more() {
 // Run hands events over until the stream is ended (nil), its caller leaves, or `send` fails.
 func (s *Stream) Run(ctx context.Context, send func(*contract.Event) error) error {
 	defer s.feed.detach(s)
-	position := uint64(0)
+	position, outage := uint64(0), outage{}
 	for {
 		// What was told before the events are read can stand at the end of them: the events it must not overtake are among them.
 		told, ended := s.told()
@@ -138,8 +140,16 @@ func (s *Stream) Run(ctx context.Context, send func(*contract.Event) error) erro
 		}
 		if err != nil {
 			s.feed.log.StoreFailed("reading the inbox", err)
+			if outage.isToBeTold(time.Now()) {
+				if err := send(storeFailed()); err != nil {
+					return err
+				}
+			}
 			s.pause(ctx, readAgain)
 			continue
+		}
+		if outage.ends() {
+			s.tellPresent()
 		}
 		for _, event := range events {
 			sent, err := s.sendNoticesBefore(send, event.Sequence)
@@ -161,6 +171,52 @@ func (s *Stream) Run(ctx context.Context, send func(*contract.Event) error) erro
 			return err
 		}
 		s.pause(ctx, 0)
+	}
+}
+
+// outage is a time in which the inbox cannot be read.
+type outage struct {
+	since  time.Time
+	isTold bool
+}
+
+// isToBeTold is true once in an outage that is not over in a moment.
+func (o *outage) isToBeTold(now time.Time) bool {
+	if o.since.IsZero() {
+		o.since = now
+	}
+	if o.isTold || now.Sub(o.since) < toldAfter {
+		return false
+	}
+	o.isTold = true
+	return true
+}
+
+// ends says whether there was one that was told.
+func (o *outage) ends() bool {
+	wasTold := o.isTold
+	*o = outage{}
+	return wasTold
+}
+
+func storeFailed() *contract.Event {
+	state := &contract.SessionChanged{State: contract.SessionChanged_RECONNECTING, Reason: "store_failed"}
+	return &contract.Event{Kind: &contract.Event_Session{Session: state}}
+}
+
+// tellPresent says how the session stands, unless what waits says it.
+func (s *Stream) tellPresent() {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	for _, waiting := range s.notices {
+		if waiting.event.GetSession() != nil {
+			return
+		}
+	}
+	if s.feed.present != nil {
+		present := &contract.Event{Kind: &contract.Event_Session{Session: s.feed.present}}
+		s.notices = append(s.notices, notice{event: present, after: s.feed.barrier})
+		s.rouse()
 	}
 }
 

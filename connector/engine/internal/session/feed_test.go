@@ -63,7 +63,51 @@ func TestAnEndedStreamHandsOverWhatItWasTold(t *testing.T) {
 	}
 }
 
+func TestAStreamWhoseInboxCannotBeReadSaysSoUntilItCan(t *testing.T) {
+	told, db := openFeedOn(t)
+	told.tell(state(connectedState))
+	var got []*contract.SessionChanged
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := told.attach().Run(ctx, func(event *contract.Event) error {
+		got = append(got, event.GetSession())
+		switch len(got) {
+		case 1:
+			rename(t, db, "engine_inbox", "away")
+			told.more()
+		case 2:
+			rename(t, db, "away", "engine_inbox")
+		case 3:
+			cancel()
+		}
+		return nil
+	})
+	if err != context.Canceled {
+		t.Fatal(err)
+	}
+	if failed := got[1]; failed.GetState() != contract.SessionChanged_RECONNECTING || failed.GetReason() != "store_failed" {
+		t.Errorf("told %v of the outage", failed)
+	}
+	if got[2].GetState() != connectedState {
+		t.Errorf("told %v after it", got[2])
+	}
+}
+
+func rename(t *testing.T, db *database.Database, from, to string) {
+	t.Helper()
+	ctx := term.With(t.Context(), term.New(owner, 1, term.Now()+60_000))
+	if _, err := db.SQL.ExecContext(ctx, "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func openFeed(t *testing.T) *feed {
+	t.Helper()
+	opened, _ := openFeedOn(t)
+	return opened
+}
+
+func openFeedOn(t *testing.T) (*feed, *database.Database) {
 	t.Helper()
 	store := settings.Store{Kind: settings.SQLite, Address: filepath.Join(t.TempDir(), "sessions.db")}
 	db, err := database.Open(t.Context(), store)
@@ -79,7 +123,7 @@ func openFeed(t *testing.T) *feed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return opened
+	return opened, db
 }
 
 func appendEvents(t *testing.T, to *feed, count int) {
