@@ -41,7 +41,7 @@ def hold(standing: Standing, head: Mapping[str, Any], at: datetime) -> str:
     """What keeps the head of a queue from leaving."""
     state, tried_at = queue_state(head), head.get("lastTriedAt")
     error = head.get("lastError")
-    if state.is_held(at) and isinstance(tried_at, datetime) and at - tried_at < timedelta(seconds=Timing().claim_s):
+    if state.is_held(at) and _is_attempts_own(state.claim_until, tried_at):
         return f"an attempt is under way, until {clock(state.claim_until)} at the latest"
     if standing.document.get("status") != Status.CONNECTED or standing.condition.what_to_do:
         return f"the account: {standing.condition.sentence or standing.document.get('status')}"
@@ -53,6 +53,13 @@ def hold(standing: Standing, head: Mapping[str, Any], at: datetime) -> str:
     if isinstance(created_at, datetime) and at - created_at < timedelta(seconds=Timing().sweep_age_s):
         return "nothing; its send job is due"
     return "nothing; its send job was lost, and the sweeper makes another within a minute"
+
+
+def _is_attempts_own(claim_until: datetime | None, tried_at: object) -> bool:
+    """An attempt's claim is short. What holds the request for longer is what came of the attempt: a lock of hours, for instance."""
+    if claim_until is None or not isinstance(tried_at, datetime):
+        return False
+    return claim_until - tried_at <= timedelta(seconds=Timing().claim_s)
 
 
 def _show_accounts(context: Context) -> None:

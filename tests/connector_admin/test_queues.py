@@ -56,13 +56,25 @@ HOLDS: list[tuple[float, dict[str, Any], str]] = [
         },
         "tried again at",
     ),
+    (
+        120,
+        {
+            "status": "queued",
+            "claimUntil": 1800.0,
+            "lastTriedAt": -2.0,
+            "lastError": described(ErrorCode.COLD_LOCKED, "refused"),
+        },
+        "tried again at",
+    ),
     (120, {"lastError": described(ErrorCode.ENDPOINT_NOT_ALLOWED, "elsewhere")}, "endpoint_not_allowed: elsewhere"),
     (120, {}, "nothing; its send job was lost"),
     (5, {}, "nothing; its send job is due"),
 ]
 
 
-@pytest.mark.parametrize(("age_s", "fields", "held_by"), HOLDS, ids=[held_by for *_, held_by in HOLDS])
+@pytest.mark.parametrize(
+    ("age_s", "fields", "held_by"), HOLDS, ids=[str(fields.get("lastError", held_by)) for _, fields, held_by in HOLDS]
+)
 def test_what_holds_the_head_is_said(age_s: float, fields: dict[str, Any], held_by: str) -> None:
     document = new_account_document(AccountId("shop-1"), "Shop") | {"status": "connected"}
     lease = parse_lease(new_lease_document(NOW) | {"ownerInstanceId": "worker-1", "leaseUntil": later(60)})
