@@ -29,7 +29,7 @@ from local.whatsapp import NetworkKind
 _SWEEP_INTERVAL_S = 60.0
 _PING_MS = "1500"
 _PAIRED_WITHIN_S = 120.0
-_AT_ONCE = 6
+_AT_ONCE = 4
 _POLL_S = 0.05
 
 
@@ -55,14 +55,16 @@ class Ground:
     def prepare(self, people: Sequence[People], resting: Sequence[People]) -> None:
         """Returns when all their accounts are paired, and those of `resting` paused. Raises StageFailed."""
         accounts = [account for each in people for account in each.accounts]
-        for account in accounts:
-            self.stage.ask_for_pairing(account)
         with ThreadPoolExecutor(_AT_ONCE) as pairing:
-            paired = list(pairing.map(lambda account: self.stage.pair(account, _PAIRED_WITHIN_S), accounts))
+            paired = list(pairing.map(self._pair, accounts))
         if not all(paired):
             raise StageFailed(f"an account was not connected within {_PAIRED_WITHIN_S:.0f} s")
         for each in resting:
             self.want(each.accounts, DesiredState.PAUSED)
+
+    def _pair(self, account: Account) -> bool:
+        self.stage.ask_for_pairing(account)
+        return self.stage.pair(account, _PAIRED_WITHIN_S)
 
     def want(self, accounts: Sequence[Account], state: DesiredState) -> None:
         """As `pause` and `resume` do. Returns when the accounts are so."""

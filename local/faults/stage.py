@@ -85,12 +85,12 @@ class Stage:
         return True
 
     def enter_code(self, account: Account) -> bool:
-        """Whether the phone was linked. False where no code stands, or nobody shows it any more."""
+        """Whether the phone was linked. False where no code stands, nobody shows it any more, or whoever shows it does not answer."""
         private = self.db.collection(schema.ACCOUNTS).document(account.account_id).collection(schema.PRIVATE)
         code = (private.document(schema.PRIVATE_STATE).get().to_dict() or {}).get("pairingCode")
         if not code:
             return False
-        with suppress(ControlRefused):
+        with suppress(ControlRefused, TimeoutError):
             self.network.enter_code(account.phone, str(code))
             return True
         return False
