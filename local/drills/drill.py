@@ -27,7 +27,7 @@ class Drill:
     of_all: bool = False
     """Its alert names no account."""
     at_the_end: bool = False
-    """It strikes everybody, so it runs alone, and its accounts rest until then."""
+    """It strikes everybody, so it runs alone, and all other accounts rest."""
     is_long: bool = False
     """It waits for minutes: it begins before the others."""
 

@@ -15,7 +15,6 @@ from core.timing import Timing
 from local import postgres
 from local.chaos.crew import Crew
 from local.drills.command_line import CommandLine
-from local.drills.people import People
 from local.drills.watch import NotSeen, Watch
 from local.faults.cast import Account
 from local.faults.stage import Stage, StageFailed
@@ -52,15 +51,12 @@ class Ground:
     def network(self) -> Network:
         return self.world.network
 
-    def prepare(self, people: Sequence[People], resting: Sequence[People]) -> None:
-        """Returns when all their accounts are paired, and those of `resting` paused. Raises StageFailed."""
-        accounts = [account for each in people for account in each.accounts]
+    def prepare(self, accounts: Sequence[Account]) -> None:
+        """Returns when all of them are paired and connected. Raises StageFailed."""
         with ThreadPoolExecutor(_AT_ONCE) as pairing:
             paired = list(pairing.map(self._pair, accounts))
         if not all(paired):
             raise StageFailed(f"an account was not connected within {_PAIRED_WITHIN_S:.0f} s")
-        for each in resting:
-            self.want(each.accounts, DesiredState.PAUSED)
 
     def _pair(self, account: Account) -> bool:
         self.stage.ask_for_pairing(account)

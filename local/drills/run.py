@@ -23,23 +23,20 @@ def run(ground: Ground, drills: Sequence[Drill], people: Sequence[People]) -> li
     cases = [Case(ground=ground, drill=drill, people=each) for drill, each in zip(drills, people, strict=True)]
     for case in cases:
         ground.network.add_contact(case.people.contact, "Ana")
-    ground.prepare(
-        [case.people for case in cases if not case.drill.is_new],
-        [case.people for case in cases if case.drill.at_the_end],
-    )
     side_by_side = sorted(
         (case for case in cases if not case.drill.at_the_end), key=lambda case: not case.drill.is_long
     )
+    ground.prepare([account for case in side_by_side if not case.drill.is_new for account in case.people.accounts])
     with ThreadPoolExecutor(_AT_ONCE) as at_once:
         list(at_once.map(_run, side_by_side))
-    if any(case.drill.at_the_end for case in cases):
+    at_the_end = [case for case in cases if case.drill.at_the_end]
+    if at_the_end:
         for case in side_by_side:
             _rest(case)
-    for case in cases:
-        if case.drill.at_the_end:
-            ground.want(case.people.accounts, DesiredState.CONNECTED)
-            _run(case)
-            _rest(case)
+    for case in at_the_end:
+        ground.prepare(case.people.accounts)
+        _run(case)
+        _rest(case)
     for case in cases:
         _look_for_other_alerts(case)
     return [case.line for case in cases]
