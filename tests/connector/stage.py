@@ -20,7 +20,15 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
-from core.account import CommandKind, Lease, new_account_document, new_command, new_lease_document, parse_lease
+from core.account import (
+    NEVER,
+    CommandKind,
+    Lease,
+    new_account_document,
+    new_command,
+    new_lease_document,
+    parse_lease,
+)
 from core.ids import AccountId
 from local import ports
 from local.identity_server import FUNCTIONS_ACCOUNT
@@ -204,6 +212,11 @@ class Stage:
     def kill(self, connector: Connector) -> None:
         self.processes.kill(connector.child)
         self._connectors.remove(connector)
+
+    def kill_and_expire(self, connector: Connector, account: AccountId) -> None:
+        """Killed, and its lease has run out: that it does so by itself is test_ownership.py's subject, and takes its time."""
+        self.kill(connector)
+        self.db.collection(schema.LEASES).document(account).update({"leaseUntil": NEVER})
 
     def close(self) -> None:
         """Ends what runs still. Whatever a test was about: no connector failed unexpectedly, and no log holds a number."""

@@ -161,7 +161,7 @@ def test_the_days_count_outlives_an_owner_that_is_killed(stage: Stage) -> None:
         assert send(line, new_key(), is_reply=False) == {"outcome": "sent"}
     killed = line.connector
     other = stage.start_connector()
-    stage.kill(killed)
+    stage.kill_and_expire(killed, line.account)
     wait_until(lambda: stage.lease(line.account).owner == other.worker, "another owner")
     stage.await_connected(line.account)
     again = replace(line, connector=other)

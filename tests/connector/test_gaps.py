@@ -178,8 +178,9 @@ def test_a_connector_that_is_killed_leaves_the_gap_to_the_next_owner_who_counts_
     stage.network.write(ana, ours, text="last")
     stage.network.reconnect(ours)
     wait_until(lambda: stage.private_state(account).get("syncGap"), "the gap is noted")
-    stage.kill(first)
-    stage.start_connector()
+    second = stage.start_connector(wait=False)
+    stage.kill_and_expire(first, account)
+    wait_until(lambda: stage.lease(account).owner == second.worker, "the next owner")
     stage.await_connected(account)
     assert stage.account(account)["degradedReason"] == "gap: 1 message announced by WhatsApp never came"
     stage.network.clear_faults(off)

@@ -55,7 +55,7 @@ def test_the_mark_is_on_the_lease_of_an_owner_that_is_killed(stage: Stage, tmp_p
     talk(of, connector)
     told = stage.lease(of.account).store_mark
     renewed(stage, of, told)
-    stage.kill(connector)
+    stage.kill_and_expire(connector, of.account)
     put_back(tmp_path / "older.db", stage.store)
     stage.start_connector()
     stage.await_status(of.account, "needs_qr", disconnectReason="store_behind")
