@@ -17,7 +17,7 @@ from local.chaos.crew import Crew
 from local.chaos.disturbance import Disturbance, NobodyAtWork
 from local.chaos.pairings import Pairings
 from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes
-from local.chaos.terms import HistoryMissed, LeaseHistory, late_frames, outside_terms
+from local.chaos.terms import Allowed, HistoryMissed, LeaseHistory, late_frames, outside_terms
 from local.chaos.wire import logins, wire_findings
 from local.faults import rounds
 from local.faults.cast import make_cast, with_last_words
@@ -92,7 +92,7 @@ def _play(options: argparse.Namespace) -> int:
         rounds.wait_while_it_shrinks(lambda: rounds.unsettled(world, db, cast), _STALLED_S)
         record = take_record(world, db, cast)
         verdict = judge(cast, record, chaos=True)
-        findings = [*verdict.findings, *_unpaired(pairings), *late_frames(record.frames, _limits(world))]
+        findings = [*verdict.findings, *_unpaired(pairings), *late_frames(record.frames, _allowed(world))]
         if options.network is NetworkKind.REAL:
             control_port = world.ports.network_control
             findings += wire_findings(control_port)
@@ -135,12 +135,13 @@ def _start(processes: Processes, options: argparse.Namespace, stack: ExitStack) 
     return world
 
 
-def _limits(world: World) -> dict[str, list[float]]:
-    """By waMessageKey, those of each POST."""
-    limits: dict[str, list[float]] = {}
+def _allowed(world: World) -> dict[str, list[Allowed]]:
+    """By waMessageKey."""
+    allowed: dict[str, list[Allowed]] = {}
     for post in (post for gate in world.connector_gates for post in gate.posts()):
-        limits.setdefault(post["wa_message_key"], []).append(post["not_after_s"])
-    return limits
+        until = Allowed(from_s=post["came_s"], until_s=post["not_after_s"])
+        allowed.setdefault(post["wa_message_key"], []).append(until)
+    return allowed
 
 
 def _unpaired(pairings: Pairings) -> list[Finding]:

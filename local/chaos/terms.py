@@ -49,6 +49,14 @@ class HistoryMissed(Exception):
     """The listener did not tell of an account's lease, or not any more: nothing can be said of its terms."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """A POST that asked for a frame, and until when: `notAfter`. In seconds since 1970."""
+
+    from_s: float
+    until_s: float
+
+
 class LeaseHistory:
     """Each version of each lease that Firestore tells a listener of, with the time of its commit."""
 
@@ -122,10 +130,10 @@ def _since(at_s: float, versions: Sequence[Version]) -> float:
     return at_s - (until_s if until_s < at_s else version.lease.recent_claims[-1].timestamp())
 
 
-def late_frames(frames: Collection[Frame], allowed_s: Mapping[str, Sequence[float]]) -> Iterator[Finding]:
-    """A finding for each frame that came after every limit (`notAfter`) that its POSTs gave the connector, by waMessageKey."""
+def late_frames(frames: Collection[Frame], allowed: Mapping[str, Sequence[Allowed]]) -> Iterator[Finding]:
+    """A finding for each frame that came after the limit of every POST that asked for it until then, by waMessageKey."""
     for frame in frames:
-        limits = allowed_s.get(frame.whatsapp_id, ())
-        if limits and frame.recorded_at - _ON_ITS_WAY_S > max(limits):
-            what = f"a frame {frame.recorded_at - max(limits):.1f} s after the last limit of its sends"
+        asked = [each.until_s for each in allowed.get(frame.whatsapp_id, ()) if each.from_s <= frame.recorded_at]
+        if asked and frame.recorded_at - _ON_ITS_WAY_S > max(asked):
+            what = f"a frame {frame.recorded_at - max(asked):.1f} s after the last limit of its sends"
             yield Finding(broken=Broken.DUPLICATED, where="a send after its claim", what=what)

@@ -6,6 +6,7 @@ It keeps a record of the sends that reached the connector, each with what the co
 import argparse
 import asyncio
 import json
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -33,8 +34,10 @@ class Post:
     wa_message_key: str
     account_id: str
     outcome: str
+    came_s: float
+    """In seconds since 1970, like the next."""
     not_after_s: float
-    """Until when the functions allowed a frame, in seconds since 1970."""
+    """Until when the functions allowed a frame."""
 
 
 class ConnectorGate:
@@ -65,7 +68,7 @@ class ConnectorGate:
 
     async def _send(self, request: web.Request, body: bytes) -> web.Response:
         """A fault strikes before or after the connector's work; which, is drawn too."""
-        fields = json.loads(body)
+        fields, came_s = json.loads(body), time.time()
         key, account = str(fields["waMessageKey"]), str(fields["accountId"])
         attempt = self._attempts[key]
         self._attempts[key] += 1
@@ -79,9 +82,15 @@ class ConnectorGate:
         if FaultKind.CONNECTOR_FAILS in before:
             return web.Response(status=500)
         answer = await self._pass_on(request, body)
-        not_after_s = datetime.fromisoformat(str(fields["notAfter"])).timestamp()
-        post = Post(wa_message_key=key, account_id=account, outcome=_outcome(answer), not_after_s=not_after_s)
-        self.posts.append(post)
+        self.posts.append(
+            Post(
+                wa_message_key=key,
+                account_id=account,
+                outcome=_outcome(answer),
+                came_s=came_s,
+                not_after_s=datetime.fromisoformat(str(fields["notAfter"])).timestamp(),
+            )
+        )
         if FaultKind.CONNECTOR_LATE in struck - before:
             await asyncio.sleep(late_s)
         if FaultKind.CONNECTOR_FAILS in struck:

@@ -7,7 +7,7 @@ import pytest
 
 from core.account import parse_lease
 from core.ids import AccountId
-from local.chaos.terms import Login, Version, late_frames, outside_terms
+from local.chaos.terms import Allowed, Login, Version, late_frames, outside_terms
 from local.network.world import Frame
 
 SHOP = AccountId("shop")
@@ -56,7 +56,13 @@ def test_an_owner_that_goes_on_is_one_finding_with_the_first_time_of_many() -> N
     assert finding.what == "3 times something came from a session, 2.0 s after its term"
 
 
-@pytest.mark.parametrize(("recorded_at", "is_late"), [(9.0, False), (20.4, False), (20.6, True)])
+@pytest.mark.parametrize(
+    ("recorded_at", "is_late"), [(9.0, False), (10.6, True), (12.0, False), (20.4, False), (20.6, True)]
+)
 def test_a_frame_after_the_last_limit_of_its_sends_is_a_finding(recorded_at: float, *, is_late: bool) -> None:
     frame = Frame(account="", contact="", whatsapp_id="K", text="", attempt=1, recorded_at=recorded_at)
-    assert len(list(late_frames([frame], {"K": [10.0, 20.0], "L": [99.0]}))) == is_late
+    allowed = {
+        "K": [Allowed(from_s=5, until_s=10), Allowed(from_s=11.5, until_s=20)],
+        "L": [Allowed(from_s=5, until_s=99)],
+    }
+    assert len(list(late_frames([frame], allowed))) == is_late
