@@ -118,16 +118,22 @@ class ConnectorClient:
         except InvalidId as error:
             raise ConnectorUnreachable from error
 
-    def poke(self, endpoint: str | None, account: AccountId) -> bool:
-        """Makes a connector look at the account's lease: its owner, or, where nobody is, any shard. Whether one answered."""
+    def poke(self, endpoint: str | None, account: AccountId, silent: set[str] | None = None) -> bool:
+        """Makes a connector look at the account's lease: its owner, or, where nobody is, any shard. Whether one answered.
+
+        `silent`: those that did not answer before, which are not asked; those that do not answer now are added to it.
+        """
+        unanswering = set() if silent is None else silent
         candidates = [endpoint] if endpoint is not None and self.allows(endpoint) else sorted(self.allowed)
         for candidate in candidates:
+            if candidate in unanswering:
+                continue
             try:
                 path = f"/v1/accounts/{account}/poke"
                 if self._post(candidate, path, {}, httpx.Timeout(_CALL_TIMEOUT_S)).is_success:
                     return True
             except (httpx.HTTPError, NoIdentityToken):
-                continue
+                unanswering.add(candidate)
         return False
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:

@@ -36,9 +36,10 @@ class OwnerSweep:
         swept = SweptOwners()
         found = self.stores.find(queries.leases_without_owner(self.stores.db, at, _MOST))
         free_since = {AccountId(stored.id): parse_lease(stored.value).free_since() for stored in found}
+        silent: set[str] = set()  # a shard that hangs takes a call's whole time: once a run, not once an account
         a_moment_ago = at - timedelta(seconds=self.timing.lease_ttl_s)
         for account in [account for account, since in free_since.items() if since < a_moment_ago][:_MOST_POKES]:
-            if not steps.result("poke", partial(self.connector.poke, None, account)):
+            if not steps.result("poke", partial(self.connector.poke, None, account, silent)):
                 break  # no shard answers: it will not for the next account either
             swept.poked += 1
         limit = at - timedelta(seconds=self.timing.no_owner_after_s)

@@ -1,5 +1,6 @@
 """Alerts that end by themselves: closed by whoever ends the cause, or by the sweeper; open again when the cause is back."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from backend import connector_client
 from backend.sweep_rows import RowSweep
 from core import schema
 from core.account import DesiredState, new_lease_document
@@ -223,6 +225,29 @@ def test_an_account_without_an_owner_is_poked_and_after_a_while_somebody_is_told
     world.connect()
     world.services.sweep.run()
     assert not is_open(world, Condition.NO_OWNER)
+
+
+def test_a_shard_that_hangs_is_asked_once_a_sweep_and_the_others_are_told_of_every_account(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector_client, "_CALL_TIMEOUT_S", 0.5)
+    accounts = [world.account, *(f"{world.account}-{n}" for n in range(2))]
+    for account in accounts:
+        world.db.collection(schema.LEASES).document(account).set(new_lease_document(datetime.now(UTC) - LONG))
+    owners = world.services.sweep.owners
+    with socket.create_server(("", 0)) as hanging:  # it takes calls, and answers none
+        hanging.setblocking(False)
+        silent = (
+            f"http://0.0.0.0:{hanging.getsockname()[1]}"  # before the others, in the order in which shards are asked
+        )
+        shards = replace(owners.connector, allowed=owners.connector.allowed | {silent})
+        replace(world.services.sweep, owners=replace(owners, connector=shards)).run()
+        hanging.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            hanging.accept()
+    assert set(accounts) <= set(world.connector.poked)
+    for account in accounts:
+        world.db.collection(schema.LEASES).document(account).delete()
 
 
 @pytest.mark.parametrize("condition", [Condition.DEAF, Condition.GAP])
