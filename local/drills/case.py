@@ -140,7 +140,7 @@ class Case:
 
     def stands(self) -> None:
         """What the account says while the alert is open: of a cause that its own fields do not show."""
-        self.line.account = said(self.fields())
+        self.line.account = said(self.fields(), seen_each_s=4 * self.ground.timing.heartbeat_s)
 
     def fields(self) -> Document:
         return self.ground.db.collection(schema.ACCOUNTS).document(self.name).get().to_dict() or {}

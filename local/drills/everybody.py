@@ -217,7 +217,7 @@ def firestore_gone(case: Case) -> None:
         closed = until(lambda: not case.is_connected(), "the session is closed", _LIMIT_S)
         case.line.shown_after_s = closed - case.struck_at
         case.stands()
-        case.line.account += "; lastSeenAt stands still, the session is closed"
+        case.line.account += " (nobody can write it); the session is closed"
         key = case.write_in("meanwhile")
         time.sleep(case.ground.timing.lease_ttl_s)  # past all leases
     finally:

@@ -1,21 +1,28 @@
 """An account's health in a few words: the fields that say something else than that all is well."""
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from core.account import Status
 
 Document = Mapping[str, Any]
 
 _TIMES = ("syncGapStartAt", "syncGapEndAt", "bannedUntil", "coldLockedUntil")
 
 
-def said(account: Document) -> str:
-    """Errors by their code alone; times from now on."""
-    return " ".join(_parts(account))
+def said(account: Document, *, seen_each_s: float = math.inf) -> str:
+    """Errors by their code alone; times from now on. `seen_each_s`: an older lastSeenAt stands still."""
+    return " ".join(_parts(account, seen_each_s))
 
 
-def _parts(account: Document) -> Iterator[str]:
+def _parts(account: Document, seen_each_s: float) -> Iterator[str]:
     yield f"status={account.get('status')}"
+    seen_at = account.get("lastSeenAt")
+    is_late = isinstance(seen_at, datetime) and (datetime.now(UTC) - seen_at).total_seconds() > seen_each_s
+    if is_late and account.get("status") == Status.CONNECTED:
+        yield f"lastSeenAt={_from_now(account['lastSeenAt'])}"
     for name in ("disconnectReason", "lastError", "degradedReason"):
         value = account.get(name)
         if isinstance(value, str):

@@ -194,6 +194,7 @@ def deaf(case: Case) -> None:
     case.shows(degraded=True, degradedReason="deaf: ...", reconnectCount=1)
     case.alerts()
     case.mend("by itself: it was opened anew, and heard what had waited", lambda: None)
+    case.mended_at = case.struck_at + (case.line.alert_after_s or 0.0)  # the moment of the reset
     case.is_over(status="connected", reconnectCount=1)
     case.await_row(keys[0])
     case.talks()
