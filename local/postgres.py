@@ -45,10 +45,14 @@ class Postgres:
 
     def create(self, database: str) -> str:
         """An empty database beside the first one; its address."""
-        where = ("-h", self.folder, "-U", _USER, "-d", "postgres")
-        create = (_INSTALLED / "bin/psql", *where, "-v", "ON_ERROR_STOP=1", "-qc", f"CREATE DATABASE {database}")
-        subprocess.run(create, check=True, capture_output=True)
+        self.query(f"CREATE DATABASE {database}")
         return self.address(database)
+
+    def query(self, statement: str) -> str:
+        """Of the first database; what comes of it, a row a line, its values parted by `|`."""
+        where = ("-h", self.folder, "-U", _USER, "-d", "postgres")
+        psql = (_INSTALLED / "bin/psql", *where, "-v", "ON_ERROR_STOP=1", "-qAt", "-c", statement)
+        return subprocess.run(psql, check=True, capture_output=True, text=True).stdout
 
 
 @contextmanager

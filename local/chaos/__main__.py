@@ -12,6 +12,7 @@ from pprint import pformat
 
 from core.timing import Timing
 from local import firestore_jar, postgres
+from local.chaos import store_audit
 from local.chaos.campaign import Campaign
 from local.chaos.crew import Crew
 from local.chaos.disturbance import Disturbance, NobodyAtWork
@@ -24,6 +25,7 @@ from local.faults.cast import make_cast, with_last_words
 from local.faults.judge import Broken, Finding, judge
 from local.faults.record import take_record
 from local.faults.stage import Stage, StageFailed
+from local.postgres import Postgres
 from local.processes import Processes, StartFailed
 from local.production import world as production
 from local.production.world import World
@@ -65,12 +67,15 @@ def _play(options: argparse.Namespace) -> int:
     cast = with_last_words(make_cast(options.seed, 0, options.faults * options.messages))
     strikes = draw_strikes(options.seed, options.faults, options.network, options.kinds)
     with Processes(purpose="chaos") as processes, ExitStack() as stack:
-        world = _start(processes, options, stack)
+        store = _store(processes, options, stack)
+        world = _start(processes, options, store)
         assert world.firestore_gate is not None
         db = stack.enter_context(closing(world.client()))
         stage = Stage(db=db, network=world.network)
         leases = stack.enter_context(LeaseHistory(db))
         stage.prepare(cast)
+        if store is not None:
+            store_audit.watch(store)
         pairings = Pairings(seed=options.seed, stage=stage)
         disturbance = Disturbance(
             world=world,
@@ -99,6 +104,8 @@ def _play(options: argparse.Namespace) -> int:
             if Group.STOLEN not in options.kinds:  # there owners are in their term, and have no lease
                 accounts = {account.phone: account.account_id for account in cast.accounts}
                 findings += outside_terms(logins(control_port, accounts), leases.versions(accounts.values()))
+        if store is not None:
+            findings += store_audit.stale_writes(store)
         for what, times in sorted(disturbance.done.items()):
             print(f"  {what}: {times}")
         spent = f"{time.monotonic() - began:.0f} s"
@@ -114,17 +121,21 @@ def _play(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def _start(processes: Processes, options: argparse.Namespace, stack: ExitStack) -> World:
-    store = None
-    if options.network is NetworkKind.REAL and options.store == "postgres":
-        store = stack.enter_context(postgres.running(processes)).dsn
+def _store(processes: Processes, options: argparse.Namespace, stack: ExitStack) -> Postgres | None:
+    """That of the engines, where it is a PostgreSQL."""
+    if options.network is NetworkKind.SIMULATED or options.store == "sqlite":
+        return None
+    return stack.enter_context(postgres.running(processes))
+
+
+def _start(processes: Processes, options: argparse.Namespace, store: Postgres | None) -> World:
     world = production.start(
         processes,
         time_scale=_TIME_SCALE,
         late_s=rounds.LATE_S,
         workers=options.connectors,
         network=options.network,
-        engine_store=store,
+        engine_store=store.dsn if store is not None else None,
         connector_environment={
             "WIRE_DIE_FILE": str(processes.folder / "die"),
             "WIRE_FREEZE_FILE": str(processes.folder / "freeze"),

@@ -300,7 +300,8 @@ def spawn_worker(processes: Processes, worker: Worker) -> Child:
 def _spawn_connector(processes: Processes, name: str, environment: Mapping[str, str]) -> Child:
     # Each process has a name of its own, as in production.
     worker_id = f"{name}-{secrets.token_hex(4)}"
-    return _spawn(processes, name, "connector", environment={**environment, "WORKER_ID": worker_id})
+    named = {"WORKER_ID": worker_id, "PGAPPNAME": worker_id}  # the second one is its engine's, at PostgreSQL
+    return _spawn(processes, name, "connector", environment={**environment, **named})
 
 
 def _worker_environment(used: Ports, worker: WorkerPorts, *, gates: bool) -> dict[str, str]:
