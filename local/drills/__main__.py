@@ -15,7 +15,7 @@ from local.drills.catalogue import DRILLS
 from local.drills.drill import Drill
 from local.drills.ground import running
 from local.drills.people import people_of
-from local.drills.run import outside, run
+from local.drills.run import run
 from local.drills.table import screens, table, write_screens
 from local.faults.stage import StageFailed
 from local.processes import Processes, StartFailed
@@ -46,8 +46,7 @@ def _play(options: argparse.Namespace) -> int:
         Processes(purpose="drills") as processes,
         running(processes, time_scale=options.scale, connectors=connectors, on_sqlite=options.small) as ground,
     ):
-        lines = run(ground, drills, people)
-        strange = outside(ground)
+        lines, strange = run(ground, drills, people)
         if options.screens is not None:
             write_screens(ground.admin.screens, options.screens)
         else:

@@ -13,13 +13,13 @@ from local.drills.command_line import CommandFailed
 from local.drills.drill import Drill, Line
 from local.drills.ground import Ground
 from local.drills.people import People
-from local.drills.watch import NotSeen
+from local.drills.watch import NotSeen, Watch
 
 _AT_ONCE = 12
 
 
-def run(ground: Ground, drills: Sequence[Drill], people: Sequence[People]) -> list[Line]:
-    """In the order of the list, whenever each was run. Raises StageFailed."""
+def run(ground: Ground, drills: Sequence[Drill], people: Sequence[People]) -> tuple[list[Line], list[str]]:
+    """A line a drill, in the order of the list, whenever each was run; and findings that are of no drill. Raises StageFailed."""
     cases = [Case(ground=ground, drill=drill, people=each) for drill, each in zip(drills, people, strict=True)]
     for case in cases:
         ground.network.add_contact(case.people.contact, "Ana")
@@ -38,11 +38,16 @@ def run(ground: Ground, drills: Sequence[Drill], people: Sequence[People]) -> li
         _run(case)
         _rest(case)
     for case in cases:
-        _look_for_other_alerts(case)
-    return [case.line for case in cases]
+        look_for_other_alerts(case)
+    return [case.line for case in cases], [*alerts_of_nobody(ground.watch, cases), *_outside(ground)]
 
 
-def outside(ground: Ground) -> list[str]:
+def alerts_of_nobody(watch: Watch, cases: Sequence[Case]) -> list[str]:
+    strange = [each for each in watch.alerts() if not any(case.is_about(each.document) for case in cases)]
+    return [f"an alert of no drill's account: {each.document['type']}" for each in strange]
+
+
+def _outside(ground: Ground) -> list[str]:
     """What the wire-level server has seen that no session may do."""
     return [f"{finding.where}: {finding.what}" for finding in wire_findings(ground.world.ports.network_control)]
 
@@ -65,7 +70,7 @@ def _rest(case: Case) -> None:
         case.line.findings.append(f"afterwards: {problem}")
 
 
-def _look_for_other_alerts(case: Case) -> None:
+def look_for_other_alerts(case: Case) -> None:
     """None but the drill's own was ever open, and none is left open."""
     for each in case.ground.watch.alerts():
         if not case.is_about(each.document):

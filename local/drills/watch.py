@@ -71,16 +71,17 @@ class Watch:
         with self._changed:
             return list({each.document_id: each for each in self._seen[schema.ALERTS]}.values())
 
-    def _noter(self, collection: str) -> Callable[..., None]:
-        def note(_documents: object, changes: Sequence[Any], _read_at: object) -> None:
-            at = time.monotonic()
-            with self._changed:
-                for change in changes:
-                    found = change.document
-                    self._seen[collection].append(Seen(at=at, document_id=found.id, document=found.to_dict() or {}))
-                self._changed.notify_all()
+    def note(self, collection: str, changes: Sequence[Any]) -> None:
+        """What the listener tells: changes of documents, in order."""
+        at = time.monotonic()
+        with self._changed:
+            for change in changes:
+                found = change.document
+                self._seen[collection].append(Seen(at=at, document_id=found.id, document=found.to_dict() or {}))
+            self._changed.notify_all()
 
-        return note
+    def _noter(self, collection: str) -> Callable[..., None]:
+        return lambda _documents, changes, _read_at: self.note(collection, changes)
 
     def _latest(self, collection: str, document_id: str) -> Document:
         return next((each.document for each in reversed(self._seen[collection]) if each.document_id == document_id), {})
