@@ -66,6 +66,16 @@ HOLDS: list[tuple[float, dict[str, Any], str]] = [
         },
         "tried again at",
     ),
+    (
+        120,
+        {
+            "status": "queued",
+            "claimUntil": 20.0,
+            "lastTriedAt": -2.0,
+            "lastError": described(ErrorCode.CONNECTOR_REFUSED, "403"),
+        },
+        "tried again at",
+    ),
     (120, {"lastError": described(ErrorCode.ENDPOINT_NOT_ALLOWED, "elsewhere")}, "endpoint_not_allowed: elsewhere"),
     (120, {}, "nothing; its send job was lost"),
     (5, {}, "nothing; its send job is due"),
