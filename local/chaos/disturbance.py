@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core import schema
 from core.account import NEVER
 from local.chaos.crew import Crew, has_ended
 from local.chaos.pairings import Pairings
@@ -260,10 +259,9 @@ class Disturbance:
 
     def _steal(self, strike: Strike, victim: Victim) -> Mend:
         """Until the other connector has claimed the account, at most for as long as a lease lives."""
-        lease = self.stage.db.collection(schema.LEASES).document(victim.account.account_id)
         deadline = time.monotonic() + self.lease_ttl_s
         while time.monotonic() < deadline:
-            lease.update({"leaseUntil": NEVER})
+            self.stage.change_lease(victim.account, {"leaseUntil": NEVER})
             if self.crew.owner_of(victim.account.account_id) not in (None, victim.worker):
                 break
             time.sleep(_POLL_S)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from core import schema
 from core.ids import AccountId
 from local.faults.cast import Account
 from local.faults.stage import Stage
@@ -32,6 +31,6 @@ class Pairings:
     def finish(self, account: Account) -> None:
         """Somebody wants it paired. Then the account rests."""
         if self.stage.pair(account, _LIMIT_S):
-            self.stage.db.collection(schema.LEASES).document(account.account_id).update({"wanted": False})
+            self.stage.change_lease(account, {"wanted": False})
         else:
             self.unpaired.append(account.account_id)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from google.api_core.exceptions import Aborted, ServiceUnavailable
+from google.api_core.retry import Retry, if_exception_type
 from google.cloud.firestore import SERVER_TIMESTAMP, Client
 
 from core import schema, thread
@@ -24,6 +26,7 @@ _LIMIT_S = 60.0
 _ASK_AGAIN_S = 4.0
 """A person who sees no code asks for one again."""
 _POLL_S = 0.1
+_CONTESTED = Retry(predicate=if_exception_type(Aborted, ServiceUnavailable), timeout=_LIMIT_S)
 
 
 class StageFailed(Exception):
@@ -112,7 +115,11 @@ class Stage:
 
     def _ask_again(self, account: Account) -> None:
         command = new_command(CommandKind.PAIR_CODE, account.phone).document()
-        self.db.collection(schema.LEASES).document(account.account_id).update({"command": command})
+        self.change_lease(account, {"command": command})
+
+    def change_lease(self, account: Account, fields: dict[str, object]) -> None:
+        """As a callable's client does, it is tried again where another write of the lease was faster."""
+        self.db.collection(schema.LEASES).document(account.account_id).update(fields, retry=_CONTESTED)
 
     def is_connected(self, account: Account) -> bool:
         document = self.db.collection(schema.ACCOUNTS).document(account.account_id).get().to_dict() or {}
