@@ -170,8 +170,12 @@ def test_the_days_count_outlives_an_owner_that_is_killed(stage: Stage) -> None:
 
 def test_an_accounts_sends_are_spread_and_what_is_too_fast_is_told_when_to_come_again(line: Line) -> None:
     limit(line, sendsPerMinute=6, sendBurst=2)
-    assert [send(line, new_key(), is_reply=True)["outcome"] for _ in range(2)] == ["sent", "sent"]
-    held = send(line, new_key(), is_reply=True)
+    answers: list[dict[str, str]] = []
+    while not answers or answers[-1]["outcome"] == "sent":
+        answers.append(send(line, new_key(), is_reply=True))
+        assert len(answers) <= 5, "a message costs 0.6 to 1.4 of the two, and one that is nearly due is waited for"
+    held = answers[-1]
+    assert len(answers) > 1
     assert (held["outcome"], held["reason"]) == ("not_before", "paced")
     assert timedelta() < until(held) < timedelta(seconds=20)
 
