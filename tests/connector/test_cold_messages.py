@@ -173,7 +173,9 @@ def test_an_accounts_sends_are_spread_and_what_is_too_fast_is_told_when_to_come_
     answers: list[dict[str, str]] = []
     while not answers or answers[-1]["outcome"] == "sent":
         answers.append(send(line, new_key(), is_reply=True))
-        assert len(answers) <= 5, "a message costs 0.6 to 1.4 of the two, and one that is nearly due is waited for"
+        assert len(answers) <= 10, (
+            "a message costs 0.6 to 1.4 of the two; one that is nearly due is waited for, and a slow machine gains some"
+        )
     held = answers[-1]
     assert len(answers) > 1
     assert (held["outcome"], held["reason"]) == ("not_before", "paced")
