@@ -1,0 +1,151 @@
+"""A leg of a campaign: so many strikes in a world of its own, judged when they are over."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from pprint import pformat
+
+from core.timing import Timing
+from local import postgres
+from local.chaos import store_audit
+from local.chaos.campaign import Campaign
+from local.chaos.crew import Crew
+from local.chaos.disturbance import Disturbance
+from local.chaos.pairings import Pairings
+from local.chaos.strikes import Kind, Strike
+from local.chaos.terms import Allowed, LeaseHistory, late_frames, outside_terms
+from local.chaos.wire import logins, wire_findings
+from local.faults import rounds
+from local.faults.cast import Cast, make_cast, with_last_words
+from local.faults.judge import Broken, Finding, judge
+from local.faults.record import take_record
+from local.faults.stage import Stage
+from local.postgres import Postgres
+from local.processes import Processes
+from local.production import world as production
+from local.production.world import World
+from local.whatsapp import NetworkKind
+
+_TIME_SCALE = 0.15
+"""A lease lives 3.6 s, a claim 4.5: what is alive is in time, on a busy machine too."""
+_SWEEP_INTERVAL_S = 60.0
+_STALLED_S = 90.0
+"""Longer than any back-off: what has not moved for so long is stuck, however slow the machine."""
+_PING_MS = "1500"
+"""A connection on which nobody answers is given up after two of them, not after half a minute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """`number` counts from 0; `messages` are requests a strike, and as many inbound messages."""
+
+    seed: int
+    number: int
+    strikes: Sequence[Strike]
+    messages: int
+    network: NetworkKind
+    on_postgres: bool
+    """The engines' session store; else a SQLite file."""
+    connectors: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    done: Mapping[str, int]
+    """How often what was struck."""
+    inbound: int
+    requests: int
+    uncertain: int
+    adjacent_repeats: int
+    findings: Sequence[Finding]
+    logs: Path
+    """The run's folder. Where there are findings, what the judge saw stands there in `record.txt`."""
+
+
+def play(leg: Leg, told: Callable[[Strike], None]) -> Result:
+    """`told` is called after each strike. Raises StartFailed, StageFailed, NobodyAtWork, HistoryMissed."""
+    cast = with_last_words(make_cast(leg.seed, leg.number, len(leg.strikes) * leg.messages))
+    with Processes(purpose="chaos") as processes, ExitStack() as stack:
+        store = stack.enter_context(postgres.running(processes)) if leg.on_postgres else None
+        world = _start(processes, leg, store)
+        assert world.firestore_gate is not None
+        db = stack.enter_context(closing(world.client()))
+        stage = Stage(db=db, network=world.network)
+        leases = stack.enter_context(LeaseHistory(db))
+        stage.prepare(cast)
+        if store is not None:
+            store_audit.watch(store)
+        pairings = Pairings(seed=leg.seed, stage=stage)
+        disturbance = Disturbance(
+            world=world,
+            stage=stage,
+            cast=cast,
+            crew=Crew(world=world, db=db),
+            pairings=pairings,
+            gate=world.firestore_gate,
+            plan_file=processes.folder / "die",
+            freeze_file=processes.folder / "freeze",
+            lease_ttl_s=Timing().scaled(_TIME_SCALE).lease_ttl_s,
+        )
+        Campaign(stage=stage, cast=cast, strikes=leg.strikes, disturbance=disturbance, told=told).run()
+        rounds.wait_while_it_shrinks(lambda: rounds.unsettled(world, db, cast), _STALLED_S)
+        record = take_record(world, db, cast)
+        verdict = judge(cast, record, chaos=True)
+        findings = [*verdict.findings, *_unpaired(pairings), *late_frames(record.frames, _allowed(world))]
+        if leg.network is NetworkKind.REAL:
+            findings += _seen_on_the_wire(leg, world, cast, leases)
+        if store is not None:
+            findings += store_audit.stale_writes(store)
+        if findings:
+            (processes.folder / "record.txt").write_text(pformat(record, width=160))
+    return Result(
+        done=disturbance.done,
+        inbound=len(cast.all_inbound()),
+        requests=len(cast.all_requests()),
+        uncertain=verdict.uncertain,
+        adjacent_repeats=verdict.adjacent_repeats,
+        findings=findings,
+        logs=processes.folder,
+    )
+
+
+def _start(processes: Processes, leg: Leg, store: Postgres | None) -> World:
+    world = production.start(
+        processes,
+        time_scale=_TIME_SCALE,
+        late_s=rounds.LATE_S,
+        workers=leg.connectors,
+        network=leg.network,
+        engine_store=store.dsn if store is not None else None,
+        connector_environment={
+            "WIRE_DIE_FILE": str(processes.folder / "die"),
+            "WIRE_FREEZE_FILE": str(processes.folder / "freeze"),
+            "WIRE_PING_MS": _PING_MS,
+        },
+    )
+    production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=_TIME_SCALE)
+    return world
+
+
+def _seen_on_the_wire(leg: Leg, world: World, cast: Cast, leases: LeaseHistory) -> list[Finding]:
+    control_port = world.ports.network_control
+    findings = list(wire_findings(control_port))
+    if not any(strike.kind is Kind.STOLEN for strike in leg.strikes):  # there an owner in its term has no lease
+        accounts = {account.phone: account.account_id for account in cast.accounts}
+        findings += outside_terms(logins(control_port, accounts), leases.versions(accounts.values()))
+    return findings
+
+
+def _allowed(world: World) -> dict[str, list[Allowed]]:
+    """By waMessageKey."""
+    allowed: dict[str, list[Allowed]] = {}
+    for post in (post for gate in world.connector_gates for post in gate.posts()):
+        until = Allowed(from_s=post["came_s"], until_s=post["not_after_s"])
+        allowed.setdefault(post["wa_message_key"], []).append(until)
+    return allowed
+
+
+def _unpaired(pairings: Pairings) -> list[Finding]:
+    what = "it could not be paired after what paired it was killed"
+    return [Finding(broken=Broken.STUCK, where=f"account {account}", what=what) for account in pairings.unpaired]
