@@ -19,9 +19,6 @@ from core.pacing import PacingRecord, parse_limits
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 2.0
 
-NO_CODES: Mapping[str, Any] = {"qrCodeDataUrl": None, "pairingCode": None, "qrGeneratedAt": None, "qrExpiresAt": None}
-"""private/state when no pairing is under way."""
-
 
 @dataclass(kw_only=True)
 class AccountDocument:

@@ -4,11 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from connector.accounts import NO_CODES
 from connector.contract import engine_pb2 as pb
 from connector.pairing import expires_at, private_state
 from connector.telling import Telling
-from core.account import Status
+from core.account import NO_CODES, Status
 from core.errors import ErrorCode, described
 
 _EXPIRY_GRACE_S = 1.0

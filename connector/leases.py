@@ -14,7 +14,7 @@ from connector.queries import free_leases
 from connector.store import PRECONDITION_FAILED, UpdateTime, commit
 from connector.term import Term, TermLost
 from core import schema
-from core.account import Command, Lease, claim_fields, parse_lease, release_fields, renewal_fields
+from core.account import Lease, claim_fields, parse_lease, release_fields, renewal_fields
 from core.degradation import parse_degradation
 from core.ids import AccountId, InvalidId, WorkerId, account_id
 from core.pacing import parse_record
@@ -76,14 +76,12 @@ class HeldLease:
     async def renew(self, *, clears_command: bool = False, more: Mapping[str, object] | None = None) -> None:
         """Extends the term by the TTL. Raises LeaseChanged, after which the lease must be read. `more` is written with it."""
         began = now_s()
-        fields = renewal_fields(datetime.now(UTC), self.ttl_s) | dict(more or {})
-        await self._write(fields | {"command": None} if clears_command else fields)
+        await self._write(renewal_fields(datetime.now(UTC), self.ttl_s) | _more(more, clears_command))
         self.term.extend(_deadline(began, self.ttl_s))
 
-    async def release(self, command: Command | None, more: Mapping[str, object] | None = None) -> None:
-        """Gives the account back, with the command that is left to do, and ends the term; raises LeaseChanged like renew."""
-        fields = release_fields(datetime.now(UTC)) | dict(more or {})
-        await self._write(fields if command is None else fields | {"command": command.document()})
+    async def release(self, *, clears_command: bool = False, more: Mapping[str, object] | None = None) -> None:
+        """Gives the account back and ends the term; raises LeaseChanged like renew."""
+        await self._write(release_fields(datetime.now(UTC)) | _more(more, clears_command))
         self.term.end()
 
     async def _write(self, fields: dict[str, Any]) -> None:
@@ -182,6 +180,10 @@ class Leases:
                 degradation=parse_degradation(known),
             ),
         )
+
+
+def _more(more: Mapping[str, object] | None, clears_command: bool) -> dict[str, object]:
+    return {**(more or {}), **({"command": None} if clears_command else {})}
 
 
 def _account_ids(document_ids: Iterable[str]) -> Iterator[AccountId]:

@@ -38,8 +38,10 @@ class Ownership:
     engine: Engine
     timing: Timing
     _must_read: bool = field(default=False, init=False)
-    _taken: Command | None = field(default=None, init=False)
-    """Read off the lease and not begun: clearing it there may succeed although its answer is lost."""
+    _standing: Command | None = field(default=None, init=False)
+    """The lease's, as last read. It stands there until it is carried out: where its owner dies before, the next one does it."""
+    _begun: Command | None = field(default=None, init=False)
+    _done: Command | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
     _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -128,7 +130,7 @@ class Ownership:
         learnt = silence.take_unstored(datetime.now(UTC))
         began = time.monotonic()
         try:
-            await self.held.renew(more=learnt)
+            await self.held.renew(clears_command=self._is_carried_out(), more=learnt)
         except BaseException as error:
             silence.put_back(learnt)
             metrics.LEASE_RENEWALS.labels("changed" if isinstance(error, LeaseChanged) else "failed").inc()
@@ -146,15 +148,22 @@ class Ownership:
             raise
 
     async def _heed(self, lease: Lease, start: StartTask) -> None:
-        self._taken = lease.command or self._taken
+        self._standing = lease.command
         if not lease.wanted:
             await self._hand_over(Status.DISCONNECTED, "paused")
-        if self._taken is None:
+        if lease.command is None:
             start(self.session.try_again())
-            return
-        await self.held.renew(clears_command=True)
-        command, self._taken = self._taken, None
-        start(self.session.carry_out(command))
+        elif lease.command != self._begun:
+            self._begun = lease.command
+            start(self._carry_out(lease.command))
+
+    async def _carry_out(self, command: Command) -> None:
+        await self.session.carry_out(command)
+        self._done = command
+        self._woken.set()
+
+    def _is_carried_out(self) -> bool:
+        return self._standing is not None and self._standing == self._done
 
     async def _hand_over(self, status: Status | None, reason: str) -> None:
         """Drains, closes, tells, releases; in that order, so that the next owner finds nothing under way."""
@@ -168,15 +177,16 @@ class Ownership:
         raise _HandedOver
 
     async def _release(self) -> None:
-        """Tries for as long as the term lasts. A command that was taken and not begun stands there for the next owner."""
+        """Tries for as long as the term lasts. A command that was not carried out stays there for the next owner."""
         backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=self.timing.lease_renew_s / 2)
         must_read = False
         while True:
             try:
                 if must_read:
-                    self._taken = (await self.held.read()).command or self._taken
+                    self._standing = (await self.held.read()).command
                     must_read = False
-                await self.held.release(self._taken, {"hearing": self.session.silence.stored(datetime.now(UTC))})
+                learnt = {"hearing": self.session.silence.stored(datetime.now(UTC))}
+                await self.held.release(clears_command=self._is_carried_out(), more=learnt)
                 return
             except LeaseChanged:
                 must_read = True

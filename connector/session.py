@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from google.cloud.firestore import AsyncClient, Increment
 
 from connector import log, metrics
-from connector.accounts import NO_CODES, AccountDocument
+from connector.accounts import AccountDocument
 from connector.arrival import ArrivalOrder
 from connector.backoff import Backoff
 from connector.ban import Ban
@@ -26,7 +27,7 @@ from connector.store import UNAVAILABLE
 from connector.telling import Telling
 from connector.term import Term
 from connector.wal import Wal
-from core.account import Command, CommandKind, Status, is_same_number
+from core.account import NO_CODES, Command, CommandKind, Status, is_same_number
 from core.errors import ErrorCode, described
 from core.ids import AccountId
 
@@ -67,6 +68,8 @@ class Session:
     on_connected: Callable[[AccountId], None]
     """Called when the account's document says connected."""
     is_connected: bool = field(default=False, init=False)
+    _up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set while it is connected."""
     _progress: Progress = field(default_factory=Progress, init=False)
     _last_sequence: int = field(default=0, init=False)
     _refused_after: float | None = field(default=None, init=False)
@@ -411,6 +414,9 @@ class Session:
     async def _log_out(self) -> None:
         self.term.check()
         try:
+            opened = await self.engine.open(self.term)
+            if opened.paired:
+                await self._await_connected()
             await self.engine.logout(self.term)
         except EngineFailed as error:
             await self._telling.engine_failed("logging out", error)
@@ -421,10 +427,20 @@ class Session:
         fields = {"lastError": detail, "disconnectReason": str(ErrorCode.LOGGED_OUT)}
         await self._telling.tell(Status.NEEDS_QR, fields, private=NO_CODES)
 
+    async def _await_connected(self) -> None:
+        """For a while: only a session that is connected can tell WhatsApp that it is removed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.call_s):
+                await self._up.wait()
+
     def _set_connected(self, connected: bool) -> None:
         if connected != self.is_connected:
             self.is_connected = connected
             metrics.CONNECTED.inc(1 if connected else -1)
+            if connected:
+                self._up.set()
+            else:
+                self._up.clear()
 
 
 def _first(group: BaseExceptionGroup[EngineFailed]) -> EngineFailed:

@@ -1,4 +1,4 @@
-"""A lease whose reads and writes fail at the worst moment: commands are begun once, and an account is always given back."""
+"""A lease whose reads and writes fail at the worst moment: commands are begun once and end with one owner or the next, and an account is always given back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -69,6 +69,8 @@ class IdleSession(Session):
     """Does nothing but note what it is asked for."""
 
     begun: list[Command] = field(default_factory=list)
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether what it is asked for comes to an end."""
     drain_limits_s: list[float] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -79,6 +81,7 @@ class IdleSession(Session):
 
     async def carry_out(self, command: Command) -> None:
         self.begun.append(command)
+        await self.may_end.wait()
 
     async def drain(self, limit_s: float) -> None:
         self.drain_limits_s.append(limit_s)
@@ -166,6 +169,12 @@ async def claimed(db: AsyncClient, engine: Engine, timing: Timing = TIMING, ttl_
     return Owner(db=db, account=account, lease=lease, session=session, sends=sends, ownership=ownership)
 
 
+async def until_standing(owner: Owner, holds: Callable[[Lease], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds(await owner.standing()):  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not holds():  # noqa: ASYNC110 - what is waited for has no event
@@ -174,25 +183,55 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("fault", list(Fault))
 async def test_a_command_is_begun_once_though_clearing_it_fails_at_first(owner: Owner, fault: Fault) -> None:
-    owner.lease.on_write.append(fault)
     command = await owner.command()
     running = asyncio.create_task(owner.ownership.run())
     await until(lambda: bool(owner.session.begun))
+    owner.lease.on_write.append(fault)
+    owner.session.may_end.set()
+    await until(lambda: not owner.lease.on_write)
     owner.ownership.poke()
     lease = await owner.stopped(running)
     assert owner.session.begun == [command]
     assert (lease.owner, lease.command) == (None, None)
 
 
-async def test_a_command_that_was_cleared_and_not_begun_is_left_to_the_next_owner(owner: Owner) -> None:
-    owner.lease.on_write.append(Fault.ANSWER_LOST)
+async def test_a_command_stands_until_it_is_carried_out_and_is_cleared_at_once_then(owner: Owner) -> None:
     command = await owner.command()
     running = asyncio.create_task(owner.ownership.run())
-    await until(lambda: not owner.lease.on_write)
-    lease = await owner.stopped(running)
-    left = [] if lease.command is None else [lease.command]
-    assert [*owner.session.begun, *left] == [command]
-    assert lease.owner is None
+    await until(lambda: bool(owner.session.begun))
+    await owner.write({"updatedAt": datetime.now(UTC)})  # so that the lease is read again
+    owner.ownership.poke()
+    before = await owner.standing()
+    await until_standing(owner, lambda lease: lease.lease_until > before.lease_until)
+    assert ((await owner.standing()).command, owner.session.begun) == (command, [command])
+    owner.session.may_end.set()
+    await until_standing(owner, lambda lease: lease.command is None)
+    await owner.stopped(running)
+
+
+async def test_a_command_that_came_while_another_was_carried_out_is_the_next(owner: Owner) -> None:
+    await owner.command()
+    running = asyncio.create_task(owner.ownership.run())
+    await until(lambda: bool(owner.session.begun))
+    second = await owner.command()
+    owner.session.may_end.set()
+    await until(lambda: second in owner.session.begun)
+    assert (await owner.stopped(running)).command is None
+    assert len(owner.session.begun) == 2
+
+
+@pytest.mark.parametrize("ended", ["died", "handed over"])
+async def test_a_command_whose_owner_did_not_come_to_its_end_is_left_to_the_next(owner: Owner, ended: str) -> None:
+    command = await owner.command()
+    running = asyncio.create_task(owner.ownership.run())
+    await until(lambda: bool(owner.session.begun))
+    if ended == "died":
+        running.cancel()
+        await asyncio.wait({running})
+        lease = await owner.standing()
+    else:
+        lease = await owner.stopped(running)
+    assert lease.command == command
 
 
 async def test_an_account_is_given_back_though_its_lease_cannot_be_read_at_first(owner: Owner) -> None:

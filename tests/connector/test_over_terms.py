@@ -116,7 +116,7 @@ DEEDS: dict[str, Callable[[Former], Awaitable[object]]] = {
     "writes the account": lambda former: former.account.write({"status": "connected"}),
     "reads the lease": lambda former: former.held.read(),
     "renews the lease": lambda former: former.held.renew(),
-    "gives the lease back": lambda former: former.held.release(None),
+    "gives the lease back": lambda former: former.held.release(),
     "raises an alert": lambda former: raise_alert(
         former.db, former.term, Alert(code=ErrorCode.BANNED, cause=ACCOUNT, message="", account_id=ACCOUNT), CALL_S
     ),

@@ -199,3 +199,16 @@ def test_a_command_that_came_before_any_owner_is_carried_out_by_the_first(stage:
     stage.command(None, account, CommandKind.PAIR_QR)
     stage.start_connector()
     stage.await_status(account, "qr_ready")
+
+
+def test_a_logout_whose_owner_was_killed_is_carried_out_by_the_next_who_tells_whatsapp(stage: Stage) -> None:
+    """Who has just claimed the account holds no session yet, and only one that is connected can be removed at WhatsApp."""
+    first, ours = stage.start_connector(), new_phone()
+    account = stage.paired_account(first, ours)
+    stage.kill_and_expire(first, account)
+    stage.command(None, account, CommandKind.LOGOUT)
+    stage.start_connector()
+    out = stage.await_status(account, "needs_qr")
+    assert out["lastError"].startswith("logged_out: ")
+    assert not stage.is_linked(account)
+    wait_until(lambda: stage.lease(account).command is None, "the command is cleared")
