@@ -10,7 +10,6 @@ import time
 from collections import Counter
 
 from local import firestore_jar
-from local.chaos.disturbance import NobodyAtWork
 from local.chaos.leg import Leg, Result, play
 from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes
 from local.chaos.terms import HistoryMissed
@@ -41,7 +40,7 @@ def main() -> int:
         parser.error("a SQLite file is one machine's: use --connectors 1, or PostgreSQL")
     try:
         return _play(options)
-    except (StartFailed, StageFailed, NobodyAtWork, HistoryMissed, firestore_jar.NotFound) as problem:
+    except (StartFailed, StageFailed, HistoryMissed, firestore_jar.NotFound) as problem:
         print(problem, file=sys.stderr)
         return 1
 

@@ -27,16 +27,22 @@ class Campaign:
     told: Callable[[Strike], None]
     """Called after each strike."""
 
-    def run(self) -> None:
-        """Each strike meets messages on their way, and more are written before what was struck is let go. Raises NobodyAtWork."""
+    def run(self) -> bool:
+        """Each strike meets messages on their way, and more are written before what was struck is let go.
+
+        False: nobody was at work any more, so that the last strikes were left out. All is written nevertheless, to be judged.
+        """
         portions = portions_of(self.cast, len(self.strikes))
         with ThreadPoolExecutor(_WRITERS) as writers:
 
             def begin(messages: Sequence[Message]) -> list[Future[None]]:
                 return [writers.submit(self._write, group) for group in _by_chat(messages)]
 
-            for strike, portion in zip(self.strikes, portions, strict=True):
+            for strike in self.strikes:
                 victim = self.disturbance.await_victim(strike)
+                if victim is None:
+                    break
+                portion = portions.pop(0)
                 half = len(portion) // 2
                 writing = begin(portion[:half])
                 mend = self.disturbance.strike(strike, victim)
@@ -45,8 +51,10 @@ class Campaign:
                 mend()
                 _end(writing)
                 self.told(strike)
+            _end(begin([message for portion in portions for message in portion]))
             self._await_all()
             _end(begin(last_words(self.cast)))
+        return not portions
 
     def _await_all(self) -> None:
         """Those that do not come back are the judge's."""

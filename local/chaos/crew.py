@@ -40,9 +40,6 @@ class Crew:
     def others_of(self, worker: Worker) -> list[Worker]:
         return [other for other in self.world.workers if other.name != worker.name]
 
-    def log_tails(self) -> str:
-        return "\n".join(child.log_tail() for child in self._children.values())
-
     def kill(self, worker: Worker) -> None:
         """Its engine ends with it."""
         child = self._children[worker.name]

@@ -29,10 +29,6 @@ _STRETCH_S = 3.0
 Mend = Callable[[], None]
 
 
-class NobodyAtWork(Exception):
-    """No account is owned and connected, for so long that nobody can be struck any more."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Victim:
     """A connected account, and its owner."""
@@ -57,8 +53,8 @@ class Disturbance:
     done: Counter[str] = field(default_factory=Counter, init=False)
     """How often what was struck."""
 
-    def await_victim(self, strike: Strike) -> Victim:
-        """Raises NobodyAtWork."""
+    def await_victim(self, strike: Strike) -> Victim | None:
+        """None: no account was owned and connected, for so long that nobody will be."""
         first = int(strike.place * len(self.cast.accounts))
         accounts = [*self.cast.accounts[first:], *self.cast.accounts[:first]]
         deadline = time.monotonic() + _BACK_LIMIT_S
@@ -68,7 +64,7 @@ class Disturbance:
                 if owner is not None and self.crew.is_running(owner) and self.stage.is_connected(account):
                     return Victim(account=account, worker=owner)
             time.sleep(_POLL_S)
-        raise NobodyAtWork(f"no account was connected for {_BACK_LIMIT_S:.0f} s:\n{self.crew.log_tails()}")
+        return None
 
     def strike(self, strike: Strike, victim: Victim) -> Mend:
         """Returns when the harm is done, with what ends it."""

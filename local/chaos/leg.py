@@ -64,7 +64,7 @@ class Result:
 
 
 def play(leg: Leg, told: Callable[[Strike], None]) -> Result:
-    """`told` is called after each strike. Raises StartFailed, StageFailed, NobodyAtWork, HistoryMissed."""
+    """`told` is called after each strike. Raises StartFailed, StageFailed and HistoryMissed."""
     cast = with_last_words(make_cast(leg.seed, leg.number, len(leg.strikes) * leg.messages))
     with Processes(purpose="chaos") as processes, ExitStack() as stack:
         store = stack.enter_context(postgres.running(processes)) if leg.on_postgres else None
@@ -88,11 +88,17 @@ def play(leg: Leg, told: Callable[[Strike], None]) -> Result:
             freeze_file=processes.folder / "freeze",
             lease_ttl_s=Timing().scaled(_TIME_SCALE).lease_ttl_s,
         )
-        Campaign(stage=stage, cast=cast, strikes=leg.strikes, disturbance=disturbance, told=told).run()
+        campaign = Campaign(stage=stage, cast=cast, strikes=leg.strikes, disturbance=disturbance, told=told)
+        all_struck = campaign.run()
         rounds.wait_while_it_shrinks(lambda: rounds.unsettled(world, db, cast), _STALLED_S)
         record = take_record(world, db, cast)
         verdict = judge(cast, record, chaos=True)
-        findings = [*verdict.findings, *_unpaired(pairings), *late_frames(record.frames, _allowed(world))]
+        findings = (
+            []
+            if all_struck
+            else [Finding(broken=Broken.STUCK, where="all accounts", what="none was connected any more")]
+        )
+        findings += [*verdict.findings, *_unpaired(pairings), *late_frames(record.frames, _allowed(world))]
         if leg.network is NetworkKind.REAL:
             findings += _seen_on_the_wire(leg, world, cast, leases)
         if store is not None:
