@@ -182,7 +182,7 @@ class Network:
         return int(row["fault_id"])
 
     def faults(self) -> list[Fault]:
-        """The faults that stand, with the times that are left."""
+        """The faults that stand, with the times that are left. Over the wire, nothing more of them."""
         return [Fault(**{**row, "kind": FaultKind(row["kind"])}) for row in self._control.get("/faults")]
 
     def clear_faults(self, fault_id: int | None = None) -> None:

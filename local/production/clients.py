@@ -16,9 +16,9 @@ class Cloud:
     def strike(self, plan: FaultPlan) -> None:
         self._control.post("/faults", plan=plan.text())
 
-    def kill(self, function: str) -> None:
-        """All instances of the function; they are started again."""
-        self._control.post("/kill", function=function)
+    def kill(self, function: str) -> int:
+        """All instances of the function that are up; they are started again. Returns how many there were."""
+        return int(self._control.post("/kill", function=function)["killed"])
 
     def counters(self) -> dict[str, int]:
         """events, invoked_<function>, answered_<function>_<status>, started_<function>, killed_<function>, fault_<kind>,

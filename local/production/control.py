@@ -32,8 +32,7 @@ class Control:
         name = fields.text("function")
         if not self._delivery.is_function(name):
             raise Unknown("there is no such function")
-        self._delivery.kill(name)
-        return {}
+        return {"killed": self._delivery.kill(name)}
 
     def counters(self, _fields: Fields) -> Json:
         rows: list[dict[str, object]] = [

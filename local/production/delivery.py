@@ -90,9 +90,11 @@ class Delivery:
         self.counters[f"answered_{call.function}_{answer.status}"] += 1
         return _UNKNOWN if answer.status == 0 else answer
 
-    def kill(self, function: str) -> None:
-        for instance in self._services[function].instances:
-            self.counters[f"killed_{function}"] += instance.kill(instance.pid)
+    def kill(self, function: str) -> int:
+        """How many instances were up, and are killed."""
+        killed = sum(instance.kill(instance.pid) for instance in self._services[function].instances)
+        self.counters[f"killed_{function}"] += killed
+        return killed
 
     def _strikes(self, kind: FaultKind, call: Call, attempt: int = 0) -> bool:
         struck = self.plan.strikes(kind, call.function, call.document, attempt)

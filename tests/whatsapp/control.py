@@ -33,7 +33,7 @@ class Control:
         self._server = server
         self._contacts: dict[str, Contact] = {}
         self._phones: dict[str, Phone] = {}
-        self._faults: dict[int, Fault] = {}
+        self._faults: dict[int, tuple[FaultKind, Fault]] = {}
         self._login_failures: dict[str, Fault] = {}
 
     def application(self) -> web.Application:
@@ -48,6 +48,7 @@ class Control:
             ("GET", "/frames", self.frames, "account contact whatsapp_id"),
             ("GET", "/written", self.written, "account contact whatsapp_id"),
             ("GET", "/marked", self.marked, ""),
+            ("GET", "/faults", self.standing_faults, ""),
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
             ("POST", "/enter-code", self.enter_code, "account code"),
@@ -252,11 +253,16 @@ class Control:
             "phone": None if account is None else self._phone_of(account),
             "contact": None if contact is None else self._contact(contact),
         }
-        fault_id = len(self._faults) + 1
-        self._faults[fault_id] = self._asked(
-            kind, whom, times, fields.seconds("seconds") or 0.0, fields.optional_text("code") or "463"
-        )
+        fault_id = max(self._faults, default=0) + 1
+        asked = self._asked(kind, whom, times, fields.seconds("seconds") or 0.0, fields.optional_text("code") or "463")
+        self._faults[fault_id] = kind, asked
         return {"fault_id": fault_id}
+
+    def standing_faults(self, _fields: Fields) -> Json:
+        return [
+            {"fault_id": fault_id, "kind": kind, "times": None if fault.times is None else fault.times - fault.hits}
+            for fault_id, (kind, fault) in self._faults.items()
+        ]
 
     def _asked(self, kind: FaultKind, whom: dict[str, Any], times: int | None, seconds: float, code: str) -> Fault:
         faults = self._server.faults
@@ -282,7 +288,7 @@ class Control:
     def clear_faults(self, fields: Fields) -> Json:
         wanted = fields.optional_count("fault_id")
         for fault_id in [known for known in self._faults if wanted in (None, known)]:
-            self._faults.pop(fault_id).end()
+            self._faults.pop(fault_id)[1].end()
         return {}
 
     def change_settings(self, fields: Fields) -> Json:
