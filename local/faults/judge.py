@@ -66,10 +66,16 @@ def judge(cast: Cast, record: Record, *, chaos: bool = False) -> Verdict:
 
 
 def _is_honestly_uncertain(request: Request, record: Record) -> bool:
+    """It says so, with an alert, after all its attempts; and nobody has said what came of one: neither its contact nor a connector."""
     stored = record.outbox.get(request.request_id)
-    if stored is None or stored.fields.get("status") != "failed":
+    if stored is None or (stored.fields.get("status"), stored.fields.get("attempts")) != ("failed", _MAX_ATTEMPTS):
         return False
-    return code_of(stored.fields.get("lastError")) is ErrorCode.OUTCOME_UNKNOWN and not _shown(request, record)
+    return (
+        code_of(stored.fields.get("lastError")) is ErrorCode.OUTCOME_UNKNOWN
+        and alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id) in record.alerts
+        and not {"sent", "rejected"} & set(record.posts.get(request.key, ()))
+        and not _shown(request, record)
+    )
 
 
 def _shown(request: Request, record: Record) -> list[InboxMessage]:
@@ -115,8 +121,8 @@ def _request(request: Request, record: Record) -> Iterator[tuple[Broken, str]]:
     if status not in ("sent", "failed"):
         yield Broken.STUCK, f"it is {status} after {attempts} attempts"
         return
-    if not shown or message is None:
-        yield Broken.LOST, f"it is {status}, but the contact has it not, or it has no message"
+    if not shown or message is None or message.fields.get("text") != request.text:
+        yield Broken.LOST, f"it is {status}, but the contact has it not, or no message of its text stands"
         return
     expected = "read" if request.chat.reads else "delivered"
     if message.fields.get("delivery") != expected:

@@ -93,7 +93,7 @@ def play(world: World, db: Client, this: Round) -> Result:
     stage.write(cast)
     wait_while_it_shrinks(lambda: unsettled(world, db, cast))
     _strike(world, NO_FAULTS)
-    wait_while_it_shrinks(lambda: _on_their_way(world) + unsettled(world, db, cast))
+    wait_while_it_shrinks(lambda: on_their_way(world) + unsettled(world, db, cast))
     record = take_record(world, db, cast)
     verdict = judge(cast, record)
     if verdict.findings:
@@ -146,7 +146,7 @@ def _count(query: Query) -> int:
     return sum(1 for _ in query.select([]).stream())
 
 
-def _on_their_way(world: World) -> int:
+def on_their_way(world: World) -> int:
     """Events, tasks and held-up calls that could still do harm."""
     counted = [world.cloud.counters(), *(gate.counters() for gate in world.connector_gates)]
     under_way = sum(counters.get("under_way", 0) for counters in counted)

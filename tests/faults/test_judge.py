@@ -56,6 +56,10 @@ SPOILT: dict[str, tuple[Broken, Spoil]] = {
     ),
     "a request whose document is gone": (Broken.LOST, lambda r: replace(r, outbox=without(r.outbox, REQUEST))),
     "a request without a message": (Broken.LOST, lambda r: replace(r, messages=without(r.messages, REQUEST_MESSAGE))),
+    "a request whose message has another text": (
+        Broken.LOST,
+        lambda r: replace(r, messages=changed(r.messages, REQUEST_MESSAGE, text="another")),
+    ),
     "a receipt without effect": (
         Broken.LOST,
         lambda r: replace(r, messages=changed(r.messages, REQUEST_MESSAGE, delivery="delivered")),
@@ -191,13 +195,14 @@ def test_the_last_message_is_that_of_the_later_second_and_arrival() -> None:
 
 
 def uncertain(record: Record, inbox: list[InboxMessage]) -> Record:
-    """The second request has ended as outcome_unknown, with its alert."""
-    doubt = alert_id(ErrorCode.OUTCOME_UNKNOWN, REQUEST)
+    """The second request has ended as outcome_unknown after all its attempts, with its alert; no connector said what came of them."""
+    doubt, ended = alert_id(ErrorCode.OUTCOME_UNKNOWN, REQUEST), "outcome_unknown: no attempt was answered"
     return replace(
         record,
-        outbox=changed(record.outbox, REQUEST, status="failed", lastError="outcome_unknown: no attempt was answered"),
+        outbox=changed(record.outbox, REQUEST, status="failed", attempts=8, lastError=ended),
         inboxes={CHAT.contact: inbox},
         frames=[frame(0), frame(2)],
+        posts={**record.posts, REQUESTS[1].key: ["unknown"] * 8},
         alerts={doubt: Document(fields={"type": "outcome_unknown"}, created_at=at(0))},
     )
 
@@ -207,6 +212,36 @@ def test_under_chaos_an_uncertain_request_that_its_contact_has_not_is_honest() -
     verdict = judge(CAST, record, chaos=True)
     assert (list(verdict.findings), verdict.uncertain) == ([], 1)
     assert {finding.broken for finding in judge(CAST, record).findings} == {Broken.LOST, Broken.MISCOUNTED}
+
+
+def _without_alert(record: Record) -> Record:
+    return replace(record, alerts={})
+
+
+def _after_fewer_attempts(record: Record) -> Record:
+    return replace(record, outbox=changed(record.outbox, REQUEST, attempts=3))
+
+
+def _that_a_connector_knew(record: Record, outcome: str) -> Record:
+    return replace(record, posts={**record.posts, REQUESTS[1].key: ["unknown", outcome]})
+
+
+@pytest.mark.parametrize(
+    "dishonest",
+    [
+        _without_alert,
+        _after_fewer_attempts,
+        lambda record: _that_a_connector_knew(record, "sent"),
+        lambda record: _that_a_connector_knew(record, "rejected"),
+    ],
+)
+def test_under_chaos_a_doubt_that_need_not_be_or_that_nobody_is_told_of_is_a_loss(
+    dishonest: Callable[[Record], Record],
+) -> None:
+    record = uncertain(good_record(), [shown(REQUESTS[place].key, REQUESTS[place].text) for place in (0, 2)])
+    verdict = judge(CAST, dishonest(record), chaos=True)
+    assert Broken.LOST in {finding.broken for finding in verdict.findings}
+    assert verdict.uncertain == 0
 
 
 def test_under_chaos_an_uncertain_request_that_its_contact_has_is_judged_like_any_other() -> None:
