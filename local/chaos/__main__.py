@@ -8,19 +8,21 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from local import firestore_jar
 from local.chaos.leg import Leg, Result, play
-from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes
-from local.chaos.terms import HistoryMissed
+from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes, points_to_meet
 from local.faults.judge import Broken
-from local.faults.stage import StageFailed
 from local.processes import StartFailed
 from local.whatsapp import NetworkKind
 
 _LEG = 250
 """Strikes in one world. The emulator's queries take longer with each document that it holds: after 750 strikes in one world two
 cores do little else, and after 1,000 its heap holds 7 GB."""
+_MEETS_ALL = 1000
+"""So many strikes meet each of the moments that matter most."""
+_UNCERTAIN_AT_MOST = 0.005
 _SHOWN_FINDINGS = 20
 _TOLD_EVERY = 50
 _JUDGED = (Broken.LOST, Broken.DUPLICATED, Broken.OUT_OF_ORDER, Broken.STUCK)
@@ -40,7 +42,7 @@ def main() -> int:
         parser.error("a SQLite file is one machine's: use --connectors 1, or PostgreSQL")
     try:
         return _play(options)
-    except (StartFailed, StageFailed, HistoryMissed, firestore_jar.NotFound) as problem:
+    except (StartFailed, firestore_jar.NotFound) as problem:
         print(problem, file=sys.stderr)
         return 1
 
@@ -66,16 +68,33 @@ def _play(options: argparse.Namespace) -> int:
         )
         results.append(play(leg, told))
         _tell_findings(results[-1])
-    findings = [finding for result in results for finding in result.findings]
     done = sum((Counter(result.done) for result in results), Counter[str]())
+    missed = sum((Counter(result.missed) for result in results), Counter[str]())
+    uncertain, repeats = sum(result.uncertain for result in results), sum(result.adjacent_repeats for result in results)
     for what, times in sorted(done.items()):
         print(f"  {what}: {times}")
-    uncertain, repeats = sum(result.uncertain for result in results), sum(result.adjacent_repeats for result in results)
+    for kind, times in sorted(missed.items()):
+        print(f"  met nobody: {kind}: {times}")
     print(f"  uncertain={uncertain} adjacent_repeats={repeats}, {time.monotonic() - began:.0f} s")
-    said = f"in={sum(result.inbound for result in results)} out={sum(result.requests for result in results)}"
+    findings = [finding for result in results for finding in result.findings]
+    requests = sum(result.requests for result in results)
+    complaints = list(_complaints(options, done, uncertain, requests))
+    for complaint in complaints:
+        print(f"  {complaint}")
+    said = f"in={sum(result.inbound for result in results)} out={requests}"
     counts = " ".join(f"{kind}={sum(finding.broken is kind for finding in findings)}" for kind in _JUDGED)
     print(f"chaos: faults={done.total()} {said} {counts} seed={options.seed}", flush=True)
-    return 1 if findings else 0
+    return 1 if findings or complaints else 0
+
+
+def _complaints(options: argparse.Namespace, done: Mapping[str, int], uncertain: int, requests: int) -> Iterator[str]:
+    """What makes a campaign worth nothing, although nothing was found in it."""
+    if uncertain > requests * _UNCERTAIN_AT_MOST:
+        yield f"{uncertain} of {requests} requests ended without anybody knowing of them: too many to be chance"
+    if options.faults >= _MEETS_ALL and options.kinds == DEFAULT_GROUPS:
+        for point in points_to_meet(options.network):
+            if not done.get(point):
+                yield f"not met: {point}"
 
 
 def _tell_findings(result: Result) -> None:

@@ -25,6 +25,8 @@ _END_LIMIT_S = 15.0
 class Crew:
     world: World
     db: Client
+    did_not_end: list[str] = field(default_factory=list, init=False)
+    """Workers that were asked to end, and had to be killed when their time for it was over."""
     _children: dict[str, Child] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class Crew:
         deadline = time.monotonic() + _END_LIMIT_S
         while child.is_running and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+        if child.is_running:
+            self.did_not_end.append(worker.name)
         self.world.processes.kill(child)
         self._children[worker.name] = spawn_worker(self.world.processes, worker)
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from core.account import NEVER
 from local.chaos.crew import Crew, has_ended
 from local.chaos.pairings import Pairings
-from local.chaos.strikes import Kind, Strike
+from local.chaos.strikes import CLAIMS_RACED, Kind, Strike
 from local.faults.cast import Account, Cast
 from local.faults.rounds import plan_with_others
 from local.faults.stage import Stage
@@ -17,11 +19,15 @@ from local.network.faults import FaultKind as NetworkFault
 from local.production.clients import FirestoreGate
 from local.production.commits import CommitKind
 from local.production.faults import NO_FAULTS, FaultKind, FaultPlan
+from local.production.holds import Moment
 from local.production.world import FUNCTION, Worker, World
 
 _POINT_LIMIT_S = 3.0
 """Who has not come to his point by then is struck where he is."""
 _BACK_LIMIT_S = 180.0
+_RACE_LIMIT_S = 30.0
+"""For a connector that was asked to end: it ends, comes back, and claims all accounts."""
+_RACE = (Kind.FROZEN_AT_COMMIT, CommitKind.CLAIM, Moment.BEFORE)
 _POLL_S = 0.02
 _STRETCH_S = 3.0
 """How long all kinds of `make faults` are about."""
@@ -52,6 +58,8 @@ class Disturbance:
     lease_ttl_s: float
     done: Counter[str] = field(default_factory=Counter, init=False)
     """How often what was struck."""
+    missed: Counter[str] = field(default_factory=Counter, init=False)
+    """Strikes that met nobody, by their kind."""
 
     def await_victim(self, strike: Strike) -> Victim | None:
         """None: no account was owned and connected, for so long that nobody will be."""
@@ -67,7 +75,7 @@ class Disturbance:
         return None
 
     def strike(self, strike: Strike, victim: Victim) -> Mend:
-        """Returns when the harm is done, with what ends it."""
+        """Returns when the harm is done, with what ends it: that lasts as long as the harm does, so that people write meanwhile."""
         if strike.kind is not Kind.ENGINE_AT_POINT:
             time.sleep(strike.delay_s)
         match strike.kind:
@@ -101,17 +109,36 @@ class Disturbance:
     def _count(self, what: str) -> None:
         self.done[what] += 1
 
+    def _missed(self, strike: Strike) -> Mend:
+        """Nobody was where it struck."""
+        self.missed[strike.kind] += 1
+        return _nothing
+
+    def _engine_of(self, worker: Worker) -> psutil.Process | None:
+        """One that has just ended is waited for: its connector starts another."""
+        found: list[psutil.Process] = []
+
+        def is_there() -> bool:
+            engine = self.crew.engine_of(worker)
+            found.extend([engine] if engine is not None else [])
+            return bool(found)
+
+        self._within(_POINT_LIMIT_S, is_there)
+        return found[0] if found else None
+
     # Killed
 
     def _kill_engine(self, strike: Strike, victim: Victim) -> Mend:
         """The one that is at work, or the one that comes after it, at its point."""
-        engine = self.crew.engine_of(victim.worker)
+        engine = self._engine_of(victim.worker)
         at_point = strike.kind is Kind.ENGINE_AT_POINT
         if at_point:
             _write(self.plan_file, strike.plan)
         if engine is not None:
             engine.kill()
             has_ended(engine, _BACK_LIMIT_S)
+        elif not at_point:
+            return self._missed(strike)
         if at_point:
             died = self._next_engine_died(victim.worker)
             self._count(f"engine killed at {strike.point}" if died else Kind.ENGINE)
@@ -142,9 +169,11 @@ class Disturbance:
     def _kill_functions(self, strike: Strike) -> Mend:
         held = self.gate.hold(FUNCTION, CommitKind.OUTCOME, strike.moment, passes=strike.passes)
         met = self._meets(held)
-        self.world.cloud.kill("send")
-        self._count(f"function killed {strike.moment} an outcome's commit" if met else "function killed")
+        killed = self.world.cloud.kill("send")
         self.gate.release(held)
+        if not killed:
+            return self._missed(strike)
+        self._count(f"function killed {strike.moment} an outcome's commit" if met else "function killed")
         return _nothing
 
     # At a commit
@@ -157,15 +186,17 @@ class Disturbance:
         held = self.gate.hold(struck.name, strike.commit, strike.moment, passes=self._passes(strike))
         if asked:
             self.crew.ask_to_end(victim.worker)
-        where = f" {strike.moment} a commit: {strike.commit}" if self._meets(held) else ""
+        met = self._meets(held)
+        if met and struck is not victim.worker and (strike.kind, strike.commit, strike.moment) == _RACE:
+            return self._race_claims(strike, victim.worker, struck, held)
+        where = f" {strike.moment} a commit: {strike.commit}" if met else ""
         if strike.kind is Kind.CONNECTOR_AT_COMMIT:
             mend = self._kill(f"connector killed{where}", struck)
             self.gate.release(held)
             asked = asked and struck is not victim.worker
         else:
-            mend = self._freeze_whole(
-                strike, struck, f"connector and engine frozen{where}", lambda: self.gate.release(held)
-            )
+            mend = self._freeze_whole(strike, struck, f"connector and engine frozen{where}")
+            self.gate.release(held)
 
         def over() -> None:
             mend()
@@ -174,31 +205,50 @@ class Disturbance:
 
         return over
 
+    def _race_claims(self, strike: Strike, former: Worker, claimant: Worker, held: int) -> Mend:
+        """The claim of one who is frozen comes to Firestore when another's stands: the former owner's, who has come back."""
+        thaw = self._halt(strike, claimant)
+
+        def over() -> None:
+            self.crew.restart(former)
+            raced = self._within(_RACE_LIMIT_S, lambda: self._owns_all(former))
+            self.gate.release(held)
+            time.sleep(self.lease_ttl_s / 4)  # so that its answer waits for the one who is frozen
+            thaw()
+            self._count(CLAIMS_RACED if raced else "connector and engine frozen at a claim")
+
+        return over
+
+    def _owns_all(self, worker: Worker) -> bool:
+        return all(self.crew.owner_of(account.account_id) == worker for account in self.cast.accounts)
+
     @staticmethod
     def _passes(strike: Strike) -> int:
         return strike.passes if strike.commit in (CommitKind.WAL, CommitKind.RENEWAL) else 1
 
     def _meets(self, held: int) -> bool:
-        deadline = time.monotonic() + _POINT_LIMIT_S
-        while not (met := self.gate.has_met(held)) and time.monotonic() < deadline:
+        return self._within(_POINT_LIMIT_S, lambda: self.gate.has_met(held))
+
+    @staticmethod
+    def _within(limit_s: float, holds: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + limit_s
+        while not (found := holds()) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        return met
+        return found
 
     # Frozen
 
     def _freeze(self, strike: Strike, worker: Worker) -> Mend:
         if strike.kind is Kind.FROZEN_BOTH:
-            return self._freeze_whole(strike, worker, strike.kind, _nothing)
-        engine = self.crew.engine_of(worker)
-        if strike.kind is Kind.FROZEN_ENGINE:
-            self.crew.freeze_engine(engine)
-        else:
+            return self._freeze_whole(strike, worker, strike.kind)
+        if strike.kind is Kind.FROZEN_CONNECTOR:
             self.crew.freeze(worker)
-        self._count(strike.kind)
-        time.sleep(self._frozen_s(strike))
-        if strike.kind is Kind.FROZEN_ENGINE:
-            return lambda: self.crew.thaw_engine(engine)
-        return lambda: self.crew.thaw(worker)
+            self._count(strike.kind)
+            return _later(self._frozen_s(strike), lambda: self.crew.thaw(worker))
+        engine = self._engine_of(worker)
+        if engine is None:
+            return self._missed(strike)
+        return self._freeze_engine(strike, engine, strike.kind)
 
     def _freeze_at_point(self, strike: Strike, worker: Worker) -> Mend:
         """Whichever engine comes there first. Its connector is frozen, too, or else kills it when it does not answer."""
@@ -209,20 +259,24 @@ class Disturbance:
         self.freeze_file.unlink(missing_ok=True)
         if stopped is None or strike.passes > 1:
             where = "" if stopped is None else f" at {strike.freeze_point}"
-            return self._freeze_whole(strike, stopped or worker, f"connector and engine frozen{where}", _nothing)
-        engine = self.crew.engine_of(stopped)
-        self._count(f"engine frozen at {strike.freeze_point}")
-        time.sleep(self._frozen_s(strike))
-        return lambda: self.crew.thaw_engine(engine)
+            return self._freeze_whole(strike, stopped or worker, f"connector and engine frozen{where}")
+        return self._freeze_engine(strike, self.crew.engine_of(stopped), f"engine frozen at {strike.freeze_point}")
 
-    def _freeze_whole(self, strike: Strike, worker: Worker, what: str, then: Callable[[], None]) -> Mend:
-        """`then` is done while connector and engine are frozen."""
+    def _freeze_engine(self, strike: Strike, engine: psutil.Process | None, what: str) -> Mend:
+        self.crew.freeze_engine(engine)
+        self._count(what)
+        return _later(self._frozen_s(strike), lambda: self.crew.thaw_engine(engine))
+
+    def _freeze_whole(self, strike: Strike, worker: Worker, what: str) -> Mend:
+        thaw = self._halt(strike, worker)
+        self._count(what)
+        return _later(self._frozen_s(strike), thaw)
+
+    def _halt(self, strike: Strike, worker: Worker) -> Mend:
+        """Freezes connector and engine. Returns what thaws them, the one or the other first."""
         engine = self.crew.engine_of(worker)
         self.crew.freeze(worker)
         self.crew.freeze_engine(engine)
-        then()
-        self._count(what)
-        time.sleep(self._frozen_s(strike))
 
         def thaw() -> None:
             if strike.passes == 1:
@@ -243,13 +297,28 @@ class Disturbance:
     def _break(self, strike: Strike, account: Account) -> Mend:
         network = self.world.network
         if strike.kind is Kind.CUT:
-            fault = network.fault(NetworkFault.CUT, account=account.phone, times=1)
-            self._count(strike.kind)
-            return lambda: network.clear_faults(fault)
+            return self._cut(strike)
         network.disconnect(account.phone, strike.how)
         network.reconnect(account.phone)  # at once: it is not kept out
         self._count(f"{strike.kind}: {strike.how}")
         return _nothing
+
+    def _cut(self, strike: Strike) -> Mend:
+        """At the next frame, whichever account's it is."""
+        network = self.world.network
+        fault = network.fault(NetworkFault.CUT, times=1)
+
+        def has_struck() -> bool:
+            return any(standing.fault_id == fault and standing.times == 0 for standing in network.faults())
+
+        def over() -> None:
+            if self._within(_POINT_LIMIT_S, has_struck):
+                self._count(strike.kind)
+            else:
+                self._missed(strike)
+            network.clear_faults(fault)
+
+        return over
 
     # Firestore, and everything else
 
@@ -259,10 +328,10 @@ class Disturbance:
         while time.monotonic() < deadline:
             self.stage.change_lease(victim.account, {"leaseUntil": NEVER})
             if self.crew.owner_of(victim.account.account_id) not in (None, victim.worker):
-                break
+                self._count(strike.kind)
+                return _nothing
             time.sleep(_POLL_S)
-        self._count(strike.kind)
-        return _nothing
+        return self._missed(strike)
 
     def _shut_firestore(self, strike: Strike, worker: Worker) -> Mend:
         kind = FaultKind.FIRESTORE_HANGS if strike.passes == 1 else FaultKind.FIRESTORE_REFUSES
@@ -270,8 +339,8 @@ class Disturbance:
         self.gate.strike(FaultPlan(seed=strike.number + 1, rates={kind: 1.0}), client)
         self._count(strike.kind)
         short = strike.kind is Kind.FIRESTORE_SHORT
-        time.sleep(0.2 + 0.8 * strike.length if short else self.lease_ttl_s * (1.1 + 0.5 * strike.length))
-        return lambda: self.gate.strike(NO_FAULTS, client)
+        gone_s = 0.2 + 0.8 * strike.length if short else self.lease_ttl_s * (1.1 + 0.5 * strike.length)
+        return _later(gone_s, lambda: self.gate.strike(NO_FAULTS, client))
 
     def _trouble_everybody(self, strike: Strike) -> Mend:
         def trouble(plan: FaultPlan) -> None:
@@ -282,8 +351,7 @@ class Disturbance:
 
         trouble(plan_with_others(strike.number + 1))
         self._count(strike.kind)
-        time.sleep(_STRETCH_S)
-        return lambda: trouble(NO_FAULTS)
+        return _later(_STRETCH_S, lambda: trouble(NO_FAULTS))
 
     # Pairing
 
@@ -292,19 +360,19 @@ class Disturbance:
         if strike.passes == 1:
             account, where = self._pair_until_told(strike)
         else:
-            account, where = self._pair_until_entered(strike), "after the code was entered"
+            account, where = self._pair_until_entered(strike)
         owner = self.crew.owner_of(account.account_id) or worker
         engine = self.crew.engine_of(owner)
         if engine is not None and strike.passes == 3:
             engine.kill()
-            self._count(f"engine killed in a pairing, {where}")
+            self._count(f"engine killed in a pairing{where}")
         else:
-            self._kill(f"connector killed in a pairing, {where}", owner)
+            self._kill(f"connector killed in a pairing{where}", owner)
         self.gate.release()
         return lambda: self.pairings.finish(account)
 
     def _pair_until_told(self, strike: Strike) -> tuple[Account, str]:
-        """Until the owner tells the account's private state something: the code, or that there is none yet."""
+        """Until the owner tells the account's private state something: the code, or that there is none yet. And where that was."""
         document = self.pairings.named(strike.number).account_id
         held = [
             self.gate.hold(
@@ -313,18 +381,14 @@ class Disturbance:
             for worker in self.world.workers
         ]
         account = self.pairings.begin(strike.number)
-        deadline = time.monotonic() + _POINT_LIMIT_S
-        while not any(map(self.gate.has_met, held)) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-        return account, f"{strike.moment} its state was told"
+        met = self._within(_POINT_LIMIT_S, lambda: any(map(self.gate.has_met, held)))
+        return account, f", {strike.moment} its state was told" if met else ""
 
-    def _pair_until_entered(self, strike: Strike) -> Account:
+    def _pair_until_entered(self, strike: Strike) -> tuple[Account, str]:
         account = self.pairings.begin(strike.number)
-        deadline = time.monotonic() + _POINT_LIMIT_S
-        while not self.pairings.enter_code(account) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+        entered = self._within(_POINT_LIMIT_S, lambda: self.pairings.enter_code(account))
         time.sleep(strike.length / 2)
-        return account
+        return account, ", after the code was entered" if entered else ""
 
 
 def _write(file: Path, text: str) -> None:
@@ -332,6 +396,17 @@ def _write(file: Path, text: str) -> None:
     waiting = file.with_suffix(".new")
     waiting.write_text(text)
     waiting.replace(file)
+
+
+def _later(seconds: float, then: Mend) -> Mend:
+    """From now on, however much of it its caller has spent before."""
+    due = time.monotonic() + seconds
+
+    def mend() -> None:
+        time.sleep(max(0.0, due - time.monotonic()))
+        then()
+
+    return mend
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""python -m local.chaos.failover [--rounds 4] [--seed 1] [--network real|simulated]: how long an account is without an owner, in real time.
+"""python -m local.chaos.failover [--rounds 20] [--seed 1] [--network real|simulated]: how long an account is without an owner, in real time.
 
 Two connectors; the one that owns all five accounts is killed, again and again, then asked to end, again and again, while people
 converse. Status 0 only when not a message was lost, came twice or out of order.
@@ -17,7 +17,7 @@ from local import firestore_jar, ports, postgres
 from local.chaos.crew import Crew
 from local.chaos.wire import wire_findings
 from local.faults.cast import Cast, Inbound, Request, make_cast
-from local.faults.judge import Finding, judge
+from local.faults.judge import Broken, Finding, judge
 from local.faults.record import take_record
 from local.faults.rounds import unsettled, wait_while_it_shrinks
 from local.faults.stage import Stage, StageFailed
@@ -28,8 +28,8 @@ from local.production.world import Worker, World
 from local.whatsapp import NetworkKind
 
 _ACCOUNTS = 5
-_MESSAGES_A_ROUND = 60
-_PAUSE_S = 0.5
+_MESSAGES_A_ROUND = 15
+_PAUSE_S = 2.0
 """Between two that are written, each way."""
 _SWEEP_INTERVAL_S = 60.0
 _STALLED_S = 200.0
@@ -72,7 +72,11 @@ def measure(rounds: int, seed: int, network: NetworkKind, *, time_scale: float =
         handed_over = [taken for _ in range(rounds) for taken in changes.hand_over()]
         talk.end()
         wait_while_it_shrinks(lambda: unsettled(world, db, cast), _STALLED_S)
-        findings = list(judge(cast, take_record(world, db, cast), chaos=True).findings)
+        verdict = judge(cast, take_record(world, db, cast), chaos=True)
+        findings = list(verdict.findings)
+        if verdict.uncertain:
+            what = f"{verdict.uncertain} ended without anybody knowing of them"
+            findings.append(Finding(broken=Broken.LOST, where="requests", what=what))
         if network is NetworkKind.REAL:
             findings += wire_findings(world.ports.network_control)
     written = len(cast.all_requests()) + len(cast.all_inbound())
@@ -174,7 +178,7 @@ class _Talk:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="local.chaos.failover")
     parser.add_argument(
-        "--rounds", type=int, default=4, help=f"kills, and as many hand-overs, of {_ACCOUNTS} accounts each"
+        "--rounds", type=int, default=20, help=f"kills, and as many hand-overs, of {_ACCOUNTS} accounts each"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--network", type=NetworkKind, default=NetworkKind.REAL, help="real or simulated")

@@ -36,7 +36,9 @@ def watch(store: Postgres) -> None:
 
 
 def stale_writes(store: Postgres) -> Iterator[Finding]:
-    """A finding for each table and way in which a former owner wrote after the claim of another."""
+    """A finding for each table and way in which a former owner wrote after the claim of another; and one where no claim was noted."""
+    if store.query("SELECT count(*) FROM chaos_owner").strip() == "0":
+        yield Finding(broken=Broken.LOST, where="the session store", what="no claim was noted in it")
     for row in store.query("SELECT what, count(*) FROM chaos_stale GROUP BY what ORDER BY what").splitlines():
         what, _, times = row.partition("|")
         yield Finding(broken=Broken.LOST, where="the session store", what=f"{what} by a former owner, {times} times")

@@ -119,6 +119,28 @@ _MAX_PASSES = 3
 _MAX_DELAY_S = 0.8
 
 
+CLAIMS_RACED = "claim held until another's stood"
+
+_KILLED_AT = [
+    f"connector killed {moment} a commit: {commit}"
+    for moment in Moment
+    for commit in (CommitKind.WAL, CommitKind.RENEWAL, CommitKind.CLAIM, CommitKind.RELEASE)
+]
+_KILLED_BETWEEN = [
+    CLAIMS_RACED,
+    "connector killed in a pairing, after the code was entered",
+    *(f"connector killed in a pairing, {moment} its state was told" for moment in Moment),
+    *(f"function killed {moment} an outcome's commit" for moment in Moment),
+    Kind.CUT,
+]
+_ENGINE_KILLED_AT = [f"engine killed at {point}" for point in ("ack.before", "ack.after", "send.frame", "send.acked")]
+
+
+def points_to_meet(network: NetworkKind) -> list[str]:
+    """What a thousand strikes of all groups must have struck at least once each: the moments at which a fault does most harm."""
+    return [*_KILLED_AT, *_KILLED_BETWEEN, *(_ENGINE_KILLED_AT if network is NetworkKind.REAL else [])]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strike:
     """All of it is drawn for every strike; its kind says what counts."""

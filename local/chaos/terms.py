@@ -19,6 +19,7 @@ from core import schema
 from core.account import Lease, parse_lease
 from core.ids import AccountId
 from local.faults.judge import Broken, Finding
+from local.network.account import End, Opening
 from local.network.world import Frame
 
 _ON_ITS_WAY_S = 0.5
@@ -128,6 +129,14 @@ def _since(at_s: float, versions: Sequence[Version]) -> float:
         return at_s - version.since_s
     until_s = version.lease.lease_until.timestamp()
     return at_s - (until_s if until_s < at_s else version.lease.recent_claims[-1].timestamp())
+
+
+def taken_over(openings: Iterable[Opening]) -> Iterator[Finding]:
+    """A finding for each session that was open still when another owner came: over the simulated network, which sees epochs."""
+    for opening in openings:
+        if opening.ended_by is End.TAKEN_OVER:
+            what = f"its session under epoch {opening.epoch} was open when another owner came"
+            yield Finding(broken=Broken.DUPLICATED, where="an owner after its term", what=what)
 
 
 def late_frames(frames: Collection[Frame], allowed: Mapping[str, Sequence[Allowed]]) -> Iterator[Finding]:

@@ -9,13 +9,15 @@ import pytest
 
 from local.project import PYTHONPATH, ROOT
 
+_GIVEN_AWAY = ("--kinds", "stolen")
+"""The lease's epoch and the store's stand alone between two owners."""
 _ON_SQLITE = ("--store", "sqlite", "--connectors", "1", "--kinds", "killed")
 
 
 @pytest.mark.timeout(500)  # some 40 s each on an idle machine of two cores
 @pytest.mark.parametrize(
     ("network", "seed", "faults", "options"),
-    [("real", 7, 12, ()), ("simulated", 7, 12, ()), ("real", 5, 4, _ON_SQLITE)],
+    [("real", 7, 12, ()), ("simulated", 7, 12, ()), ("real", 5, 4, _ON_SQLITE), ("real", 33, 4, _GIVEN_AWAY)],
 )
 def test_whatever_is_struck_nothing_is_lost_duplicated_out_of_order_or_stuck(
     network: str, seed: int, faults: int, options: tuple[str, ...]

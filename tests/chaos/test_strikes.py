@@ -1,9 +1,19 @@
 """The schedule of strikes, and the portions of a conversation that they fall into."""
 
 from local.chaos.campaign import last_words, portions_of
-from local.chaos.strikes import COMMITS, FREEZE_POINTS, POINTS, Group, Kind, draw_strikes
+from local.chaos.strikes import (
+    CLAIMS_RACED,
+    COMMITS,
+    FREEZE_POINTS,
+    POINTS,
+    Group,
+    Kind,
+    draw_strikes,
+    points_to_meet,
+)
 from local.faults.cast import Request, make_cast, with_last_words
 from local.network.trouble import Break
+from local.production.commits import CommitKind
 from local.production.holds import Moment
 from local.whatsapp import NetworkKind
 
@@ -54,3 +64,23 @@ def test_portions_and_last_words_hold_every_message_once_in_the_order_of_its_cha
             assert places == sorted(places)
             assert sum(m.chat == chat and isinstance(m, Request) is requests for m in last) == 1
     assert max(map(len, portions)) <= 2 * min(map(len, portions))
+
+
+def test_what_a_thousand_strikes_must_meet_is_drawn_among_them() -> None:
+    """Each moment that is asked for is one that strikes are aimed at."""
+    for network in NetworkKind:
+        strikes = draw_strikes(7, 1000, network)
+        killed = {
+            f"connector killed {s.moment} a commit: {s.commit}" for s in strikes if s.kind is Kind.CONNECTOR_AT_COMMIT
+        }
+        killed |= {
+            f"function killed {s.moment} an outcome's commit" for s in strikes if s.kind is Kind.FUNCTION_AT_OUTCOME
+        }
+        killed |= {f"engine killed at {s.point}" for s in strikes if s.kind is Kind.ENGINE_AT_POINT}
+        pairings = [s for s in strikes if s.kind is Kind.PAIRING]
+        killed |= {f"connector killed in a pairing, {s.moment} its state was told" for s in pairings if s.passes == 1}
+        killed |= {"connector killed in a pairing, after the code was entered" for s in pairings if s.passes == 2}
+        killed |= {str(s.kind) for s in strikes}
+        raced = {(s.kind, s.commit, s.moment) for s in strikes}
+        assert (Kind.FROZEN_AT_COMMIT, CommitKind.CLAIM, Moment.BEFORE) in raced
+        assert set(points_to_meet(network)) - {CLAIMS_RACED} <= killed

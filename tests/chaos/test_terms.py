@@ -7,7 +7,8 @@ import pytest
 
 from core.account import parse_lease
 from core.ids import AccountId
-from local.chaos.terms import Allowed, Login, Version, late_frames, outside_terms
+from local.chaos.terms import Allowed, Login, Version, late_frames, outside_terms, taken_over
+from local.network.account import End, Opening
 from local.network.world import Frame
 
 SHOP = AccountId("shop")
@@ -66,3 +67,14 @@ def test_a_frame_after_the_last_limit_of_its_sends_is_a_finding(recorded_at: flo
         "L": [Allowed(from_s=5, until_s=99)],
     }
     assert len(list(late_frames([frame], allowed))) == is_late
+
+
+def test_a_session_that_was_open_when_another_owner_came_is_a_finding_and_one_that_ended_before_is_none() -> None:
+    ends = [End.CLOSED, End.TERM_OVER, End.TAKEN_OVER, None]
+    openings = [
+        Opening(account_id=SHOP, epoch=epoch, opened_at=100.0, ended_at=None, ended_by=end)
+        for epoch, end in enumerate(ends, start=1)
+    ]
+    assert [finding.what for finding in taken_over(openings)] == [
+        "its session under epoch 3 was open when another owner came"
+    ]
