@@ -75,9 +75,12 @@ def _measured(world: World, db: Client, cast: Cast, what: str, begin: Callable[[
     if findings:
         raise BenchFailed(f"{what}: {len(findings)} findings, the first: {findings[0].where}: {findings[0].what}")
     after = world.cloud.counters()
+    failed = _failed(after) - _failed(before)
+    if failed:
+        raise BenchFailed(f"{what}: {failed} invocations failed")
     yield figure(f"{what}: in the log", messages / logged_s, "1/s", None)
     yield figure(f"{what}: in the thread", messages / taken_s, "1/s", None)
-    yield figure(f"{what}: failed", _failed(after) - _failed(before), "invocations", None)
+    yield figure(f"{what}: failed", failed, "invocations", None)
     yield figure(f"{what}: repeated", invoked() - messages, "invocations", None)
 
 
