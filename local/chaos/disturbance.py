@@ -27,6 +27,15 @@ _POINT_LIMIT_S = 3.0
 _BACK_LIMIT_S = 180.0
 _RACE_LIMIT_S = 30.0
 """For a connector that was asked to end: it ends, comes back, and claims all accounts."""
+_AT_ITS_MOMENT = (
+    Kind.ENGINE_AT_POINT,
+    Kind.CONNECTOR_AT_COMMIT,
+    Kind.FROZEN_AT_COMMIT,
+    Kind.FROZEN_AT_POINT,
+    Kind.FUNCTION_AT_OUTCOME,
+    Kind.CUT,
+)
+"""These wait for a moment of their victim's: a message of the portion may bring it, so they look from its beginning on."""
 _RACE = (Kind.FROZEN_AT_COMMIT, CommitKind.CLAIM, Moment.BEFORE)
 _POLL_S = 0.02
 _STRETCH_S = 3.0
@@ -76,7 +85,7 @@ class Disturbance:
 
     def strike(self, strike: Strike, victim: Victim) -> Mend:
         """Returns when the harm is done, with what ends it: that lasts as long as the harm does, so that people write meanwhile."""
-        if strike.kind is not Kind.ENGINE_AT_POINT:
+        if strike.kind not in _AT_ITS_MOMENT:
             time.sleep(strike.delay_s)
         match strike.kind:
             case Kind.ENGINE_AT_POINT | Kind.ENGINE:
