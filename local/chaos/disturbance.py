@@ -332,8 +332,8 @@ class Disturbance:
     # Firestore, and everything else
 
     def _steal(self, strike: Strike, victim: Victim) -> Mend:
-        """Until the other connector has claimed the account, at most for as long as a lease lives."""
-        deadline = time.monotonic() + self.lease_ttl_s
+        """Until the other connector has claimed the account, though its owner takes it back with each renewal."""
+        deadline = time.monotonic() + self.lease_ttl_s * 4
         while time.monotonic() < deadline:
             self.stage.change_lease(victim.account, {"leaseUntil": NEVER})
             if self.crew.owner_of(victim.account.account_id) not in (None, victim.worker):
