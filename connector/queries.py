@@ -18,7 +18,17 @@ _UNFINISHED = ["queued", "sending"]
 _ROW_FIELDS = ["chatId", "eventType", "receivedAt"] + [
     f"payload.{name}" for name in ("chatJid", "whatsappId", "fromMe", "timestampS")
 ]
-_QUEUE_FIELDS = ["accountId", "threadId", "status", "attempts", "createdAt", "claimUntil", "lastTriedAt", "lastError"]
+_QUEUE_FIELDS = [
+    "accountId",
+    "threadId",
+    "status",
+    "attempts",
+    "createdAt",
+    "claimUntil",
+    "lastTriedAt",
+    "lastError",
+    "heldBy",
+]
 
 
 def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:

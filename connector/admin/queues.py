@@ -13,7 +13,7 @@ from connector.admin.standing import Standing, read_all, read_one
 from connector.admin.times import age, clock
 from connector.admin.waiting import Waiting
 from core.account import Status
-from core.outbox import RequestStatus, queue_state
+from core.outbox import queue_state
 from core.timing import Timing
 
 _ACCOUNT_COLUMNS = (
@@ -39,10 +39,8 @@ def show(context: Context, arguments: Namespace) -> None:
 
 def hold(standing: Standing, head: Mapping[str, Any], at: datetime) -> str:
     """What keeps the head of a queue from leaving."""
-    state, tried_at = queue_state(head), head.get("lastTriedAt")
-    error = head.get("lastError")
-    is_sending = state.status is RequestStatus.SENDING
-    if is_sending and state.is_held(at) and _is_attempts_own(state.claim_until, tried_at):
+    state, error = queue_state(head), head.get("lastError")
+    if state.is_attempt_under_way(at):
         return f"an attempt is under way, until {clock(state.claim_until)} at the latest"
     if standing.document.get("status") != Status.CONNECTED or standing.condition.what_to_do:
         return f"the account: {standing.condition.sentence or standing.document.get('status')}"
@@ -54,13 +52,6 @@ def hold(standing: Standing, head: Mapping[str, Any], at: datetime) -> str:
     if isinstance(created_at, datetime) and at - created_at < timedelta(seconds=Timing().sweep_age_s):
         return "nothing; its send job is due"
     return "nothing; its send job was lost, and the sweeper makes another within a minute"
-
-
-def _is_attempts_own(claim_until: datetime | None, tried_at: object) -> bool:
-    """An attempt's claim is short: what holds the request for longer is what came of the attempt."""
-    if claim_until is None or not isinstance(tried_at, datetime):
-        return False
-    return claim_until - tried_at <= timedelta(seconds=Timing().claim_s)
 
 
 def _show_accounts(context: Context) -> None:

@@ -141,7 +141,7 @@ class Send:
         progress.rows, progress.backlog = deque(heads[1:]), len(heads) == _LOOK_AHEAD
         head, at = heads[0], now()
         state = outbox.queue_state(head.value)
-        if state.is_held(at) and not self._is_answered_meanwhile(head, state):
+        if state.is_held(at) and not self._is_answered_meanwhile(head, state, at):
             if progress.careful and state.claim_until is not None:
                 self._follow_up(progress.job, head, state.claim_until)
             return JobEnd.HEAD_HELD
@@ -209,13 +209,12 @@ class Send:
         """Whether the contact has written within a day: as its message says, or, where it has waited, as the thread says now."""
         if pacing.is_reply(wrote_at, now()):
             return True
-        return settling.waits_for_pace(head.value.get("lastError")) and self._has_written_meanwhile(head)
+        return outbox.queue_state(head.value).waits_as_cold() and self._has_written_meanwhile(head)
 
-    def _is_answered_meanwhile(self, head: Stored[Document], state: outbox.QueueState) -> bool:
+    def _is_answered_meanwhile(self, head: Stored[Document], state: outbox.QueueState, at: datetime) -> bool:
         """A cold message that only its account's pace holds back, and whose contact has written since: it is one no more, and
         would hold up what was written after it."""
-        is_waiting = state.status is RequestStatus.QUEUED and settling.waits_for_pace(head.value.get("lastError"))
-        return is_waiting and self._has_written_meanwhile(head)
+        return state.is_held_as_cold(at) and self._has_written_meanwhile(head)
 
     def _has_written_meanwhile(self, head: Stored[Document]) -> bool:
         thread = self.stores.thread(ThreadId(str(head.value["threadId"])))

@@ -14,7 +14,7 @@ from backend.fair import FairLook, Page, Waiting, in_turns
 from backend.send_queue import Job, SendQueue
 from backend.steps import Steps
 from backend.stores import Document, Stored, Stores
-from core import expiry, outbox, settling
+from core import expiry, outbox
 from core.account import Lease
 from core.errors import ErrorCode, code_of
 from core.ids import AccountId, InvalidId, ThreadId, WaMessageId, account_id
@@ -113,8 +113,7 @@ class RequestSweep:
     def _may_move(self, lease: Lease | None, oldest: Stored[Document], limits: "_Limits", at: datetime) -> bool:
         """Whether a job could do anything: where nobody holds the account, only what is too old is ended. A flush comes when
         somebody does. A cold message before its time is looked at then, or when its contact is answered."""
-        state = outbox.queue_state(oldest.value)
-        if state.is_held(at) and settling.waits_for_pace(oldest.value.get("lastError")):
+        if outbox.queue_state(oldest.value).is_held_as_cold(at):
             return False
         if lease is None or (lease.wanted and lease.is_held(at)):
             return True

@@ -56,7 +56,7 @@ def problem(document: Mapping[str, object], standing: Delivery, now: datetime) -
         detail = "WhatsApp has taken the message"
     elif state.status is RequestStatus.FAILED and code_of(document.get("lastError")) is not ErrorCode.OUTCOME_UNKNOWN:
         detail = "the message provably did not leave"
-    elif state.status is RequestStatus.SENDING and state.is_held(now):
+    elif state.is_attempt_under_way(now):
         detail = "an attempt is under way, or about to be made; ask again in half a minute"
     elif state.status not in (RequestStatus.SENDING, RequestStatus.FAILED):
         detail = "the message waits to be sent"

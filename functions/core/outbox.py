@@ -20,6 +20,7 @@ from core.ids import (
     parse_thread_id,
     thread_id,
 )
+from core.pacing import Hold
 from core.text import MAX_TEXT_UTF16_UNITS, utf16_units
 from core.timing import Timing
 
@@ -75,12 +76,30 @@ class QueueState:
     status: RequestStatus | None
     attempts: int
     claim_until: datetime | None
+    last_tried_at: datetime | None = None
+    held_by: Hold | None = None
+    """What its account's pace holds it back by until claim_until, whether it is queued or in doubt. A claim ends it."""
 
     def is_finished(self) -> bool:
         return self.status in (RequestStatus.SENT, RequestStatus.FAILED)
 
     def is_held(self, now: datetime) -> bool:
         return self.claim_until is not None and now < self.claim_until < now + timedelta(seconds=MAX_HOLD_S)
+
+    def is_held_as_cold(self, now: datetime) -> bool:
+        """Whether it waits only because it is cold, until it is due or its contact writes."""
+        return self.is_held(now) and self.waits_as_cold()
+
+    def waits_as_cold(self) -> bool:
+        return self.held_by in (Hold.COLD_LIMIT, Hold.COLD_LOCKED)
+
+    def is_attempt_under_way(self, now: datetime, claim_s: float = Timing().claim_s) -> bool:
+        """Whether a job may be at it. An attempt's claim is short: what holds a request for longer is what came of the attempt."""
+        if self.status is not RequestStatus.SENDING or not self.is_held(now) or self.held_by is not None:
+            return False
+        if self.claim_until is None or self.last_tried_at is None:
+            return True
+        return self.claim_until - self.last_tried_at <= timedelta(seconds=claim_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,10 +207,13 @@ def new_request_problem(document: Mapping[str, object]) -> Refusal | None:
 
 def queue_state(document: Mapping[str, object]) -> QueueState:
     status, attempts, until = document.get("status"), document.get("attempts"), document.get("claimUntil")
+    tried_at, held_by = document.get("lastTriedAt"), document.get("heldBy")
     return QueueState(
         status=RequestStatus(status) if isinstance(status, str) and status in list(RequestStatus) else None,
         attempts=attempts if isinstance(attempts, int) and not isinstance(attempts, bool) else 0,
         claim_until=until if isinstance(until, datetime) else None,
+        last_tried_at=tried_at if isinstance(tried_at, datetime) else None,
+        held_by=Hold(held_by) if isinstance(held_by, str) and held_by in list(Hold) else None,
     )
 
 
@@ -211,6 +233,8 @@ def claim(request_id: RequestId, state: QueueState, now: datetime, timing: Timin
         "waMessageKey": outbound_key(request_id),
         "dedupeKey": request_id.rpartition("_")[2],
     }
+    if state.held_by is not None:
+        fields["heldBy"] = None  # what is at work on it now may not be overtaken as a hold may be
     return taken, fields
 
 
@@ -232,6 +256,7 @@ def finished_fields(status: RequestStatus, error: str | None, now: datetime) -> 
     return {
         "status": str(status),
         "claimUntil": None,
+        "heldBy": None,
         "lastError": error,
         "expireAt": now + timedelta(days=RETENTION_DAYS),
     }

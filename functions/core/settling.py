@@ -89,7 +89,8 @@ def _settle_alone(
         case Outcome.NOT_BEFORE:
             wait_s = (result.not_before - now).total_seconds() if result.not_before else timing.backoff_s
             wait_s = min(max(wait_s, 0), MAX_HOLD_S - 1)
-            return _attempt_given_back(_later(RequestStatus.QUEUED, _why_held(result.reason), wait_s, now), taken)
+            later = _later(RequestStatus.QUEUED, _why_held(result.reason), wait_s, now)
+            return _attempt_given_back(_with_the_hold_named(later, result.reason), taken)
         case Outcome.NOT_CONNECTED | Outcome.NOT_OWNER:
             banned = "WhatsApp has banned the account for a time; " if result.reason == "banned" else ""
             error = described(ErrorCode.NOT_CONNECTED, f"{banned}waits until the account is connected")
@@ -113,13 +114,13 @@ _HELD: Mapping[str, tuple[ErrorCode, str]] = {
 }
 
 
-def waits_for_pace(last_error: object) -> bool:
-    """Whether a queued request's `claimUntil` is only the time until which its account's pace holds it back."""
-    return code_of(last_error) in (ErrorCode.COLD_LIMIT, ErrorCode.COLD_LOCKED)
-
-
 def _why_held(reason: str) -> str | None:
     return described(*_HELD[reason]) if reason in _HELD else None
+
+
+def _with_the_hold_named(settlement: Settlement, reason: str) -> Settlement:
+    """In a field of its own: of a request in doubt, `lastError` tells of the doubt."""
+    return replace(settlement, request={**settlement.request, "heldBy": reason}) if reason in _HELD else settlement
 
 
 def backoff_s(attempts: int, timing: Timing, jitter: float) -> float:
@@ -153,13 +154,18 @@ def _with_the_doubt_kept(settlement: Settlement, standing: Delivery, now: dateti
     that is not on WhatsApp got none of them."""
     status, error = settlement.request.get("status"), code_of(settlement.request.get("lastError"))
     if status == RequestStatus.QUEUED:
-        doubt = described(ErrorCode.OUTCOME_UNKNOWN, "an earlier attempt got no answer; tried again under the same id")
+        doubt = described(ErrorCode.OUTCOME_UNKNOWN, _doubt_of(settlement.request.get("heldBy")))
         kept = {**settlement.request, "status": str(RequestStatus.SENDING), "lastError": doubt}
         return replace(settlement, request=kept)
     if status == RequestStatus.FAILED and error not in (ErrorCode.OUTCOME_UNKNOWN, ErrorCode.NOT_ON_WHATSAPP):
         detail = f"an earlier attempt got no answer and may have reached the contact; the last one ended as {error}"
         return failed(standing, ErrorCode.OUTCOME_UNKNOWN, detail, now)
     return settlement
+
+
+def _doubt_of(held_by: object) -> str:
+    why_held = f"; {_HELD[held_by][1]}" if isinstance(held_by, str) and held_by in _HELD else ""
+    return f"an earlier attempt got no answer; tried again under the same id{why_held}"
 
 
 def _given_up(standing: Delivery, now: datetime) -> Settlement:

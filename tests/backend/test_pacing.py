@@ -8,6 +8,7 @@ from core import schema
 from core.ids import ChatId
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of
+from tests.waiting import wait_until
 
 
 def held(reason: str, **away: float) -> Answer:
@@ -83,6 +84,43 @@ def test_a_cold_message_is_a_reply_as_soon_as_its_contact_writes_and_goes_out_be
     assert world.send_job(chat) is JobEnd.QUEUE_EMPTY
     assert world.connector.keys(world.account) == [key_of(cold), key_of(answer)]
     assert [post["isReply"] for post in world.connector.posts_of(world.account)] == [False, True, True]
+
+
+def test_a_cold_message_in_doubt_is_a_reply_too_as_soon_as_its_contact_writes(world: World) -> None:
+    """An attempt of it got no answer, and its retry was told to wait: nobody may have to wait for that in this chat."""
+    chat = world.chat()
+    cold, answer = world.write(chat), world.write(chat)
+    world.connector.script(key_of(cold), Answer(outcome="unknown"), held("cold_locked", hours=6))
+    world.accept(cold)
+    world.send_job(chat)
+    wait_until(lambda: world.request(cold).get("heldBy") == "cold_locked", "the retry was told to wait")
+    waiting = world.request(cold)
+    assert (waiting["status"], waiting["attempts"]) == ("sending", 1)
+    assert waiting["lastError"].startswith("outcome_unknown: ")
+    contact_writes(world, chat, datetime.now(UTC))
+    world.accept(answer)
+    world.send_job(chat)
+    world.wait_for(answer, "sent")
+    assert world.request(cold)["status"] == "sent"
+    assert [post["isReply"] for post in world.connector.posts_of(world.account)] == [False, False, True, True]
+
+
+def test_an_attempt_that_is_under_way_after_a_hold_is_not_overtaken_by_a_contact_that_writes(world: World) -> None:
+    """Its claim has ended the hold: a second job may not be at work beside it."""
+    chat = world.chat()
+    cold = world.write(chat)
+    seen: list[JobEnd] = []
+
+    def contact_writes_meanwhile() -> None:
+        contact_writes(world, chat, datetime.now(UTC))
+        seen.append(world.send_job(chat, is_retry=True))
+
+    world.connector.script(key_of(cold), held("cold_locked", seconds=0.3), Answer(before=contact_writes_meanwhile))
+    world.accept(cold)
+    world.send_job(chat)
+    world.wait_for(cold, "sent")
+    assert seen == [JobEnd.HEAD_HELD]
+    assert world.request(cold)["heldBy"] is None
 
 
 def test_who_is_away_only_for_an_attempt_is_not_overtaken_by_a_contact_that_writes(world: World) -> None:

@@ -318,7 +318,8 @@ def test_a_queue_that_waits_for_its_account_costs_no_job(world: World) -> None:
     world.wait_for(request, "sent")
 
 
-def test_a_cold_message_gets_no_job_before_its_time(world: World) -> None:
+@pytest.mark.parametrize("is_in_doubt", [False, True])
+def test_a_cold_message_gets_no_job_before_its_time(world: World, is_in_doubt: bool) -> None:
     chat, paced = world.chat(), world.chat()
     cold, turn = world.write(chat), world.write(paced)
     for request, reason in ((cold, "cold_locked"), (turn, "paced")):
@@ -329,6 +330,9 @@ def test_a_cold_message_gets_no_job_before_its_time(world: World) -> None:
         world.send_job(chat if request == cold else paced)
         age(world, schema.OUTBOX, request, "createdAt")
     assert world.request(cold)["lastError"].startswith("cold_locked: ")
+    if is_in_doubt:
+        doubt = {"status": "sending", "lastError": "outcome_unknown: an earlier attempt got no answer"}
+        world.db.collection(schema.OUTBOX).document(cold).update(doubt)
     sweep, queue = noting(world)
     sweep.run()
     assert (world.thread_id(chat) in queue.threads, world.thread_id(paced) in queue.threads) == (False, True)

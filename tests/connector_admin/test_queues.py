@@ -69,6 +69,17 @@ HOLDS: list[tuple[float, dict[str, Any], str]] = [
     (
         120,
         {
+            "status": "sending",
+            "claimUntil": 20.0,
+            "lastTriedAt": -2.0,
+            "lastError": described(ErrorCode.OUTCOME_UNKNOWN, "an earlier attempt got no answer; it waits"),
+            "heldBy": "cold_limit",
+        },
+        "tried again at",
+    ),
+    (
+        120,
+        {
             "status": "queued",
             "claimUntil": 20.0,
             "lastTriedAt": -2.0,

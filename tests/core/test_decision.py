@@ -60,7 +60,13 @@ def test_what_is_not_queued_cannot_be_taken_back(status: str | None, standing: D
 
 @pytest.mark.parametrize(
     "document",
-    [{"status": "failed", "lastError": UNKNOWN}, {"status": "sending"}, {"status": "sending", "claimUntil": AT}],
+    [
+        {"status": "failed", "lastError": UNKNOWN},
+        {"status": "sending"},
+        {"status": "sending", "claimUntil": AT},
+        {"status": "sending", "claimUntil": AT + 20 * S, "lastTriedAt": AT - 5 * S, "heldBy": "cold_locked"},
+        {"status": "sending", "claimUntil": AT + 600 * S, "lastTriedAt": AT - 5 * S},
+    ],
 )
 def test_a_request_whose_end_nobody_knows_can_be_decided(document: dict[str, Any]) -> None:
     assert decision.problem(document, Delivery.FAILED, AT) is None
@@ -72,6 +78,7 @@ def test_a_request_whose_end_nobody_knows_can_be_decided(document: dict[str, Any
         ({"status": "queued"}, Delivery.QUEUED, "waits"),
         ({"status": None}, Delivery.QUEUED, "waits"),
         ({"status": "sending", "claimUntil": AT + S}, Delivery.QUEUED, "under way"),
+        ({"status": "sending", "claimUntil": AT + S, "lastTriedAt": AT - 29 * S}, Delivery.QUEUED, "under way"),
         ({"status": "sending"}, Delivery.DELIVERED, "has taken"),
         ({"status": "sent"}, Delivery.SENT, "has taken"),
         ({"status": "failed", "lastError": UNKNOWN}, Delivery.READ, "has taken"),

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -127,3 +127,48 @@ def test_a_malformed_queue_state_reads_as_free_and_unfinished() -> None:
     assert (state.status, state.attempts, state.claim_until) == (None, 0, None)
     assert not state.is_finished()
     assert not state.is_held(AT)
+
+
+def test_a_claim_ends_what_held_the_request_back() -> None:
+    _, fields = outbox.claim(RequestId("t_ab"), outbox.queue_state({"status": "queued", "heldBy": "paced"}), AT, T)
+    assert fields["heldBy"] is None
+    _, fields = outbox.claim(RequestId("t_ab"), outbox.queue_state({"status": "queued"}), AT, T)
+    assert "heldBy" not in fields
+
+
+_TRIED_AT = AT - timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("document", "is_under_way"),
+    [
+        ({"claimUntil": _TRIED_AT + timedelta(seconds=30), "lastTriedAt": _TRIED_AT}, True),
+        ({"claimUntil": AT + timedelta(seconds=20)}, True),
+        ({"claimUntil": _TRIED_AT + timedelta(seconds=31), "lastTriedAt": _TRIED_AT}, False),
+        ({"claimUntil": AT, "lastTriedAt": _TRIED_AT}, False),
+        ({"claimUntil": None, "lastTriedAt": _TRIED_AT}, False),
+        ({"claimUntil": AT + timedelta(seconds=20), "lastTriedAt": _TRIED_AT, "heldBy": "paced"}, False),
+        ({"claimUntil": AT + timedelta(seconds=20), "lastTriedAt": _TRIED_AT, "status": "queued"}, False),
+    ],
+)
+def test_an_attempt_is_under_way_for_no_longer_than_a_claim(document: dict[str, Any], is_under_way: bool) -> None:
+    assert outbox.queue_state({"status": "sending"} | document).is_attempt_under_way(AT) is is_under_way
+
+
+@pytest.mark.parametrize(
+    ("held_by", "until", "is_held_as_cold"),
+    [
+        ("cold_limit", AT + timedelta(minutes=1), True),
+        ("cold_locked", AT + timedelta(minutes=1), True),
+        ("cold_locked", AT, False),
+        ("paced", AT + timedelta(minutes=1), False),
+        (None, AT + timedelta(minutes=1), False),
+        (["cold_locked"], AT + timedelta(minutes=1), False),
+    ],
+)
+@pytest.mark.parametrize("status", ["queued", "sending"])
+def test_a_cold_message_is_held_as_such_whether_it_is_queued_or_in_doubt(
+    status: str, held_by: object, until: datetime, is_held_as_cold: bool
+) -> None:
+    state = outbox.queue_state({"status": status, "heldBy": held_by, "claimUntil": until})
+    assert state.is_held_as_cold(AT) is is_held_as_cold

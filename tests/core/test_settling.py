@@ -8,6 +8,7 @@ from core import settling
 from core.delivery import Delivery
 from core.errors import ErrorCode
 from core.outbox import MAX_ATTEMPTS, Claim, Outcome, SendResult
+from core.pacing import Hold
 from core.settling import NextStep, Settlement
 from core.timing import Timing
 
@@ -132,6 +133,23 @@ def test_an_attempt_that_did_not_leave_does_not_undo_the_doubt_about_an_earlier_
     assert (later.step, later.alert, later.request.get("attempts")) == (
         alone.step, alone.alert, alone.request.get("attempts"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("hold", list(Hold))
+def test_what_holds_a_request_back_stands_beside_the_doubt_about_it(hold: Hold) -> None:
+    alone = settle(Outcome.NOT_BEFORE, reason=hold, not_before=AT + timedelta(minutes=10))
+    in_doubt = settle_in_doubt(Outcome.NOT_BEFORE, reason=hold, not_before=AT + timedelta(minutes=10))
+    assert (alone.request["heldBy"], in_doubt.request["heldBy"]) == (hold, hold)
+    assert alone.request["claimUntil"] == in_doubt.request["claimUntil"]
+    why_held = str(alone.request["lastError"]).partition(": ")[2]
+    assert str(in_doubt.request["lastError"]).startswith("outcome_unknown: ")
+    assert str(in_doubt.request["lastError"]).endswith(why_held)
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.NOT_BEFORE])
+def test_no_other_outcome_says_that_something_holds_a_request_back(outcome: Outcome) -> None:
+    for ended in (settle(outcome, reason="cold_locked"), settle_in_doubt(outcome, reason="cold_locked")):
+        assert ended.request.get("heldBy") is None
 
 
 @pytest.mark.parametrize(
