@@ -79,7 +79,7 @@ def decide(context: Context, standing: Known, decided: Decision, by: DecidedBy) 
     """Whether it is written; if not, somebody else wrote first. Raises Failed where there is nothing to decide."""
     at, delivery = now(), standing.delivery or Delivery.QUEUED
     document = standing.request.document
-    refusal = decision.problem(document, delivery, at)
+    refusal = decision.problem(document, delivery, at, decided)
     if refusal is not None:
         raise Failed(f"there is nothing to decide: {refusal.detail}")
     if standing.message is None and not outbox.queue_state(document).is_finished():
@@ -119,8 +119,10 @@ def _show(context: Context, request: RequestId, standing: Known) -> None:
     if problem is not None:
         context.screen.say_folded(f"There is nothing to decide: {problem.detail}.")
     else:
+        may_be_resent = decision.may_be_resent(standing.request.document)
+        words = [word for word, decided in WORDS.items() if may_be_resent or decided is not Decision.RESEND]
         context.screen.say_folded(
-            f"Look at the phone whether the message stands there, then: `{PROGRAM} resolve REQUEST_ID {'|'.join(WORDS)}`"
+            f"Look at the phone whether the message stands there, then: `{PROGRAM} resolve REQUEST_ID {'|'.join(words)}`"
         )
 
 

@@ -86,7 +86,7 @@ class Decisions:
             if decision.is_made_already(standing.request.value, decided):
                 break
             at = now()
-            refusal = decision.problem(standing.request.value, standing.delivery, at)
+            refusal = decision.problem(standing.request.value, standing.delivery, at, decided)
             if refusal is not None:
                 raise Refused(refusal.code, refusal.detail)
             if standing.message is None and not outbox.queue_state(standing.request.value).is_finished():

@@ -16,7 +16,7 @@ from backend.owners import NobodyReady, Owners, UnknownAccount
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
-from core import expiry, outbox, pacing, schema, settling
+from core import decision, expiry, outbox, pacing, schema, settling
 from core.alert import Alert, alert_id
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
@@ -188,11 +188,22 @@ class Send:
         elif held.account_is_unknown:
             reason = "there is no account of this id"
             result = SendResult(outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason=reason)
+        elif self._is_resent_in_vain(held.head):
+            reason = "the message in whose place it was to be sent again was sent after all"
+            result = SendResult(outcome=Outcome.INVALID, code=ErrorCode.CANCELLED, reason=reason)
         else:
             result = self._post(progress.account, held, message)
         if result.outcome in (Outcome.SENT, Outcome.REJECTED):
             self._look_ahead(progress, held)
         return self._settle(progress, held, result, message)
+
+    def _is_resent_in_vain(self, head: Stored[Document]) -> bool:
+        """Whether proof has come meanwhile of the message that was given up. Costs a read, of what is sent again alone."""
+        original = decision.original_of(head.value)
+        if original is None:
+            return False
+        message = self.stores.message(wa_message_id(ThreadId(str(head.value["threadId"])), outbound_key(original)))
+        return message is not None and message.value.delivery is not None and proves_sent(message.value.delivery)
 
     def _post(self, account: AccountId, held: _Held, message: Stored[StoredMessage] | None) -> SendResult:
         request = outbox.parse_request(held.head.id, held.head.value)

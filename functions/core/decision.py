@@ -16,7 +16,7 @@ class Decision(StrEnum):
     """What a super-admin says of a message of which nobody knows whether the contact got it."""
 
     RESEND = "resend"
-    """It is sent again, as a new message: the contact may get it twice."""
+    """It is sent again, as a new message: the contact may get it twice. Only of one that has failed."""
     MARK_SENT = "markSent"
     MARK_FAILED = "markFailed"
 
@@ -46,8 +46,10 @@ def is_made_already(document: Mapping[str, object], decision: Decision) -> bool:
     return document.get("decision") == decision
 
 
-def problem(document: Mapping[str, object], standing: Delivery, now: datetime) -> Refusal | None:
-    """Why there is nothing to decide about a request, or None where nobody knows whether it was sent."""
+def problem(
+    document: Mapping[str, object], standing: Delivery, now: datetime, wanted: Decision | None = None
+) -> Refusal | None:
+    """Why there is nothing to decide about a request, or nothing of the wanted kind; None where nobody knows whether it was sent."""
     state = queue_state(document)
     detail = None
     if isinstance(document.get("decision"), str):
@@ -60,7 +62,22 @@ def problem(document: Mapping[str, object], standing: Delivery, now: datetime) -
         detail = "an attempt is under way, or about to be made; ask again in half a minute"
     elif state.status not in (RequestStatus.SENDING, RequestStatus.FAILED):
         detail = "the message waits to be sent"
+    elif wanted is Decision.RESEND and not may_be_resent(document):
+        detail = (
+            "it is tried again by itself under its own id, with which the contact gets it once; sent as a new message he could get "
+            "it twice. Resend it when it has failed, or decide markSent or markFailed"
+        )
     return Refusal(code=ErrorCode.NOT_UNCERTAIN, detail=detail) if detail else None
+
+
+def may_be_resent(document: Mapping[str, object]) -> bool:
+    return queue_state(document).status is RequestStatus.FAILED
+
+
+def original_of(document: Mapping[str, object]) -> RequestId | None:
+    """The request in whose place one is sent again."""
+    original = document.get("resendOf")
+    return RequestId(original) if isinstance(original, str) else None
 
 
 def decided(decision: Decision, request: Request, by: DecidedBy, standing: Delivery, now: datetime) -> Settlement:

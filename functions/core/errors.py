@@ -237,7 +237,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.CANCELLED: Entry(
         seen_in=_OUTBOX,
-        meaning="Its creator took the message back before a send job had claimed it; it did not leave.",
+        meaning="Its creator took the message back before a send job had claimed it, or it was to be sent again and the first one turned out to be sent; it did not leave.",
         what_to_do="Nothing.",
     ),
     ErrorCode.NOT_CANCELLABLE: Entry(
@@ -247,8 +247,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.NOT_UNCERTAIN: Entry(
         seen_in=_CALLABLE,
-        meaning="There is nothing to decide: what became of the message is known, an attempt is under way, or it was decided otherwise before. The text says which.",
-        what_to_do="Call resolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute.",
+        meaning="There is nothing to decide: what became of the message is known, an attempt is under way, it was decided otherwise before, or it is still tried under its own id and so not resent. The text says which.",
+        what_to_do="Call resolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute; resend only what has failed.",
     ),
     ErrorCode.CONTRACT_UNSUPPORTED: Entry(
         seen_in=f"{_OUTBOX} (with connector_refused); {_CONNECTOR}; flush",

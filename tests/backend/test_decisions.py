@@ -16,7 +16,8 @@ from backend.stores import Document, Stored, Stores, stored_as
 from core import schema
 from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode
-from core.ids import ChatId, RequestId, checked_request_id
+from core.ids import ChatId, RequestId, WaMessageId, checked_request_id
+from core.message import StoredMessage
 from core.outbox import MAX_ATTEMPTS
 from tests.backend.interrupted import InterruptedMessage, InterruptedRequest
 from tests.backend.scripted_connector import Answer
@@ -205,12 +206,9 @@ def test_a_super_admins_word_ends_an_uncertain_request_without_a_frame(
     assert world.connector.keys(world.account) == frames
 
 
-@pytest.mark.parametrize("how", [given_up, left_sending])
-def test_an_uncertain_message_that_is_resent_leaves_once_more_under_a_new_id(
-    world: World, how: Callable[[World, ChatId], RequestId]
-) -> None:
+def test_an_uncertain_message_that_is_resent_leaves_once_more_under_a_new_id(world: World) -> None:
     chat = world.chat()
-    request = how(world, chat)
+    request = given_up(world, chat)
     frames = world.connector.keys(world.account)
     answer = resolve(world, request, Decision.RESEND)
     assert resolve(world, request, Decision.RESEND) == answer
@@ -221,6 +219,72 @@ def test_an_uncertain_message_that_is_resent_leaves_once_more_under_a_new_id(
     assert (world.request(request)["status"], world.request(request)["resentAs"]) == ("failed", new)
     assert world.message(chat, key_of(request))["delivery"] == "failed"
     assert [alert["resolvedAt"] is None for alert in world.alerts()] in ([], [False])
+
+
+def test_what_is_still_tried_under_its_own_id_is_not_resent_beside_it(world: World) -> None:
+    request = left_sending(world, world.chat())
+    before = world.request(request)
+    with pytest.raises(Refused) as refused:
+        resolve(world, request, Decision.RESEND)
+    assert (refused.value.code, world.request(request)) == (ErrorCode.NOT_UNCERTAIN, before)
+    assert "under its own id" in refused.value.detail
+
+
+def resent_and_waiting(world: World, chat: ChatId) -> tuple[RequestId, RequestId]:
+    """A request that was given up, and the one in its place, which waits for its account to come back."""
+    request = given_up(world, chat)
+    world.pause()
+    world.services.send.owners.forget(world.account)
+    return request, RequestId(str(resolve(world, request, Decision.RESEND)["resentAs"]))
+
+
+@pytest.mark.parametrize("by", ["receipt", "echo"])
+def test_what_waits_to_be_sent_again_does_not_leave_when_the_first_one_turns_out_to_be_sent(
+    world: World, by: str
+) -> None:
+    chat = world.chat()
+    request, new = resent_and_waiting(world, chat)
+    if by == "receipt":
+        world.trigger_ingest(world.receipt(chat, key_of(request), "delivered"))
+    else:
+        world.trigger_ingest(world.receive(chat, "hello", key_of(request), payload={"fromMe": True}))
+    following = world.write(chat)
+    world.connect()
+    world.send_job(chat)
+    world.wait_for(following, "sent")
+    ended = world.request(new)
+    assert (ended["status"], ended["lastError"].partition(":")[0]) == ("failed", "cancelled")
+    assert "sent after all" in ended["lastError"]
+    assert world.message(chat, key_of(new))["error"] == ended["lastError"]
+    assert world.request(request)["status"] == "sent"
+    assert world.connector.keys(world.account) == [key_of(request), key_of(following)]
+    assert all(alert["resolvedAt"] is not None for alert in world.alerts())
+
+
+class CountedMessages(Stores):
+    """Notes which messages are read."""
+
+    def __init__(self, stores: Stores) -> None:
+        super().__init__(stores.db)
+        self.read: list[WaMessageId] = []
+
+    def message(self, message_id: WaMessageId) -> Stored[StoredMessage] | None:
+        self.read.append(message_id)
+        return super().message(message_id)
+
+
+def test_only_what_is_sent_again_costs_a_look_at_another_message(world: World) -> None:
+    chat = world.chat()
+    request, new = resent_and_waiting(world, chat)
+    ordinary = world.write(chat)
+    for each in (new, ordinary):
+        world.accept(each)
+    world.connect()
+    stores = CountedMessages(world.services.stores)
+    replace(world.services.send, stores=stores).run(Job(thread_id=world.thread_id(chat)), is_retry=False)
+    read = [str(message_id).rpartition("_")[2] for message_id in stores.read]
+    assert read == [key_of(new), key_of(request), key_of(ordinary)]
+    assert world.connector.keys(world.account) == [key_of(request), key_of(new), key_of(ordinary)]
 
 
 def test_the_head_that_is_decided_lets_the_next_one_leave(world: World) -> None:
@@ -282,14 +346,14 @@ def test_what_is_known_or_under_way_is_not_decided(world: World, decided: Decisi
 
 
 def test_an_attempt_that_begins_between_wins_over_the_decision(world: World) -> None:
-    """A second copy under a new id, beside an attempt of the old one, is what must not happen."""
+    """Its frame may leave after it was said to have failed."""
     chat = world.chat()
     request = left_sending(world, chat)
     stores = InterruptedRequest(world.services.stores, lambda: world.hold_until(request, 3))
     with pytest.raises(Refused) as refused:
-        resolve(world, request, Decision.RESEND, replace(world.services.decisions, stores=stores))
+        resolve(world, request, Decision.MARK_FAILED, replace(world.services.decisions, stores=stores))
     assert "under way" in refused.value.detail
-    assert "resentAs" not in world.request(request)
+    assert "decision" not in world.request(request)
 
 
 def test_a_receipt_that_comes_between_wins_over_the_decision(world: World) -> None:
@@ -303,7 +367,7 @@ def test_a_receipt_that_comes_between_wins_over_the_decision(world: World) -> No
     assert world.request(request)["status"] == "sent"
 
 
-@pytest.mark.parametrize("decided", list(Decision))
+@pytest.mark.parametrize("decided", [Decision.MARK_SENT, Decision.MARK_FAILED])
 def test_a_receipt_that_moves_only_the_message_wins_over_the_decision(world: World, decided: Decision) -> None:
     """The request still stands as sending, so only the message itself shows that it was read."""
     chat = world.chat()

@@ -103,6 +103,14 @@ def test_where_all_is_known_nothing_is_decided(inbox: Inbox, fields: dict[str, A
     assert inbox.get(schema.OUTBOX, request) == before
 
 
+def test_what_is_still_tried_is_not_offered_to_be_resent_and_not_resent(inbox: Inbox) -> None:
+    request = inbox.request(inbox.chat(inbox.account()), status="sending", lastError="outcome_unknown: no answer")
+    before = inbox.get(schema.OUTBOX, request)
+    assert "resolve REQUEST_ID mark-sent|mark-failed`" in " ".join(inbox.admin.does("resolve", request).split())
+    assert "under its own id" in " ".join(inbox.admin.fails(1, "resolve", request, "resend").split())
+    assert inbox.get(schema.OUTBOX, request) == before
+
+
 def test_a_request_without_its_message_is_left_to_the_sweeper_first(inbox: Inbox) -> None:
     thread = inbox.chat(inbox.account())
     request = inbox.request(thread, status="sending", lastError="outcome_unknown: no answer")

@@ -69,7 +69,17 @@ def test_what_is_not_queued_cannot_be_taken_back(status: str | None, standing: D
     ],
 )
 def test_a_request_whose_end_nobody_knows_can_be_decided(document: dict[str, Any]) -> None:
-    assert decision.problem(document, Delivery.FAILED, AT) is None
+    for wanted in (None, Decision.MARK_SENT, Decision.MARK_FAILED):
+        assert decision.problem(document, Delivery.FAILED, AT, wanted) is None
+
+
+def test_a_request_is_resent_only_when_it_has_failed() -> None:
+    """Until then it is tried again under its own id, which is safe."""
+    assert decision.problem({"status": "failed", "lastError": UNKNOWN}, Delivery.FAILED, AT, Decision.RESEND) is None
+    refusal = decision.problem({"status": "sending", "lastError": UNKNOWN}, Delivery.QUEUED, AT, Decision.RESEND)
+    assert refusal is not None
+    assert refusal.code is ErrorCode.NOT_UNCERTAIN
+    assert "under its own id" in refusal.detail
 
 
 @pytest.mark.parametrize(

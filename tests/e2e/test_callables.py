@@ -250,6 +250,10 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     known = outside.call(super_admin, "resolveRequest", {"requestId": request}).result
     assert (known["status"], known["attempts"], known["decision"]) == ("sending", 1, None)
     data = {"requestId": request, "decision": "resend"}
+    assert outside.call(super_admin, "resolveRequest", data).code == "not_uncertain"
+    # As the job leaves it that makes the last attempt.
+    error = "outcome_unknown: no answer in 8 attempts"
+    store.collection(schema.OUTBOX).document(request).update({"status": "failed", "lastError": error})
     answer = outside.call(super_admin, "resolveRequest", data).result
     assert (answer["status"], answer["delivery"], answer["decision"]) == ("failed", "failed", "resend")
     assert outside.call(super_admin, "resolveRequest", data).result == answer
