@@ -25,12 +25,12 @@ def is_past(request: Mapping[str, object], now: datetime, limit: float) -> bool:
 
 
 def end(state: QueueState, standing: Delivery, now: datetime) -> Settlement | None:
-    """The end of a request that is past its limit; None while it is held, for its frame may still leave.
+    """The end of a request that is past its limit; None while its frame may still leave.
 
-    A queued one provably did not leave. One that stands as sending had an attempt without an answer: what became of it stays
+    A queued one provably did not leave, and nothing of what its account's pace holds back is on its way. One that stands as sending had an attempt without an answer: what became of it stays
     unknown, and is said to be.
     """
-    if state.is_held(now):
+    if state.status is RequestStatus.SENDING and state.is_held(now) and state.held_by is None:
         return None
     if proves_sent(standing):
         return finished_as_sent(standing, now)

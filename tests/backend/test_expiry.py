@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,33 @@ def test_an_old_head_whose_claim_may_be_live_is_left_alone(world: World) -> None
     world.hold_until(request, 3)
     assert world.send_job(chat) is JobEnd.HEAD_HELD
     assert world.request(request)["status"] == "sending"
+
+
+class BoundedLooks(Stores):
+    """Allows so many looks at a queue."""
+
+    left = 10
+
+    def find(self, query: Any) -> list[Stored[Document]]:
+        self.left -= 1
+        assert self.left >= 0, "the job looks at the same head again and again"
+        return super().find(query)
+
+
+@pytest.mark.parametrize(("status", "error"), [("queued", "expired: "), ("sending", "outcome_unknown: ")])
+def test_an_old_cold_head_whose_contact_writes_ends_before_its_time_and_lets_the_answer_leave(
+    world: World, status: str, error: str
+) -> None:
+    chat = world.chat()
+    cold, answer = written(world, chat, A_DAY + AN_HOUR), written(world, chat, AN_HOUR)
+    hold = {"status": status, "claimUntil": datetime.now(UTC) + timedelta(minutes=30), "heldBy": "cold_locked"}
+    world.db.collection(schema.OUTBOX).document(cold).update(hold)
+    thread = world.db.collection(schema.THREADS).document(world.thread_id(chat))
+    thread.update({"contactWroteAt": datetime.now(UTC)})
+    send = replace(world.services.send, stores=BoundedLooks(world.db))
+    assert send.run(Job(thread_id=world.thread_id(chat)), is_retry=False) is JobEnd.QUEUE_EMPTY
+    assert world.request(cold)["lastError"].startswith(error)
+    assert world.connector.keys(world.account) == [key_of(answer)]
 
 
 def test_a_claim_that_comes_between_wins_over_the_expiry(world: World) -> None:

@@ -59,9 +59,22 @@ def test_a_queued_request_past_its_limit_fails_as_expired_and_frees_its_chat() -
     assert done.alert is ErrorCode.EXPIRED
 
 
-@pytest.mark.parametrize("status", ["queued", "sending"])
-def test_a_request_that_is_held_is_not_ended(status: str) -> None:
-    assert end(status=status, claimUntil=AT + S) is None
+def test_a_request_whose_frame_may_still_leave_is_not_ended() -> None:
+    assert end(status="sending", claimUntil=AT + S) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "error"),
+    [
+        ({"status": "queued"}, "expired: "),
+        ({"status": "queued", "heldBy": "cold_limit"}, "expired: "),
+        ({"status": "sending", "heldBy": "cold_limit"}, "outcome_unknown: "),
+    ],
+)
+def test_a_request_that_only_waits_is_ended_before_its_time(held: dict[str, Any], error: str) -> None:
+    done = end(claimUntil=AT + S, **held)
+    assert done is not None
+    assert str(done.request["lastError"]).startswith(error)
 
 
 def test_a_request_with_an_attempt_without_an_answer_is_not_said_to_have_stayed() -> None:
