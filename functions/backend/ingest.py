@@ -16,7 +16,7 @@ from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
 from core.inbound import DeliveryChange, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
 from core.message import StoredMessage
-from core.outbox import RequestStatus, queue_state
+from core.outbox import RequestStatus, finished_fields, queue_state
 from core.thread import Thread
 from core.timing import Timing
 
@@ -234,7 +234,7 @@ class Ingest:
             return
         request = self.stores.request(RequestId(change.reopened))
         if request is not None and queue_state(request.value).status is RequestStatus.FAILED:
-            fields: dict[str, object] = {"status": str(RequestStatus.SENT), "lastError": None}
+            fields = finished_fields(RequestStatus.SENT, None, at)
             commit.update(schema.OUTBOX, request.id, fields, at=request.update_time)
             commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request.id), at)
 

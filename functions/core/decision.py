@@ -8,8 +8,8 @@ from enum import StrEnum
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
 from core.ids import RequestId, request_id, short_hash
-from core.outbox import Refusal, Request, RequestStatus, queue_state
-from core.settling import Settlement, failed, finished_as_sent
+from core.outbox import Refusal, Request, RequestStatus, finished_fields, queue_state
+from core.settling import NextStep, Settlement, failed, finished_as_sent
 
 
 class Decision(StrEnum):
@@ -97,10 +97,10 @@ def decided(decision: Decision, request: Request, by: DecidedBy, standing: Deliv
         Decision.RESEND: "a super-admin had it sent again, as a new message",
         Decision.MARK_FAILED: "a super-admin decided that it counts as failed",
     }
-    ended = failed(standing, ErrorCode.OUTCOME_UNKNOWN, details[decision], now)
     error = described(ErrorCode.OUTCOME_UNKNOWN, details[decision])
     message: dict[str, object] = {"delivery": str(Delivery.FAILED), "error": error}
-    return Settlement(request={**ended.request, **record}, message=message, step=ended.step)
+    ended_fields = finished_fields(RequestStatus.FAILED, error, now)
+    return Settlement(request={**ended_fields, **record}, message=message, step=NextStep.NEXT_HEAD)
 
 
 def resent(original: Request, now: datetime) -> tuple[RequestId, dict[str, object]]:

@@ -252,7 +252,7 @@ def shortened_fields(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def finished_fields(status: RequestStatus, error: str | None, now: datetime) -> dict[str, object]:
-    """The last write to a request, but for a proof that comes later."""
+    """The last write to a request, but for a proof that comes later, or a decision about one whose end is unknown."""
     return {
         "status": str(status),
         "claimUntil": None,

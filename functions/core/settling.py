@@ -141,8 +141,11 @@ def failed(standing: Delivery, code: ErrorCode, detail: str, now: datetime) -> S
     """The end of a request, with an alert where the catalogue has an operator act."""
     error = described(code, detail)
     message: dict[str, object] = {"delivery": str(Delivery.FAILED), "error": error}
+    request = finished_fields(RequestStatus.FAILED, error, now)
+    if code is ErrorCode.OUTCOME_UNKNOWN:
+        del request["expireAt"]  # it is kept until somebody has decided, or until proof comes
     return Settlement(
-        request=finished_fields(RequestStatus.FAILED, error, now),
+        request=request,
         message=message if is_forward(standing, Delivery.FAILED) else {},
         step=NextStep.NEXT_HEAD,
         alert=code if CATALOGUE[code].alert else None,

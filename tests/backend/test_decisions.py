@@ -44,7 +44,8 @@ def given_up(world: World, chat: ChatId) -> RequestId:
     world.accept(request)
     world.db.collection(schema.OUTBOX).document(request).update({"attempts": MAX_ATTEMPTS - 1})
     world.send_job(chat)
-    assert world.request(request)["status"] == "failed"
+    failed = world.request(request)
+    assert (failed["status"], "expireAt" in failed) == ("failed", False)
     return request
 
 
@@ -312,6 +313,7 @@ def test_a_receipt_after_the_limit_closes_the_alert_that_asked_for_a_decision(wo
     world.trigger_ingest(world.receipt(chat, key_of(request), "delivered"))
     (alert,) = world.alerts()
     assert (alert["type"], alert["resolvedAt"] is None) == ("outcome_unknown", False)
+    assert world.request(request)["expireAt"] > datetime.now(UTC) + timedelta(days=89)
     with pytest.raises(Refused) as refused:
         resolve(world, request, Decision.RESEND)
     assert refused.value.code is ErrorCode.NOT_UNCERTAIN

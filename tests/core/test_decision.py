@@ -121,6 +121,7 @@ def test_a_decision_ends_request_and_message_and_says_who_made_it(
     ended = decision.decided(decided, REQUEST, ROOT, standing, AT)
     assert (ended.request["status"], ended.message["delivery"]) == (status, delivery)
     assert ended.message["error"] == ended.request["lastError"]
+    assert ended.request["expireAt"] == AT + timedelta(days=90)
     assert (ended.request["decision"], ended.request["decidedAt"]) == (decided, AT)
     assert (ended.request["decidedByUid"], ended.request["decidedByEmail"]) == ("root", "root@example.com")
     assert decision.is_made_already(ended.request, decided)

@@ -78,6 +78,13 @@ def test_at_the_limit_the_unknown_fails_with_an_alert_and_frees_its_chat(outcome
     assert str(done.message["error"]).startswith("outcome_unknown: ")
 
 
+def test_what_became_of_the_unknown_is_kept_until_somebody_has_decided() -> None:
+    """Else nobody could after 90 days, and its alert would stay open for ever."""
+    assert "expireAt" not in settle(Outcome.EXHAUSTED, attempts=MAX_ATTEMPTS).request
+    assert "expireAt" not in settle_in_doubt(Outcome.REJECTED, reason="463").request
+    assert settle(Outcome.REJECTED, reason="463").request["expireAt"] == AT + timedelta(days=90)
+
+
 @pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.EXPIRED])
 def test_what_provably_did_not_leave_is_queued_again_and_fails_at_the_limit(outcome: Outcome) -> None:
     assert settle(outcome).request["status"] == "queued"
