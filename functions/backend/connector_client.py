@@ -145,7 +145,7 @@ class ConnectorClient:
 
 
 def _send_result(response: httpx.Response) -> SendResult:
-    if response.status_code in _REFUSALS:
+    if response.status_code in _REFUSALS or _has_no_keys(response):
         return SendResult(outcome=Outcome.REFUSED, reason=_refusal(response))
     if response.status_code in _NOT_TAKEN:
         return SendResult(outcome=Outcome.NOT_SENT, reason=str(response.status_code))
@@ -160,11 +160,21 @@ def _send_result(response: httpx.Response) -> SendResult:
     )
 
 
+def _has_no_keys(response: httpx.Response) -> bool:
+    """The connector could not check the token: it took nothing. Any other 503 may be a proxy's, and prove nothing."""
+    return response.status_code == httpx.codes.SERVICE_UNAVAILABLE and _code(response) == ErrorCode.UNAUTHENTICATED
+
+
 def _refusal(response: httpx.Response) -> str:
     """The status, and the code that the connector gave where it is one of ours: its words could quote anything."""
+    code = _code(response)
+    return f"{response.status_code} {code}" if code else str(response.status_code)
+
+
+def _code(response: httpx.Response) -> ErrorCode | None:
     error = _json_object(response).get("error")
     code = error.get("code") if isinstance(error, dict) else None
-    return f"{response.status_code} {code}" if code in list(ErrorCode) else str(response.status_code)
+    return ErrorCode(code) if isinstance(code, str) and code in list(ErrorCode) else None
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -133,6 +133,27 @@ def test_a_connector_that_refuses_our_token_burns_no_attempt_and_alerts_once(wor
     assert [alert["type"] for alert in world.alerts()] == ["connector_refused"]
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "attempts", "error"),
+    [
+        ({"error": {"code": "unauthenticated", "message": "no keys yet"}}, "queued", 0, "connector_refused: "),
+        ({"error": {"code": "engine_failed", "message": "who knows"}}, "sending", 1, "outcome_unknown: "),
+        ({}, "sending", 1, "outcome_unknown: "),
+    ],
+)
+def test_only_a_503_of_a_connector_that_cannot_check_the_token_is_proven_to_have_sent_nothing(
+    world: World, body: dict[str, object], status: str, attempts: int, error: str
+) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(status=503, body=json.dumps(body), reaches_wire=False))
+    world.accept(request)
+    world.send_job(chat)
+    waiting = world.request(request)
+    assert (waiting["status"], waiting["attempts"]) == (status, attempts)
+    assert waiting["lastError"].startswith(error)
+
+
 @pytest.mark.parametrize("status", [408, 429])
 def test_a_platforms_answer_in_the_connectors_place_means_not_sent_and_no_alert(world: World, status: int) -> None:
     chat = world.chat()
