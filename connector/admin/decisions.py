@@ -103,8 +103,19 @@ def decide(context: Context, standing: Known, decided: Decision, by: DecidedBy) 
     try:
         context.commit(writes)
     except Conflict:
+        if decided is Decision.RESEND:
+            _refuse_if_taken(context, standing, decision.resent(request, at)[0])
         return False
     return True
+
+
+def _refuse_if_taken(context: Context, standing: Known, resent: RequestId) -> None:
+    """Raises Failed where a request that is not this decision's stands under the id of the one to be made."""
+    if context.read(schema.OUTBOX, resent) is None:
+        return
+    current = context.read(schema.OUTBOX, standing.request.id)  # read after it: a decision writes both together
+    if current is not None and current.update_time == standing.request.update_time:
+        raise Failed(decision.TAKEN)
 
 
 def _show(context: Context, request: RequestId, standing: Known) -> None:

@@ -97,6 +97,8 @@ class Decisions:
                 log.request_decided(parse_thread_id(thread)[0], request_id, decided)
                 standing = self._read(request_id, thread)
                 break
+            if decided is Decision.RESEND:
+                self._refuse_if_taken(standing)
             stand_back(conflicts + 1)
         else:
             raise ContentionError("the decision could not be written: others were faster each time")
@@ -121,6 +123,15 @@ class Decisions:
             commit.create(schema.OUTBOX, *decision.resent(request, at))
         commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, request.request_id), at)
         return commit
+
+    def _refuse_if_taken(self, standing: _Standing) -> None:
+        """Raises Refused where a request that is not this decision's stands under the id of the one to be made."""
+        request = outbox.parse_request(standing.request.id, standing.request.value)
+        if isinstance(request, Refusal) or self.stores.request(decision.resent(request, now())[0]) is None:
+            return
+        current = self.stores.request(request.request_id)  # read after it: a decision writes both together
+        if current is not None and current.update_time == standing.request.update_time:
+            raise Refused(ErrorCode.NOT_UNCERTAIN, decision.TAKEN)
 
     def _ending(self, standing: _Standing, settlement: Settlement) -> Commit:
         commit, request, message = self.stores.commit(), standing.request, standing.message

@@ -8,7 +8,7 @@ from enum import StrEnum
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
 from core.ids import RequestId, request_id, short_hash
-from core.outbox import Refusal, Request, RequestStatus, finished_fields, queue_state
+from core.outbox import RESEND_PREFIX, QueueState, Refusal, Request, RequestStatus, finished_fields, queue_state
 from core.settling import NextStep, Settlement, failed, finished_as_sent
 
 
@@ -29,12 +29,21 @@ class DecidedBy:
 
 def cancelled(document: Mapping[str, object], standing: Delivery, now: datetime) -> Settlement | Refusal:
     """The end of a request that its creator takes back. A claim makes it `sending`, so one that is queued is nobody's."""
-    status = queue_state(document).status
-    if status is RequestStatus.QUEUED and not proves_sent(standing):
+    state = queue_state(document)
+    if state.status is RequestStatus.QUEUED and not proves_sent(standing):
         return failed(standing, ErrorCode.CANCELLED, "its creator took it back before it was sent", now)
-    what = {RequestStatus.SENT: "it was sent", RequestStatus.FAILED: "it has failed"}
-    detail = "it was sent" if proves_sent(standing) else what.get(status or RequestStatus.SENDING, "it is being sent")
-    return Refusal(code=ErrorCode.NOT_CANCELLABLE, detail=f"the message cannot be taken back: {detail}")
+    detail = f"the message cannot be taken back: {_why_not(state, standing, now)}"
+    return Refusal(code=ErrorCode.NOT_CANCELLABLE, detail=detail)
+
+
+def _why_not(state: QueueState, standing: Delivery, now: datetime) -> str:
+    if proves_sent(standing) or state.status is RequestStatus.SENT:
+        return "it was sent"
+    if state.status is RequestStatus.FAILED:
+        return "it has failed"
+    if state.status is RequestStatus.SENDING and not state.is_attempt_under_way(now):
+        return "an attempt was made and its end is not known; a super-admin can decide about it"
+    return "it is being sent"
 
 
 def is_cancelled(document: Mapping[str, object]) -> bool:
@@ -68,6 +77,9 @@ def problem(
             "it twice. Resend it when it has failed, or decide markSent or markFailed"
         )
     return Refusal(code=ErrorCode.NOT_UNCERTAIN, detail=detail) if detail else None
+
+
+TAKEN = "a request stands already under the id under which it would be sent again; decide markSent or markFailed"
 
 
 def may_be_resent(document: Mapping[str, object]) -> bool:
@@ -106,7 +118,7 @@ def decided(decision: Decision, request: Request, by: DecidedBy, standing: Deliv
 def resent(original: Request, now: datetime) -> tuple[RequestId, dict[str, object]]:
     """The same text as a new request, in the name of its creator, at the end of the queue. Its id follows from the original's,
     so that a decision that is made twice sends once."""
-    client_message_id = f"resend-{short_hash(original.request_id)}"
+    client_message_id = f"{RESEND_PREFIX}{short_hash(original.request_id)}"
     chat = original.chat_id
     return request_id(original.thread_id, chat, original.text, client_message_id), {
         "threadId": original.thread_id,

@@ -232,7 +232,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ErrorCode.EXPIRED: Entry(
         seen_in=_OUTBOX,
         meaning="The message waited longer than its account allows (queueLimitS of the account's document; 24 hours unless set) and did not leave: it would have come too late.",
-        what_to_do="See why the account was not connected; what still holds is written as a new message.",
+        what_to_do="See what held it up (the connection, the account's pace, a refusal); what still holds is written as a new message.",
         alert=Severity.WARNING,
     ),
     ErrorCode.CANCELLED: Entry(
@@ -242,7 +242,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.NOT_CANCELLABLE: Entry(
         seen_in=_CALLABLE,
-        meaning="The message is being sent, or has ended: only one that is queued can be taken back.",
+        meaning="The message is being sent, has ended, or an attempt was made and its end is not known (a super-admin can decide about it): only one that is queued can be taken back. The text says which.",
         what_to_do="See the request's status.",
     ),
     ErrorCode.NOT_UNCERTAIN: Entry(

@@ -32,6 +32,8 @@ MAX_EMAIL_CHARACTERS = 320
 MAX_DOCUMENT_CHARACTERS = 64 * 1024
 """Of all its strings: a request of the rules' making has far fewer, and the server must have room for its own fields."""
 _SHORTENED_CHARACTERS = 200
+RESEND_PREFIX = "resend-"
+"""Of the clientMessageId of what is sent again: a client that could take it first would stand in the way of a decision."""
 RETENTION_DAYS = 90
 """How long a finished request is kept."""
 
@@ -197,7 +199,10 @@ def parse_request(request_id: str, document: Mapping[str, object]) -> Request | 
 
 def new_request_problem(document: Mapping[str, object]) -> Refusal | None:
     """What only holds at creation, as the rules demand it: queued, held by nobody, not tried yet."""
-    state = queue_state(document)
+    state, client_message = queue_state(document), document.get("clientMessageId")
+    if isinstance(client_message, str) and client_message.startswith(RESEND_PREFIX) and "resendOf" not in document:
+        detail = f"clientMessageId must not begin with {RESEND_PREFIX}, which is kept for what is sent again"
+        return Refusal(code=ErrorCode.INVALID_REQUEST, detail=detail)
     if state.status is RequestStatus.QUEUED and state.attempts == 0 and document.get("claimUntil") is None:
         return None
     return Refusal(

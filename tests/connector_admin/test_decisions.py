@@ -1,15 +1,16 @@
 """`resolve`: what is known, and decisions that leave what the callable leaves."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from backend.send_queue import Job, SendQueue
 from core import ids, schema
-from core.decision import DecidedBy, Decision
+from core.decision import DecidedBy, Decision, resent
 from core.ids import RequestId, checked_request_id
+from core.outbox import Request, parse_request
 from tests.backend.test_decisions import given_up
 from tests.backend.world import World, key_of
 from tests.connector_admin.inbox import Inbox
@@ -109,6 +110,16 @@ def test_what_is_still_tried_is_not_offered_to_be_resent_and_not_resent(inbox: I
     assert "resolve REQUEST_ID mark-sent|mark-failed`" in " ".join(inbox.admin.does("resolve", request).split())
     assert "under its own id" in " ".join(inbox.admin.fails(1, "resolve", request, "resend").split())
     assert inbox.get(schema.OUTBOX, request) == before
+
+
+def test_a_request_in_the_place_of_what_would_be_sent_again_is_named(inbox: Inbox) -> None:
+    request = inbox.uncertain(inbox.chat(inbox.account()))
+    parsed = parse_request(request, inbox.get(schema.OUTBOX, request))
+    assert isinstance(parsed, Request)
+    name, fields = resent(parsed, datetime.now(UTC))
+    inbox.put(schema.OUTBOX, name, fields | {"status": "sent"})
+    assert "stands already" in " ".join(inbox.admin.fails(1, "resolve", request, "resend").split())
+    assert "decision" not in inbox.get(schema.OUTBOX, request)
 
 
 def test_a_request_without_its_message_is_left_to_the_sweeper_first(inbox: Inbox) -> None:

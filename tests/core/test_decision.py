@@ -44,7 +44,6 @@ def test_a_queued_request_can_be_taken_back_also_while_it_waits_for_its_next_att
 @pytest.mark.parametrize(
     ("status", "standing", "says"),
     [
-        ("sending", Delivery.QUEUED, "is being sent"),
         ("sent", Delivery.SENT, "was sent"),
         ("failed", Delivery.FAILED, "has failed"),
         ("queued", Delivery.DELIVERED, "was sent"),
@@ -56,6 +55,18 @@ def test_what_is_not_queued_cannot_be_taken_back(status: str | None, standing: D
     assert isinstance(refusal, Refusal)
     assert refusal.code is ErrorCode.NOT_CANCELLABLE
     assert says in refusal.detail
+
+
+def test_what_waits_in_doubt_is_not_said_to_be_being_sent() -> None:
+    def detail(**document: Any) -> str:
+        refusal = decision.cancelled({"status": "sending"} | document, Delivery.QUEUED, AT)
+        assert isinstance(refusal, Refusal)
+        return refusal.detail
+
+    assert "it is being sent" in detail(claimUntil=AT + 20 * S, lastTriedAt=AT - 10 * S)
+    held: dict[str, Any] = {"claimUntil": AT + 20 * S, "lastTriedAt": AT - 10 * S, "heldBy": "cold_limit"}
+    for waiting in ({}, {"claimUntil": AT - S}, held):
+        assert "a super-admin can decide about it" in detail(**waiting)
 
 
 @pytest.mark.parametrize(

@@ -172,3 +172,11 @@ def test_a_cold_message_is_held_as_such_whether_it_is_queued_or_in_doubt(
 ) -> None:
     state = outbox.queue_state({"status": status, "heldBy": held_by, "claimUntil": until})
     assert state.is_held_as_cold(AT) is is_held_as_cold
+
+
+def test_the_prefix_of_what_is_sent_again_is_nobody_elses() -> None:
+    taken = document(client_message_id="resend-0011")
+    refusal = outbox.new_request_problem(taken)
+    assert refusal is not None
+    assert refusal.code is ErrorCode.INVALID_REQUEST
+    assert outbox.new_request_problem(taken | {"resendOf": "another"}) is None

@@ -103,6 +103,7 @@ describe("a proper request is taken", () => {
     "with a composed umlaut": { text: "\u00fc" },
     "with a decomposed umlaut": { text: "u\u0308" },
     "with a clientMessageId of one character": { clientMessageId: "a" },
+    "with a clientMessageId that only looks like a resent one's": { clientMessageId: "my-resend-1" },
     "with a clientMessageId of 64 characters": { clientMessageId: `A_z-9${"0".repeat(59)}` },
   };
   for (const [name, changes] of Object.entries(proper)) {
@@ -162,6 +163,8 @@ describe("forged fields are refused", () => {
     "a clientMessageId with a dot": { clientMessageId: "a.b" },
     "a clientMessageId with a line end": { clientMessageId: "ab\n" },
     "a clientMessageId with an umlaut": { clientMessageId: "ü" },
+    "a clientMessageId of what is sent again": { clientMessageId: "resend-0011223344556677" },
+    "the bare prefix of what is sent again as clientMessageId": { clientMessageId: "resend-" },
     "a number as clientMessageId": { clientMessageId: 7 },
     "no threadId": { threadId: undefined },
     "no accountId": { accountId: undefined },
