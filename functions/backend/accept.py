@@ -29,7 +29,7 @@ class Acceptance(Enum):
     ACCEPTED = auto()
     """Its message stands and is to be sent."""
     ENDED = auto()
-    """It was refused, or its message stands as sent already: its document says so."""
+    """It was refused, or its message stands as sent, or as failed, already: its document says so."""
 
 
 def message_id_of(request: Request) -> WaMessageId:
@@ -99,11 +99,14 @@ class Accept:
         return Acceptance.ENDED
 
     def _meet(self, stored: Stored[Document], standing: StoredMessage) -> Acceptance:
-        """The message stands: from an earlier acceptance, or from months ago, when the same request was sent."""
-        if standing.delivery is None or not proves_sent(standing.delivery):
-            return Acceptance.ACCEPTED  # a job for a queue in which it does not stand any more ends at once
-        self._end(stored, outbox.finished_fields(RequestStatus.SENT, None, now()), None)
-        return Acceptance.ENDED
+        """The message stands: from an earlier acceptance, or from months ago, when the same request was sent or failed."""
+        if standing.delivery is not None and proves_sent(standing.delivery):
+            self._end(stored, outbox.finished_fields(RequestStatus.SENT, None, now()), None)
+            return Acceptance.ENDED
+        if is_replay_of_failed(stored.value, standing):
+            self._end(stored, outbox.finished_fields(RequestStatus.FAILED, standing.error, now()), None)
+            return Acceptance.ENDED
+        return Acceptance.ACCEPTED  # a job for a queue in which it does not stand any more ends at once
 
     def _refuse(self, stored: Stored[Document], refusal: Refusal) -> Acceptance:
         at = now()
@@ -131,6 +134,12 @@ class Accept:
                 fields = {**outbox.shortened_fields(current.value), **fields}
             current = self.stores.request(RequestId(stored.id))
         raise ContentionError("the request could not be ended: others were faster each time")
+
+
+def is_replay_of_failed(document: Document, standing: StoredMessage) -> bool:
+    """Whether a new request's message stands as failed. Both end in one commit, so it is the same request, created again after its
+    document's time: what was cancelled, expired or decided then is not sent now."""
+    return standing.delivery is Delivery.FAILED and outbox.queue_state(document).status is RequestStatus.QUEUED
 
 
 def _document(request: Request, at: datetime, contact_wrote_at: datetime | None = None) -> dict[str, object]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from backend import log, queries
-from backend.accept import Accept, Acceptance
+from backend.accept import Accept, Acceptance, is_replay_of_failed
 from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
 from backend.expiry import Expiry
@@ -176,7 +176,7 @@ class Send:
     def _send_head(self, progress: _Progress, held: _Held) -> JobEnd | None:
         """One attempt: the message must stand, then the POST, then everything that is known is committed."""
         message = self._message(held)
-        if message is None:
+        if message is None or is_replay_of_failed(held.head.value, message.value):
             if self.accept.request(held.head) is Acceptance.ENDED:
                 progress.held = None
                 return None

@@ -17,14 +17,17 @@ class StoredMessage:
     request_id: RequestId | None
     contact_wrote_at: datetime | None = None
     """Of a request's: when the contact had written last, as the request was accepted."""
+    error: str | None = None
 
 
 def parse(document: Mapping[str, object]) -> StoredMessage:
     request, wrote_at = document.get("requestId"), document.get("contactWroteAt")
+    error = document.get("error")
     return StoredMessage(
         delivery=delivery.parse(document.get("delivery")),
         request_id=RequestId(request) if isinstance(request, str) else None,
         contact_wrote_at=wrote_at if isinstance(wrote_at, datetime) else None,
+        error=error if isinstance(error, str) else None,
     )
 
 

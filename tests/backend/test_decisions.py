@@ -14,11 +14,11 @@ from backend.send_queue import Job
 from backend.services import Services
 from backend.stores import Document, Stored, Stores, stored_as
 from core import schema
-from core.decision import DecidedBy, Decision
+from core.decision import DecidedBy, Decision, resent
 from core.errors import ErrorCode
 from core.ids import ChatId, RequestId, WaMessageId, checked_request_id
 from core.message import StoredMessage
-from core.outbox import MAX_ATTEMPTS
+from core.outbox import MAX_ATTEMPTS, Request, parse_request
 from tests.backend.interrupted import InterruptedMessage, InterruptedRequest
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World, key_of
@@ -75,7 +75,7 @@ def test_a_creator_takes_his_queued_message_back_and_it_never_leaves(world: Worl
     assert world.thread(chat) == before  # the chat's newest message is still this one
 
     cancel(world, request)
-    assert world.services.accept.new_request(born) is Acceptance.ACCEPTED
+    assert world.services.accept.new_request(born) is Acceptance.ENDED
     world.send_job(chat)
     assert (world.request(request), world.message(chat, key_of(request))) == (cancelled, message)
     assert world.connector.posts_of(world.account) == []
@@ -166,6 +166,35 @@ def test_a_claim_that_the_cancelling_came_before_is_not_made(
     slow_send = replace(slow.send, stores=CancelledLook(slow.stores.db))
     slow_send.run(Job(thread_id=world.thread_id(chat)), is_retry=False)
     assert world.request(request)["lastError"].startswith("cancelled: ")
+    assert world.connector.posts_of(world.account) == []
+
+
+def created_again(world: World, request: RequestId) -> None:
+    """Its document's time was over, and an offline client creates it once more."""
+    reference = world.db.collection(schema.OUTBOX).document(request)
+    kept = ("threadId", "accountId", "chatId", "to", "text", "clientMessageId", "createdByUid", "createdByEmail")
+    born = {name: value for name, value in world.request(request).items() if name in kept}
+    reference.delete()
+    reference.create({**born, "createdAt": datetime.now(UTC), "status": "queued"})
+
+
+@pytest.mark.parametrize("meets_it_first", ["trigger", "send job"])
+def test_a_request_that_was_taken_back_is_not_sent_when_it_is_created_again(world: World, meets_it_first: str) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    cancel(world, request)
+    before, message = world.request(request), world.message(chat, key_of(request))
+    created_again(world, request)
+    if meets_it_first == "trigger":
+        assert world.trigger_outbox(request) is Acceptance.ENDED
+    else:
+        world.send_job(chat)
+    again = world.request(request)
+    assert (again["status"], again["lastError"]) == ("failed", before["lastError"])
+    assert again["expireAt"] > datetime.now(UTC)
+    assert world.message(chat, key_of(request)) == message
+    world.send_job(chat)
     assert world.connector.posts_of(world.account) == []
 
 
@@ -286,6 +315,27 @@ def test_only_what_is_sent_again_costs_a_look_at_another_message(world: World) -
     read = [str(message_id).rpartition("_")[2] for message_id in stores.read]
     assert read == [key_of(new), key_of(request), key_of(ordinary)]
     assert world.connector.keys(world.account) == [key_of(request), key_of(new), key_of(ordinary)]
+
+
+def test_a_request_in_the_place_of_what_would_be_sent_again_is_named(world: World) -> None:
+    chat = world.chat()
+    request = given_up(world, chat)
+    parsed = parse_request(request, world.request(request))
+    assert isinstance(parsed, Request)
+    name, fields = resent(parsed, datetime.now(UTC))
+    world.db.collection(schema.OUTBOX).document(name).create(fields | {"status": "sent"})
+    with pytest.raises(Refused) as refused:
+        resolve(world, request, Decision.RESEND)
+    assert "stands already" in refused.value.detail
+    assert "decision" not in world.request(request)
+    assert resolve(world, request, Decision.MARK_FAILED)["decision"] == "markFailed"
+
+
+def test_of_two_who_resend_at_once_neither_is_refused(world: World) -> None:
+    request = given_up(world, world.chat())
+    stores = InterruptedRequest(world.services.stores, lambda: resolve(world, request, Decision.RESEND))
+    answer = resolve(world, request, Decision.RESEND, replace(world.services.decisions, stores=stores))
+    assert answer["resentAs"] == world.request(request)["resentAs"]
 
 
 def test_the_head_that_is_decided_lets_the_next_one_leave(world: World) -> None:
