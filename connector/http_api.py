@@ -94,8 +94,10 @@ class HttpApi:
         if request.path.startswith("/v1"):
             # In a thread: the key set may have to be fetched.
             await asyncio.to_thread(self.verifier.check, request.headers.get("Authorization"))
-            complaint = contract.complaint(request.headers.get(contract.HEADER))
+            named = request.headers.get(contract.HEADER)
+            complaint = contract.complaint(named)
             if complaint is not None:
+                log.contract_refused(contract.number(named), contract.SERVED)
                 raise InvalidCall(complaint, ErrorCode.CONTRACT_UNSUPPORTED)
         return await handler(request)
 

@@ -63,6 +63,12 @@ def engine_contract_refused(spoken: int, wanted: int) -> None:
     _write("ERROR", "engine_contract_refused", message, engineContract=spoken, connectorContract=wanted)
 
 
+def contract_refused(version: int | None, served: str) -> None:
+    """None: what the call named is no version."""
+    message = "the functions' call was refused: it is of another contract version"
+    _write("WARNING", "contract_refused", message, version=version, served=served)
+
+
 def engine_silent() -> None:
     message = "the engine does not answer any more; one that this connector runs is killed and started again"
     _write("ERROR", "engine_silent", message)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from google.auth.exceptions import GoogleAuthError
 
+from backend import log
 from core import contract
 from core.account import Lease
 from core.errors import ErrorCode
@@ -141,7 +142,10 @@ class ConnectorClient:
             headers = {"Authorization": self.tokens.header(endpoint), contract.HEADER: str(contract.VERSION)}
         except GoogleAuthError as error:
             raise NoIdentityToken from error
-        return self.http.post(f"{endpoint}{path}", json=dict(body), headers=headers, timeout=timeout)
+        response = self.http.post(f"{endpoint}{path}", json=dict(body), headers=headers, timeout=timeout)
+        if _code(response) is ErrorCode.CONTRACT_UNSUPPORTED:
+            log.contract_refused_by_connector(contract.VERSION, contract.served_in(_error(response).get("message")))
+        return response
 
 
 def _send_result(response: httpx.Response) -> SendResult:
@@ -172,9 +176,13 @@ def _refusal(response: httpx.Response) -> str:
 
 
 def _code(response: httpx.Response) -> ErrorCode | None:
-    error = _json_object(response).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
+    code = _error(response).get("code")
     return ErrorCode(code) if isinstance(code, str) and code in list(ErrorCode) else None
+
+
+def _error(response: httpx.Response) -> dict[str, Any]:
+    error = {} if response.is_success else _json_object(response).get("error")
+    return error if isinstance(error, dict) else {}
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

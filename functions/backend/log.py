@@ -48,6 +48,17 @@ def endpoint_not_allowed(account: AccountId) -> None:
     _write("ERROR", "a lease names an address outside CONNECTOR_ENDPOINTS", accountId=account)
 
 
+def contract_refused(version: int | None, served: str) -> None:
+    _write(
+        "WARNING", "a connector's call was refused: it is of another contract version", version=version, served=served
+    )
+
+
+def contract_refused_by_connector(version: int, served: str | None) -> None:
+    message = "a connector refused a call: functions and connector are of contract versions that do not fit"
+    _write("WARNING", message, version=version, served=served)
+
+
 def account_flushed(account: AccountId, threads: int) -> None:
     _write("INFO", "an account's waiting threads were woken", accountId=account, threads=threads)
 

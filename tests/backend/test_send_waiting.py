@@ -86,18 +86,38 @@ def test_a_connector_that_keeps_denying_is_asked_again_later_and_not_in_a_circle
     assert world.wait_for(request, "sent")["attempts"] == 1
 
 
-def test_a_connector_of_another_version_is_called_again_when_it_has_been_deployed(world: World) -> None:
+def test_a_connector_of_another_version_is_called_again_when_it_has_been_deployed(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     chat = world.chat()
     request = world.write(chat)
-    refusal = json.dumps({"error": {"code": "contract_unsupported", "message": "deploy this side first"}})
+    message = contract.complaint("9")
+    refusal = json.dumps({"error": {"code": "contract_unsupported", "message": message}})
     world.connector.script(key_of(request), Answer(status=400, body=refusal, reaches_wire=False))
     world.accept(request)
     world.send_job(chat)
     waiting = world.request(request)
     assert (waiting["status"], waiting["attempts"]) == ("queued", 0)
     assert "400 contract_unsupported" in waiting["lastError"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [(line["version"], line["served"]) for line in lines if "connector refused a call" in line["message"]]
+    assert told == [(contract.VERSION, contract.SERVED)]
     assert [alert["type"] for alert in world.alerts()] == ["connector_refused"]
     assert world.wait_for(request, "sent")["attempts"] == 1
+
+
+def test_a_connector_of_the_version_before_is_served(world: World) -> None:
+    """It heeds neither the header nor `isReply`, and answers with the outcome alone."""
+    chat = world.chat()
+    request = world.write(chat)
+    world.connector.script(key_of(request), Answer(body=json.dumps({"outcome": "sent"})))
+    world.accept(request)
+    world.send_job(chat)
+    assert world.request(request)["status"] == "sent"
+    (post,) = world.connector.posts_of(world.account)
+    known_to_version_1 = {"accountId", "chatId", "waMessageKey", "text", "notAfter"}
+    assert known_to_version_1 < set(post)
+    assert world.connector.keys(world.account) == [key_of(request)]
 
 
 def test_every_call_to_the_connector_names_its_contract_version(world: World) -> None:

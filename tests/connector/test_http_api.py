@@ -13,6 +13,7 @@ from core.account import CommandKind
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.signing import TOKEN_LIFETIME_S, SigningKey
 from tests.connector.stage import NUMBERS, Connector, Stage, new_phone, send_body
+from tests.connector.test_engine_process import logged
 from tests.waiting import wait_until
 
 CHAT = "40712345678@s.whatsapp.net"
@@ -145,6 +146,29 @@ def test_functions_of_the_version_before_are_served_and_those_of_a_version_that_
     refused = answers[str(contract.VERSION + 1)]
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "contract_unsupported")
     assert "docs/rollout.md" in refused.json()["error"]["message"]
+
+
+def test_a_refused_version_stands_in_the_log_beside_those_that_are_served(connector: Connector) -> None:
+    authorization = {"Authorization": f"Bearer {connector.token()}"}
+    before = len(logged(connector, "contract_refused"))
+    for named in (str(contract.VERSION + 1), "two"):
+        connector.post("/v1/send", GOOD, headers=authorization | {contract.HEADER: named})
+    lines = logged(connector, "contract_refused")[before:]
+    assert [(line["version"], line["served"]) for line in lines] == [
+        (contract.VERSION + 1, contract.SERVED),
+        (None, contract.SERVED),
+    ]
+
+
+def test_a_message_of_functions_of_the_version_before_is_sent(module_stage: Stage, connector: Connector) -> None:
+    """Their call names no version and does not say whether it is a reply."""
+    account = module_stage.paired_account(connector, new_phone())
+    chat = module_stage.network.add_contact(new_phone(), "Ana").number_jid
+    body = send_body(account, chat, KEY, "hello")
+    assert "isReply" not in body
+    answer = connector.post("/v1/send", body, headers={"Authorization": f"Bearer {connector.token()}"})
+    assert (answer.status_code, answer.json()) == (200, {"outcome": "sent"})
+    assert [frame.contact for frame in module_stage.network.frames(whatsapp_id=KEY)] != []
 
 
 def test_who_has_no_token_is_not_told_which_versions_are_served(connector: Connector) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from firebase_functions import https_fn, scheduler_fn, tasks_fn
 from flask import Request, Response, jsonify
 
+from backend import log
 from backend.deployment import (
     FLUSH_TIMEOUT_S,
     SEND_RATE,
@@ -48,8 +49,10 @@ def flush(request: Request) -> Response:
         return _error(ErrorCode.FORBIDDEN, str(error), 403)
     except KeysUnavailable as error:
         return _error(ErrorCode.UNAUTHENTICATED, str(error), 503)
-    complaint = contract.complaint(request.headers.get(contract.HEADER))
+    named = request.headers.get(contract.HEADER)
+    complaint = contract.complaint(named)
     if complaint is not None:
+        log.contract_refused(contract.number(named), contract.SERVED)
         return _error(ErrorCode.CONTRACT_UNSUPPORTED, complaint, 400)
     body = request.get_json(silent=True)
     try:
