@@ -62,6 +62,8 @@ class Entry:
 
 
 _OUTBOX = "outbox `lastError`, message `error`"
+_WAITING = "outbox `lastError`"
+"""Of what only waits: a message's own `error` is set when it has failed."""
 _WAL = "ingest `lastProcessError`"
 _ACCOUNT = "account `lastError`"
 _CALLABLE = "callables"
@@ -125,18 +127,18 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         alert=Severity.ERROR,
     ),
     ErrorCode.NOT_CONNECTED: Entry(
-        seen_in=f"{_OUTBOX}; {_CALLABLE}; {_CONNECTOR}",
+        seen_in=f"{_WAITING}; {_CALLABLE}; {_CONNECTOR}",
         meaning="The account has no open session just now. Queued messages wait and burn no attempt.",
         what_to_do="See the account's status: resume it, pair it, or wait until it reconnects.",
     ),
     ErrorCode.ENDPOINT_NOT_ALLOWED: Entry(
-        seen_in=f"{_OUTBOX}; {_CALLABLE}",
+        seen_in=f"{_WAITING}; {_CALLABLE}",
         meaning="The account's lease names a connector address that is not in CONNECTOR_ENDPOINTS, so no text and no token went there. The message waits.",
         what_to_do="Add the address to CONNECTOR_ENDPOINTS and deploy the functions, or find out who wrote the lease.",
         alert=Severity.ERROR,
     ),
     ErrorCode.CONNECTOR_REFUSED: Entry(
-        seen_in=f"{_OUTBOX}; {_CALLABLE}",
+        seen_in=f"{_WAITING}; {_CALLABLE}",
         meaning="The connector refused the functions' call (its answer's status is given): its token or its settings do not fit. The message waits and burns no attempt.",
         what_to_do="Compare FUNCTIONS_SERVICE_ACCOUNT and PUBLIC_ENDPOINT of the connector with the functions' settings, and the two versions that are deployed.",
         alert=Severity.ERROR,
@@ -251,22 +253,22 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         what_to_do="Call resolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute; resend only what has failed.",
     ),
     ErrorCode.CONTRACT_UNSUPPORTED: Entry(
-        seen_in=f"{_OUTBOX} (with connector_refused); {_CONNECTOR}; flush",
-        meaning="Functions and connector are of versions that do not fit; the text says which side is the older. Nothing is lost: what waits is tried again.",
+        seen_in=f"{_WAITING} (with connector_refused); {_CONNECTOR}; flush",
+        meaning="Functions and connector are of versions that do not fit; the HTTP answer's text says which side is the older, and both sides' logs name the call's version and those that are served. Nothing is lost: what waits is tried again.",
         what_to_do="Deploy the older side, in the order of docs/rollout.md.",
     ),
     ErrorCode.PACED: Entry(
-        seen_in=_OUTBOX,
+        seen_in=_WAITING,
         meaning="The message waits for its turn: the account has sent as fast as its limits allow (docs/pacing.md).",
         what_to_do="Nothing: it is sent by itself.",
     ),
     ErrorCode.COLD_LIMIT: Entry(
-        seen_in=_OUTBOX,
+        seen_in=_WAITING,
         meaning="The contact has not written within 24 hours, and the account has sent as many such messages today as its limits allow (docs/pacing.md).",
         what_to_do="Nothing: it is sent tomorrow, or at once when the contact writes and is answered.",
     ),
     ErrorCode.COLD_LOCKED: Entry(
-        seen_in=f"{_OUTBOX}; {_ACCOUNT.replace('lastError', 'degradedReason')}",
+        seen_in=f"{_WAITING}; {_ACCOUNT.replace('lastError', 'degradedReason')}",
         meaning="WhatsApp refuses the account's messages to people who have not written to it (error 463). They wait; answers go out.",
         what_to_do="Write to fewer people who do not know the number. The messages are tried again by themselves when the time in coldLockedUntil is over; do not try by hand before.",
     ),
