@@ -1,10 +1,15 @@
+import json
 import traceback
+from types import SimpleNamespace
 
 import pytest
 from firebase_functions.https_fn import FunctionsErrorCode, HttpsError
+from flask import Flask
 from google.api_core.exceptions import AlreadyExists
 
 from backend.edge import FunctionFailed, contained
+from backend.triggers import sending
+from core import contract
 
 NUMBER = "40712345678"
 
@@ -41,3 +46,15 @@ def test_a_refusal_passes_as_it_is() -> None:
 
 def test_an_answer_passes_as_it_is() -> None:
     assert answering("event") == "EVENT"
+
+
+def test_a_connector_of_a_version_that_is_not_served_stands_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    callers = SimpleNamespace(check=lambda _authorization: None)
+    monkeypatch.setattr(sending, "services", lambda: SimpleNamespace(flush_callers=callers))
+    headers = {contract.HEADER: str(contract.VERSION + 1)}
+    with Flask("functions").test_request_context(method="POST", headers=headers) as context:
+        assert sending.flush(context.request).status_code == 400
+    line = json.loads(capsys.readouterr().out)
+    assert (line["version"], line["served"]) == (contract.VERSION + 1, contract.SERVED)

@@ -103,7 +103,7 @@ describe("a proper request is taken", () => {
     "with a composed umlaut": { text: "\u00fc" },
     "with a decomposed umlaut": { text: "u\u0308" },
     "with a clientMessageId of one character": { clientMessageId: "a" },
-    "with a clientMessageId that only looks like a resent one's": { clientMessageId: "my-resend-1" },
+    "with resend- within a clientMessageId": { clientMessageId: "my-resend-1" },
     "with a clientMessageId of 64 characters": { clientMessageId: `A_z-9${"0".repeat(59)}` },
   };
   for (const [name, changes] of Object.entries(proper)) {
