@@ -252,6 +252,8 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     data = {"requestId": request, "decision": "resend"}
     assert outside.call(super_admin, "resolveRequest", data).code == "not_uncertain"
     # As the job leaves it that makes the last attempt.
+    message = store.collection(schema.MESSAGES).document(f"{thread}_{ids.outbound_key(RequestId(request))}")
+    wait_until(lambda: message.get().exists, "the request is accepted", 60)
     error = "outcome_unknown: no answer in 8 attempts"
     store.collection(schema.OUTBOX).document(request).update({"status": "failed", "lastError": error})
     answer = outside.call(super_admin, "resolveRequest", data).result
