@@ -22,7 +22,7 @@ SHORT_S = 1.0
 HELD_S = 1.0
 """How long PostgreSQL waits for the next statement of a transaction, where a test is about it."""
 LONGER_THAN_ANY_FREEZE_MS = "60000"
-FREEZES = 10
+FREEZES = 50
 
 
 @dataclass(kw_only=True)
@@ -252,8 +252,8 @@ async def test_a_stale_owner_writes_no_row_and_sends_nothing_however_long_his_ow
     await successor.leave()
 
 
-@pytest.mark.timeout(240)
-async def test_every_session_decrypts_after_ten_freezes_back_and_forth(impatient: Pair) -> None:
+@pytest.mark.timeout(300)
+async def test_every_session_decrypts_after_fifty_freezes_back_and_forth(impatient: Pair) -> None:
     """Each owner is frozen in the middle of a conversation, and wakes up in the middle of his successor's."""
     chance = random.Random(1)
     linked, written = impatient.linked, list[str]()
