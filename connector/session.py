@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -202,15 +203,18 @@ class Session:
         backoff = Backoff(first_s=_REOPEN_FIRST_S, max_s=_REOPEN_MAX_S)
         while not self._draining:
             failure: EngineFailed | None = None
+            opened_s = math.inf
             try:
                 await self.opens.turn()
                 if self._draining:
                     return
                 await self._open()
-                backoff.reset()
+                opened_s = time.monotonic()
                 await self._follow_stream()
             except* EngineFailed as group:
                 failure = _first(group)
+            if time.monotonic() - opened_s > _REOPEN_MAX_S:
+                backoff.reset()  # a stream that has not lived so long proves nothing: the next one may break at once, too
             if self._draining:
                 return
             if self._has_ended:
