@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from google.cloud.firestore import AsyncClient
 from connector.accounts import AccountDocument
 from connector.clock import now_s
 from connector.queries import free_leases
-from connector.store import PRECONDITION_FAILED, UpdateTime, commit
+from connector.store import PRECONDITION_FAILED, UNAVAILABLE, UpdateTime, commit
 from connector.term import Term, TermLost
 from core import schema
 from core.account import Lease, claim_fields, parse_lease, release_fields, renewal_fields
@@ -48,10 +48,16 @@ class Claimed:
 
     held: "HeldLease"
     before: Lease
+    """What somebody asked for while the claim was made is in it, too."""
     account: AccountDocument
     hearing: object
     """What the owner before stored of what the account usually hears."""
     last_synced_at: object
+
+    @property
+    def must_be_heeded(self) -> bool:
+        """Whether the lease asks for more than an open session."""
+        return self.before.command is not None or not self.before.wanted
 
 
 @dataclass(kw_only=True)
@@ -132,30 +138,21 @@ class Leases:
         Lease and account are written together, so the account's update time moves with each change of owner;
         lastSeenAt is written too, so that it moves even when the worker's name is the same.
         """
-        lease_document = self.db.collection(schema.LEASES).document(account)
-        account_document = self.db.collection(schema.ACCOUNTS).document(account)
-        lease_read = await lease_document.get(retry=None, timeout=self.call_s)
-        before = parse_lease(lease_read.to_dict() or {})
-        if before.wanted and not before.has_next_epoch():
-            raise NotClaimable("the lease's epoch is none, or the last")
-        if not before.is_claimable(datetime.now(UTC)):
+        found = await self._claimable(account)
+        if found is None:
             return None
-        account_read = await account_document.get(retry=None, timeout=self.call_s)
-        if not account_read.exists:
-            raise NotClaimable("the lease has no account document")
+        before = parse_lease(found.lease)
         began, now = now_s(), datetime.now(UTC)
         fields = claim_fields(before, self.worker, self.endpoint, now, self.ttl_s)
-        batch = self.db.batch()
-        batch.update(lease_document, fields, option=self.db.write_option(last_update_time=lease_read.update_time))
-        batch.update(
-            account_document,
-            {"assignedWorkerId": self.worker, "lastSeenAt": now},
-            option=self.db.write_option(last_update_time=account_read.update_time),
-        )
         try:
-            lease_time, account_time = await commit(batch, self.call_s)
+            standing = await self._commit(account, found, fields)
         except PRECONDITION_FAILED:
             return None
+        except UNAVAILABLE:
+            applied = await self._found_applied(account, fields)
+            if applied is None:
+                raise
+            standing = applied
         term = Term(
             account=account,
             worker=self.worker,
@@ -163,23 +160,88 @@ class Leases:
             deadline_s=_deadline(began, self.ttl_s),
             store_mark=before.store_mark,
         )
-        known = account_read.to_dict() or {}
-        phone = known.get("phoneE164")
+        return self._claimed(term, before, standing)
+
+    async def _claimable(self, account: AccountId) -> "_Documents | None":
+        """None when the lease is not free. Raises NotClaimable."""
+        lease = await self._lease(account).get(retry=None, timeout=self.call_s)
+        before = parse_lease(lease.to_dict() or {})
+        if before.wanted and not before.has_next_epoch():
+            raise NotClaimable("the lease's epoch is none, or the last")
+        if not before.is_claimable(datetime.now(UTC)):
+            return None
+        document = await self._account(account).get(retry=None, timeout=self.call_s)
+        if not document.exists:
+            raise NotClaimable("the lease has no account document")
+        return _documents(lease, document)
+
+    async def _commit(self, account: AccountId, found: "_Documents", fields: dict[str, Any]) -> "_Documents":
+        batch = self.db.batch()
+        batch.update(self._lease(account), fields, option=self.db.write_option(last_update_time=found.lease_time))
+        batch.update(
+            self._account(account),
+            {"assignedWorkerId": self.worker, "lastSeenAt": fields["updatedAt"]},
+            option=self.db.write_option(last_update_time=found.account_time),
+        )
+        lease_time, account_time = await commit(batch, self.call_s)
+        return replace(found, lease_time=lease_time, account_time=account_time)
+
+    async def _found_applied(self, account: AccountId, fields: Mapping[str, Any]) -> "_Documents | None":
+        """The claim whose answer was lost, where it stands: nobody else would take the account before its lease has run out.
+
+        The account is read first and the lease second, as in AccountDocument. leaseUntil tells the claim from that of a
+        former process of this worker's name.
+        """
+        document = await self._account(account).get(retry=None, timeout=self.call_s)
+        lease = await self._lease(account).get(retry=None, timeout=self.call_s)
+        standing = parse_lease(lease.to_dict() or {})
+        is_ours = standing.is_held_by(self.worker, fields["epoch"]) and standing.lease_until == fields["leaseUntil"]
+        return _documents(lease, document) if is_ours and document.exists else None
+
+    def _claimed(self, term: Term, before: Lease, standing: "_Documents") -> Claimed:
+        lease, phone = parse_lease(standing.lease), standing.account.get("phoneE164")
         return Claimed(
-            held=HeldLease(db=self.db, term=term, ttl_s=self.ttl_s, call_s=self.call_s, update_time=lease_time),
-            before=before,
-            hearing=(lease_read.to_dict() or {}).get("hearing"),
-            last_synced_at=known.get("lastSyncedAt"),
+            held=HeldLease(
+                db=self.db, term=term, ttl_s=self.ttl_s, call_s=self.call_s, update_time=standing.lease_time
+            ),
+            before=replace(before, command=lease.command, wanted=lease.wanted),
+            hearing=standing.lease.get("hearing"),
+            last_synced_at=standing.account.get("lastSyncedAt"),
             account=AccountDocument(
                 db=self.db,
                 term=term,
                 call_s=self.call_s,
-                update_time=account_time,
+                update_time=standing.account_time,
                 phone_e164=phone if isinstance(phone, str) else None,
-                pacing=parse_record(account_read.to_dict() or {}),
-                degradation=parse_degradation(known),
+                pacing=parse_record(standing.account),
+                degradation=parse_degradation(standing.account),
             ),
         )
+
+    def _lease(self, account: AccountId) -> Any:
+        return self.db.collection(schema.LEASES).document(account)
+
+    def _account(self, account: AccountId) -> Any:
+        return self.db.collection(schema.ACCOUNTS).document(account)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Documents:
+    """An account's lease and document as they were read, with the update times that they have by now."""
+
+    lease: Mapping[str, Any]
+    lease_time: UpdateTime
+    account: Mapping[str, Any]
+    account_time: UpdateTime
+
+
+def _documents(lease: Any, account: Any) -> _Documents:
+    return _Documents(
+        lease=lease.to_dict() or {},
+        lease_time=lease.update_time,
+        account=account.to_dict() or {},
+        account_time=account.update_time,
+    )
 
 
 def _more(more: Mapping[str, object] | None, clears_command: bool) -> dict[str, object]:

@@ -138,7 +138,7 @@ class Supervisor:
     def _take(self, account: AccountId, claimed: Claimed) -> None:
         log.lease_claimed(account, claimed.held.term.epoch)
         ownership = self._ownership(claimed)
-        if claimed.before.command is not None:
+        if claimed.must_be_heeded:
             ownership.poke()
         if self._stopping:
             ownership.stop()
