@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from connector.accounts import AccountDocument
 from connector.clock import now_s
@@ -69,6 +69,12 @@ class HeldLease:
     ttl_s: float
     call_s: float
     update_time: UpdateTime
+    _unanswered: set[datetime] = field(default_factory=set, init=False)
+    """updatedAt of writes of which it is not known whether they stand."""
+
+    def stands_as_written(self, lease: Lease) -> bool:
+        """Whether the lease is as a write of one's own left it whose answer was lost: then nobody has asked for anything."""
+        return lease.updated_at in self._unanswered
 
     async def read(self) -> Lease:
         """Raises TermLost when the lease is another's."""
@@ -96,9 +102,16 @@ class HeldLease:
             fields = fields | {"storeMark": self.term.store_mark}
         batch.update(self._document(), fields, option=self.db.write_option(last_update_time=self.update_time))
         try:
-            self.update_time = (await commit(batch, self._time_left_s()))[0]
+            self.update_time = await self._commit(batch)
         except PRECONDITION_FAILED as error:
             raise LeaseChanged from error
+        except UNAVAILABLE:
+            self._unanswered.add(fields["updatedAt"])
+            raise
+        self._unanswered.clear()
+
+    async def _commit(self, batch: AsyncWriteBatch) -> UpdateTime:
+        return (await commit(batch, self._time_left_s()))[0]
 
     def _document(self) -> Any:
         return self.db.collection(schema.LEASES).document(self.term.account)

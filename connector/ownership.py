@@ -152,7 +152,8 @@ class Ownership:
         if not lease.wanted:
             await self._hand_over(Status.DISCONNECTED, "paused")
         if lease.command is None:
-            start(self.session.try_again())
+            if not self.held.stands_as_written(lease):
+                start(self.session.try_again())
         elif lease.command != self._begun:
             self._begun = lease.command
             start(self._carry_out(lease.command))

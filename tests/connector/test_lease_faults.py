@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from connector.arrival import ArrivalOrder
 from connector.engine import Engine, connect_engine
@@ -21,6 +21,7 @@ from connector.pace import Pace
 from connector.sending import Sends
 from connector.session import Session
 from connector.silence import Silence
+from connector.store import UpdateTime
 from connector.wal import Wal
 from core import schema
 from core.account import Command, CommandKind, Lease, Status, new_account_document, new_command, new_lease_document
@@ -53,15 +54,14 @@ class FaultyLease(HeldLease):
             raise ServiceUnavailable("refused")
         return await super().read()
 
-    async def _write(self, fields: dict[str, Any]) -> None:
+    async def _commit(self, batch: AsyncWriteBatch) -> UpdateTime:
         fault = self.on_write.pop() if self.on_write else None
         if fault is Fault.REFUSED:
             raise ServiceUnavailable("refused")
-        known = self.update_time
-        await super()._write(fields)
+        update_time = await super()._commit(batch)
         if fault is Fault.ANSWER_LOST:
-            self.update_time = known
             raise ServiceUnavailable("its answer was lost")
+        return update_time
 
 
 @dataclass(kw_only=True)
@@ -72,12 +72,14 @@ class IdleSession(Session):
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     """Whether what it is asked for comes to an end."""
     drain_limits_s: list[float] = field(default_factory=list)
+    tries: int = 0
+    left: list[tuple[Status | None, str]] = field(default_factory=list)
 
     async def run(self) -> None:
         await asyncio.Event().wait()
 
     async def try_again(self) -> None:
-        pass
+        self.tries += 1
 
     async def carry_out(self, command: Command) -> None:
         self.begun.append(command)
@@ -87,7 +89,7 @@ class IdleSession(Session):
         self.drain_limits_s.append(limit_s)
 
     async def leave(self, status: Status | None, reason: str) -> None:
-        pass
+        self.left.append((status, reason))
 
 
 @dataclass(kw_only=True)
@@ -241,6 +243,29 @@ async def test_an_account_is_given_back_though_its_lease_cannot_be_read_at_first
     lease = await owner.stopped(asyncio.create_task(owner.ownership.run()))
     assert owner.lease.on_read == []
     assert lease.owner is None
+
+
+async def test_a_renewal_whose_answer_was_lost_asks_for_no_session(owner: Owner) -> None:
+    """A banned one would log in during its ban, and one that was replaced would throw the other out."""
+    before = await owner.standing()
+    owner.lease.on_write.append(Fault.ANSWER_LOST)
+    running = asyncio.create_task(owner.ownership.run())
+    await until_standing(owner, lambda lease: lease.lease_until > before.lease_until)
+    lost = await owner.standing()
+    await until_standing(owner, lambda lease: lease.lease_until > lost.lease_until)
+    assert owner.session.tries == 0
+    await owner.stopped(running)
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_who_asks_for_the_session_is_heard_though_a_renewals_answer_was_lost(owner: Owner, fault: Fault) -> None:
+    owner.lease.on_write.append(fault)
+    running = asyncio.create_task(owner.ownership.run())
+    await until(lambda: not owner.lease.on_write)
+    await owner.write({"wanted": True, "updatedAt": datetime.now(UTC)})
+    owner.ownership.poke()
+    await until(lambda: owner.session.tries == 1)
+    await owner.stopped(running)
 
 
 async def test_what_a_hand_over_waits_for_shares_one_deadline(owner: Owner) -> None:
