@@ -16,7 +16,7 @@ from connector.sending import Sends
 from connector.session import Session
 from connector.store import UNAVAILABLE
 from connector.term import Term, TermLost
-from core.account import Command, Lease, Status
+from core.account import PAUSED, Command, Lease, Status
 from core.timing import Timing
 
 _RETRY_FIRST_S = 0.2
@@ -150,7 +150,7 @@ class Ownership:
     async def _heed(self, lease: Lease, start: StartTask) -> None:
         self._standing = lease.command
         if not lease.wanted:
-            await self._hand_over(Status.DISCONNECTED, "paused")
+            await self._hand_over(Status.DISCONNECTED, PAUSED)
         if lease.command is None:
             if not self.held.stands_as_written(lease):
                 start(self.session.try_again())
@@ -184,7 +184,10 @@ class Ownership:
         while True:
             try:
                 if must_read:
-                    self._standing = (await self.held.read()).command
+                    lease = await self.held.read()
+                    self._standing = lease.command
+                    if not lease.wanted:  # nobody else will say so
+                        await self.session.leave(Status.DISCONNECTED, PAUSED)
                     must_read = False
                 learnt = {"hearing": self.session.silence.stored(datetime.now(UTC))}
                 await self.held.release(clears_command=self._is_carried_out(), more=learnt)

@@ -49,11 +49,12 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Fields of a document that must exist; with `at`, only as it was read."""
+    """Fields of a document that must exist, unless it is to be created then; with `at`, only as it was read."""
 
     reference: DocumentReference
     fields: Mapping[str, object]
     at: datetime | None = None
+    may_create: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,8 @@ class Context:
         for write in writes:
             if isinstance(write, Creation):
                 batch.create(write.reference, dict(write.fields))
+            elif write.may_create:
+                batch.set(write.reference, dict(write.fields), merge=True)
             elif write.at is None:
                 batch.update(write.reference, dict(write.fields))
             else:

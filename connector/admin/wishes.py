@@ -5,14 +5,28 @@ the owner sees the change when it renews its lease, and what waits leaves when t
 """
 
 from argparse import Namespace
+from contextlib import suppress
 
 from connector.admin.condition import PROGRAM
-from connector.admin.context import Change, Conflict, Context, now
+from connector.admin.context import Change, Conflict, Context, Stored, now
 from connector.admin.endings import Failed
 from connector.admin.standing import Standing, read_one, unknown
 from core import gap, schema
-from core.account import Command, CommandKind, DesiredState, new_command
+from core.account import (
+    NO_CODES,
+    Command,
+    CommandKind,
+    DesiredState,
+    must_be_told_here,
+    new_command,
+    parse_lease,
+    unowned_pause_fields,
+    wanted_fields,
+)
+from core.ids import AccountId
 from core.timing import Timing
+
+_TRIES = 5
 
 
 def pause(context: Context, arguments: Namespace) -> None:
@@ -59,20 +73,33 @@ def close_gap(context: Context, arguments: Namespace) -> None:
 
 
 def write(context: Context, standing: Standing, state: DesiredState | None, command: Command | None) -> None:
-    """As the callables do. Raises NotFound."""
-    writes: list[Change] = []
-    lease: dict[str, object] = {}
-    if command is not None:
-        lease["command"] = command.document()
-    if state is not None:
-        account = context.reference(schema.ACCOUNTS, standing.account)
-        writes.append(Change(reference=account, fields={"desiredState": str(state)}))
-        lease |= {"wanted": state is DesiredState.CONNECTED, "updatedAt": now()}  # without an owner from now on
-    writes.append(Change(reference=context.reference(schema.LEASES, standing.account), fields=lease))
-    try:
-        context.commit(writes)
-    except Conflict as error:
-        raise unknown(context, standing.account) from error
+    """As the callables do. Raises NotFound and Failed."""
+    for _ in range(_TRIES):
+        lease = context.read(schema.LEASES, standing.account)
+        if lease is None:
+            raise unknown(context, standing.account)
+        with suppress(Conflict):
+            context.commit(_writes(context, standing.account, lease, state, command))
+            return
+    raise Failed(f"others write {standing.account} all the time; try again")
+
+
+def _writes(
+    context: Context, account: AccountId, lease: Stored, state: DesiredState | None, command: Command | None
+) -> list[Change]:
+    asked: dict[str, object] = {"command": command.document()} if command is not None else {}
+    if state is None:
+        return [Change(reference=lease.reference, fields=asked)]
+    at, document = now(), context.reference(schema.ACCOUNTS, account)
+    fields, wanted = {"desiredState": str(state)}, {**asked, **wanted_fields(state, at)}
+    if not must_be_told_here(state, parse_lease(lease.document), at):
+        return [Change(reference=document, fields=fields), Change(reference=lease.reference, fields=wanted)]
+    private = context.reference(schema.ACCOUNTS, account, schema.PRIVATE, schema.PRIVATE_STATE)
+    return [
+        Change(reference=document, fields={**fields, **unowned_pause_fields()}),
+        Change(reference=private, fields=NO_CODES, may_create=True),
+        Change(reference=lease.reference, fields=wanted, at=lease.update_time),
+    ]
 
 
 def _done(context: Context, standing: Standing, text: str) -> None:

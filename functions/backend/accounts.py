@@ -5,12 +5,15 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from google.cloud.firestore import DocumentReference
+
 from backend import log
-from backend.clock import now
+from backend.clock import now, stand_back
 from backend.connector_client import ConnectorClient
 from backend.flush import Flush
+from backend.ingest import ContentionError
 from backend.refusal import Refused
-from backend.stores import Conflict, Missing, Stores
+from backend.stores import Commit, Conflict, Missing, Stores
 from core import account, account_limits, gap, schema
 from core.account import CommandKind, DesiredState
 from core.account_limits import InvalidLimit
@@ -18,6 +21,7 @@ from core.errors import ErrorCode
 from core.ids import AccountId
 
 MAX_NAME_CHARACTERS = 100
+_TRIES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +97,40 @@ class Accounts:
         return account_limits.known(stored.value)
 
     def _change(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> None:
-        commit = self.stores.commit()
-        if state is not None:
-            commit.change(schema.ACCOUNTS, account_id, {"desiredState": str(state)})
-            # updatedAt: an account that is wanted again has been without an owner from now on, not since it was paused.
-            lease_fields = {**lease_fields, "wanted": state is DesiredState.CONNECTED, "updatedAt": now()}
-        commit.change(schema.LEASES, account_id, lease_fields)
-        try:
-            commit.run()
-        except Missing as error:
-            raise _unknown() from error
+        for conflicts in range(_TRIES):
+            try:
+                self._wish(account_id, state, lease_fields).run()
+                break
+            except Missing as error:
+                raise _unknown() from error
+            except Conflict:
+                stand_back(conflicts + 1)
+        else:
+            raise ContentionError("the lease could not be written: others were faster each time")
         self._poke(account_id)
+
+    def _wish(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> Commit:
+        commit, at = self.stores.commit(), now()
+        if state is None:
+            commit.change(schema.LEASES, account_id, lease_fields)
+            return commit
+        lease = self.stores.lease(account_id)
+        if lease is None:
+            raise _unknown()
+        fields, wanted = {"desiredState": str(state)}, {**lease_fields, **account.wanted_fields(state, at)}
+        if account.must_be_told_here(state, lease.value, at):
+            commit.change(schema.ACCOUNTS, account_id, {**fields, **account.unowned_pause_fields()})
+            commit.put(self._private_state(account_id), account.NO_CODES)
+            commit.update(schema.LEASES, account_id, wanted, at=lease.update_time)
+        else:
+            commit.change(schema.ACCOUNTS, account_id, fields)
+            commit.change(schema.LEASES, account_id, wanted)
+        return commit
+
+    def _private_state(self, account_id: AccountId) -> DocumentReference:
+        document = self.stores.reference(schema.ACCOUNTS, account_id)
+        private: DocumentReference = document.collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
+        return private
 
     def _poke(self, account_id: AccountId) -> None:
         lease = self.stores.lease(account_id)

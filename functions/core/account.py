@@ -33,6 +33,10 @@ class DesiredState(StrEnum):
     PAUSED = "paused"
 
 
+PAUSED = "paused"
+"""disconnectReason of an account whose session is closed for that."""
+
+
 class CommandKind(StrEnum):
     PAIR_QR = "pair_qr"
     PAIR_CODE = "pair_code"
@@ -164,6 +168,21 @@ def renewal_fields(now: datetime, ttl_s: float) -> dict[str, object]:
 
 def release_fields(now: datetime) -> dict[str, object]:
     return {"ownerInstanceId": None, "endpoint": None, "leaseUntil": NEVER, "updatedAt": now}
+
+
+def must_be_told_here(state: DesiredState, lease: Lease, now: datetime) -> bool:
+    """Whether who writes this wish has to tell what comes of it: of a pause, its owner would, and nobody claims the account then."""
+    return state is DesiredState.PAUSED and not lease.is_held(now)
+
+
+def unowned_pause_fields() -> dict[str, object]:
+    """The account's, without a code any more; under the precondition that its lease is the one that nobody holds."""
+    return {"status": str(Status.DISCONNECTED), "disconnectReason": PAUSED, "assignedWorkerId": None}
+
+
+def wanted_fields(state: DesiredState, now: datetime) -> dict[str, object]:
+    """The lease's. updatedAt: an account that is wanted again has been without an owner from now on, not since it was paused."""
+    return {"wanted": state is DesiredState.CONNECTED, "updatedAt": now}
 
 
 def new_account_document(account: AccountId, name: str) -> dict[str, object]:

@@ -268,6 +268,14 @@ async def test_who_asks_for_the_session_is_heard_though_a_renewals_answer_was_lo
     await owner.stopped(running)
 
 
+async def test_a_pause_that_comes_while_an_account_is_handed_over_is_told(owner: Owner) -> None:
+    """Nobody claims it then, so nobody else would."""
+    await owner.write({"wanted": False, "updatedAt": datetime.now(UTC)})
+    lease = await owner.stopped(asyncio.create_task(owner.ownership.run()))
+    assert owner.session.left == [(None, "handed_over"), (Status.DISCONNECTED, "paused")]
+    assert lease.owner is None
+
+
 async def test_what_a_hand_over_waits_for_shares_one_deadline(owner: Owner) -> None:
     await owner.stopped(asyncio.create_task(owner.ownership.run()))
     (for_sends,), (for_events,) = owner.sends.drain_limits_s, owner.session.drain_limits_s

@@ -1,17 +1,20 @@
 """Somebody else writes between a command's look and its write: the command loses."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
-from connector.admin import decisions, replays
-from connector.admin.context import Context
+from connector.admin import decisions, replays, wishes
+from connector.admin.context import Change, Context, Creation
 from connector.admin.screen import Screen
+from connector.admin.standing import read_one
 from core import ids, schema
+from core.account import DesiredState, claim_fields, parse_lease
 from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode, described
+from core.ids import WorkerId
 from tests.connector_admin.inbox import Inbox
 
 BY = DecidedBy(uid=decisions.UID, email=None)
@@ -47,3 +50,22 @@ def test_a_request_that_was_changed_since_it_was_read_is_looked_at_again(
     assert not decisions.decide(context, standing, Decision.RESEND, BY)
     assert "decision" not in inbox.get(schema.OUTBOX, request)
     assert decisions.decide(context, decisions.read(context, request, thread), Decision.RESEND, BY)
+
+
+def test_a_pause_that_meets_a_claim_is_left_to_the_new_owner(
+    inbox: Inbox, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, commit = inbox.account(owner=None), Context.commit
+
+    def claim_and_commit(late: Context, writes: Sequence[Change | Creation]) -> None:
+        lease = parse_lease(inbox.get(schema.LEASES, account))
+        if lease.owner is None:
+            claim = claim_fields(lease, WorkerId("w2"), "http://127.0.0.1:1", datetime.now(UTC), 3600)
+            inbox.db.collection(schema.LEASES).document(account).update(claim)
+        commit(late, writes)
+
+    monkeypatch.setattr(Context, "commit", claim_and_commit)
+    wishes.write(context, read_one(context, account), DesiredState.PAUSED, None)
+    assert inbox.get(schema.ACCOUNTS, account)["status"] == "connected"
+    lease = parse_lease(inbox.get(schema.LEASES, account))
+    assert (lease.owner, lease.wanted) == ("w2", False)

@@ -1,6 +1,6 @@
 """`pause`, `resume`, `logout` and `close-gap` write what the callables write."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,17 +12,24 @@ from tests.backend.world import World
 from tests.connector_admin.inbox import Inbox
 from tests.connector_admin.running import CommandLine
 
+IN_AN_HOUR = datetime.now(UTC) + timedelta(hours=1)
 A_GAP: dict[str, Any] = {"degraded": True, "degradedReason": "gap: 1 message announced by WhatsApp never came"}
 
 
 def documents(world: World, account: AccountId) -> list[dict[str, Any]]:
-    """Account and lease, without what differs from command to command."""
-    names = (schema.ACCOUNTS, schema.LEASES)
-    documents = [world.db.collection(name).document(account).get().to_dict() or {} for name in names]
+    """Account, lease and private state, without what differs from command to command."""
+    accounts, leases = world.db.collection(schema.ACCOUNTS), world.db.collection(schema.LEASES)
+    references = (accounts.document(account), leases.document(account), private_state(world, account))
+    documents = [reference.get().to_dict() or {} for reference in references]
     found = [{name: _without_time(value) for name, value in document.items()} for document in documents]
     if found[1]["command"] is not None:
         assert len(found[1]["command"].pop("id")) == 16
     return found
+
+
+def private_state(world: World, account: AccountId) -> Any:
+    document = world.db.collection(schema.ACCOUNTS).document(account)
+    return document.collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
 
 
 def _without_time(value: object) -> Any:
@@ -31,16 +38,21 @@ def _without_time(value: object) -> Any:
     return "a time" if isinstance(value, datetime) else value
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "logout", "close-gap"])
-def test_the_callable_and_the_command_leave_the_same_documents(world: World, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "is_owned"),
+    [("pause", True), ("pause", False), ("resume", False), ("logout", False), ("close-gap", False)],
+)
+def test_the_callable_and_the_command_leave_the_same_documents(world: World, command: str, is_owned: bool) -> None:
     def start() -> None:
         world.connect()
         if command == "resume":
             world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
         if command == "close-gap":
             world.db.collection(schema.ACCOUNTS).document(world.account).update(A_GAP)
+        private_state(world, world.account).set({"qrCodeDataUrl": "a code"})
         for name in (schema.ACCOUNTS, schema.LEASES):  # the times of its making
-            world.db.collection(name).document(world.account).update({"updatedAt": 0, "leaseUntil": 0, "lastSeenAt": 0})
+            times = {"updatedAt": 0, "leaseUntil": IN_AN_HOUR if is_owned else 0, "lastSeenAt": 0}
+            world.db.collection(name).document(world.account).update(times)
 
     accounts = world.services.accounts
     start()
@@ -66,6 +78,15 @@ def test_who_closes_the_session_is_said(inbox: Inbox) -> None:
     free = inbox.account(owner=None)
     assert "no connector holds its session" in inbox.admin.does("pause", free)
     assert "the connector that takes it next opens" in " ".join(inbox.admin.does("resume", free).split())
+
+
+def test_a_pause_of_an_account_that_nobody_owns_is_told_at_once(inbox: Inbox) -> None:
+    """Its owner would, and nobody claims it any more."""
+    account = inbox.account(lease_s=-60)
+    inbox.admin.does("pause", account)
+    told = inbox.get(schema.ACCOUNTS, account)
+    assert (told["status"], told["disconnectReason"], told["assignedWorkerId"]) == ("disconnected", "paused", None)
+    assert "paused; its messages wait" in inbox.admin.does("account", account)
 
 
 def test_a_command_answers_with_data_too(inbox: Inbox) -> None:
