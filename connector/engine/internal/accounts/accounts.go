@@ -23,7 +23,7 @@ type Claimed struct {
 	Mark   *Mark
 }
 
-// Claim takes the account for a term's epoch. The same epoch may claim again. Raises term.ErrStale. When it returns, nothing of an owner
+// Claim takes the account for a term's epoch. The same epoch may claim again. Raises term.ErrStale and term.ErrOver. When it returns, nothing of an owner
 // before is under way in the store, nor will be.
 //
 // `known` is the highest mark that was told of the account's store. A lower one here is written down in the same transaction, since the
@@ -37,6 +37,10 @@ func (r *Registry) Claim(ctx context.Context, owner *term.Term, known uint64) (C
 	defer transaction.Rollback()
 	claimed, err := r.claim(ctx, transaction, owner, known)
 	if err != nil {
+		return Claimed{}, err
+	}
+	// It may have waited for an owner before. A claim that stands after the term's end would shut the next owner out of the store.
+	if err := owner.Err(); err != nil {
 		return Claimed{}, err
 	}
 	if err := transaction.Commit(); err != nil {
