@@ -20,7 +20,7 @@ from identity.tokens import IdentityTokens, TokenVerifier
 
 
 async def serve(settings: Settings) -> None:
-    """Returns after SIGTERM or SIGINT, when all accounts are handed over."""
+    """Returns after SIGTERM or SIGINT, and raises what one of its tasks failed of, when all accounts are handed over."""
     log.redirect_foreign_logs()
     stopped = _stop_signal()
     timing = settings.timing
@@ -61,10 +61,12 @@ async def serve(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 workers = [tasks.create_task(wal.run()), tasks.create_task(supervisor.run())]
-                await stopped.wait()
-                log.stopping()
-                health.is_stopping = True
-                await supervisor.stop()
+                try:
+                    await stopped.wait()
+                finally:  # where one of these tasks has failed, too: else every lease would have to run out
+                    log.stopping()
+                    health.is_stopping = True
+                    await supervisor.stop()
                 for worker in workers:
                     worker.cancel()
         finally:

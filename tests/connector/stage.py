@@ -138,6 +138,7 @@ class Stage:
     _children: list[Child] = field(default_factory=list)
     _phones: dict[AccountId, str] = field(default_factory=dict)
     """Those that have scanned a code for the account."""
+    _failing: Child | None = None
 
     # Connectors
 
@@ -152,6 +153,12 @@ class Stage:
         self._children.append(child)
         if wait:
             self.processes.await_ready(child, answers(port))
+        return connector
+
+    def start_failing_connector(self) -> Connector:
+        """Fails at SIGUSR1, and says so: the only one that may."""
+        connector = self.start_connector(module="tests.connector.failing_connector")
+        self._failing = connector.child
         return connector
 
     def environment(self, port: int) -> dict[str, str]:
@@ -227,7 +234,7 @@ class Stage:
         self.db.close()
         for child in self._children:
             log = child.log_text()
-            assert '"event": "crashed"' not in log, log
+            assert '"event": "crashed"' not in log or child is self._failing, log
             assert '"event": "library"' not in log, log
             assert all(line.startswith("{") for line in log.splitlines()), log
             assert not NUMBERS.search(log), log

@@ -71,6 +71,20 @@ def test_sigterm_hands_everything_over_at_once(stage: Stage) -> None:
     stage.await_status(account, "connected", assignedWorkerId=second.worker)
 
 
+def test_a_connector_of_which_a_part_fails_hands_everything_over_before_it_ends(simulated_stage: Stage) -> None:
+    """Its next start, and every other connector, finds the accounts free."""
+    stage = simulated_stage
+    connector = stage.start_failing_connector()
+    account = stage.paired_account(connector, new_phone())
+    connector.child.process.send_signal(signal.SIGUSR1)
+    assert connector.child.process.wait(20) == 1
+    lease = stage.lease(account)
+    assert (lease.owner, lease.epoch) == (None, 1)
+    left = stage.account(account)
+    assert (left["status"], left["disconnectReason"]) == ("reconnecting", "handed_over")
+    assert '"event": "crashed"' in connector.child.log_text(), "and says why"
+
+
 def test_events_under_way_are_drained_before_a_hand_over(stage: Stage, firestore_stops: Child) -> None:
     """What waits for its commit when SIGTERM comes is committed, and acknowledged before the session is closed."""
     ours, theirs, connector = new_phone(), new_phone(), stage.start_connector()
