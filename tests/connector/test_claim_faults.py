@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from connector import leases as leases_module
+from connector.accounts import AccountDocument
 from connector.clock import now_s
 from connector.engine import connect_engine
 from connector.flush import Flusher
@@ -84,6 +85,18 @@ class Free:
 
     async def document(self) -> dict[str, object]:
         return (await self.db.collection(schema.ACCOUNTS).document(self.id).get()).to_dict() or {}
+
+
+@dataclass(kw_only=True)
+class LateAccount(AccountDocument):
+    """Whose owner is held up once it has looked at its lease."""
+
+    after_a_look: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    async def confirm_term(self) -> None:
+        await super().confirm_term()
+        if self.after_a_look:
+            await self.after_a_look.pop()()
 
 
 @pytest.fixture
@@ -196,4 +209,22 @@ async def test_a_worker_that_is_started_anew_moves_the_account_under_its_own_nam
     await free.claim()
     with pytest.raises(TermLost):
         await former.account.write({"status": "error"})
+    assert (await free.document())["status"] == "needs_qr"
+
+
+async def test_a_claim_between_a_refused_writes_two_reads_is_seen(free: Free) -> None:
+    """The account is read before the lease: what is known of it is older than a claim that comes after the lease was read."""
+    claimed = await free.claim()
+    known = {each.name: getattr(claimed.account, each.name) for each in fields(AccountDocument) if each.init}
+    former = LateAccount(**known)
+
+    async def claim_anew() -> None:
+        await free.write_lease({"leaseUntil": NEVER})
+        await free.claim()
+
+    former.after_a_look.append(claim_anew)
+    await free.db.collection(schema.ACCOUNTS).document(free.id).update({"name": "New name"})
+    with pytest.raises(TermLost):
+        await former.write({"status": "error"})
+    assert former.after_a_look == []
     assert (await free.document())["status"] == "needs_qr"

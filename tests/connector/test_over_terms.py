@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -42,12 +43,24 @@ EVENT = pb.Event(
 
 @dataclass
 class NotingEngine(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # of any call
-    """Notes which calls are made, and knows none."""
+    """Notes which calls are made, and knows none but Send."""
 
     calls: list[str] = field(default_factory=list)
+    not_after: list[datetime] = field(default_factory=list)
+    """Of the sends."""
 
-    def service(self, details: grpc.HandlerCallDetails) -> None:
-        self.calls.append(details.method.rpartition("/")[2])
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        call = details.method.rpartition("/")[2]
+        self.calls.append(call)
+        if call != "Send":
+            return None
+        return grpc.unary_unary_rpc_method_handler(
+            self.send, pb.SendRequest.FromString, lambda answer: answer.SerializeToString()
+        )
+
+    async def send(self, request: pb.SendRequest, _context: object) -> pb.SendResponse:
+        self.not_after.append(datetime.fromtimestamp(request.not_after_unix_ms / 1000, UTC))
+        return pb.SendResponse(outcome=pb.SendResponse.SENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,19 +148,46 @@ async def test_an_owner_whose_term_is_over_does_nothing_any_more(former: Former,
     assert former.noting.calls == []
 
 
-async def test_a_send_after_the_term_is_answered_as_by_any_other_worker(former: Former) -> None:
-    former.session.is_connected = True
-    gate = Gate(session=former.session, timing=Timing(), paces=False)
-    sends = Sends(session=former.session, engine=former.engine, engine_send_s=CALL_S, gate=gate)
-    request = SendRequest(
+def sends_of(owner: Former) -> Sends:
+    owner.session.is_connected = True
+    gate = Gate(session=owner.session, timing=Timing(), paces=False)
+    return Sends(session=owner.session, engine=owner.engine, engine_send_s=CALL_S, gate=gate)
+
+
+def send_within(seconds: float) -> SendRequest:
+    return SendRequest(
         account=ACCOUNT,
         chat=ChatId("40712345678@s.whatsapp.net"),
         key=WaMessageKey("3EB0" + "A1" * 9),
         text="hello",
-        not_after=datetime.now(UTC) + timedelta(minutes=1),
+        not_after=datetime.now(UTC) + timedelta(seconds=seconds),
     )
-    assert await sends.send(request) == NOT_OWNER
+
+
+async def test_a_send_after_the_term_is_answered_as_by_any_other_worker(former: Former) -> None:
+    assert await sends_of(former).send(send_within(60)) == NOT_OWNER
     assert former.noting.calls == []
+
+
+async def test_the_engine_puts_nothing_on_the_wire_after_the_term_nor_after_what_the_request_says(
+    former: Former,
+) -> None:
+    former.term.deadline_s = now_s() + 30
+    sends, term_ends = sends_of(former), datetime.now(UTC) + timedelta(seconds=30)
+    await sends.send(send_within(60))
+    short = send_within(10)
+    await sends.send(replace(short, key=WaMessageKey("3EB0" + "A2" * 9)))
+    by_the_term, by_the_request = former.noting.not_after
+    assert by_the_term <= term_ends
+    assert by_the_request <= short.not_after
+
+
+def test_a_renewal_that_is_answered_after_the_deadline_does_not_revive_the_term() -> None:
+    """Another may own the account by then, and what the engine was told of this term is over."""
+    term = Term(account=ACCOUNT, worker=WorkerId("w1"), epoch=1, deadline_s=now_s())
+    with pytest.raises(TermLost):
+        term.extend(now_s() + 60)
+    assert not term.is_live()
 
 
 async def test_what_a_stream_leaves_unacknowledged_is_not_counted_any_more_when_it_is_over(former: Former) -> None:
