@@ -1,9 +1,13 @@
 """A session store that is older than its session was: what the account says, the alert, and that pairing again ends both."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from textwrap import dedent
 
+from core import schema
+from local.project import ROOT
 from local.whatsapp import NetworkKind
 from tests.connector.stage import Connector, Stage
 from tests.connector.test_frozen_owner import Owned, owned
@@ -59,6 +63,34 @@ def test_the_mark_is_on_the_lease_of_an_owner_that_is_killed(stage: Stage, tmp_p
     put_back(tmp_path / "older.db", stage.store)
     stage.start_connector()
     stage.await_status(of.account, "needs_qr", disconnectReason="store_behind")
+
+
+def test_a_firestore_that_is_older_than_the_store_opens_nothing_until_its_epochs_are_raised(stage: Stage) -> None:
+    """As docs/backup.md has it: the store takes a lower epoch for a former owner's."""
+    connector = stage.start_connector()
+    of = owned(stage, connector)
+    lease = stage.db.collection(schema.LEASES).document(of.account)
+    for _ in range(2):
+        assert stage.stop(connector) == 0
+        connector = stage.start_connector()
+        stage.await_connected(of.account, assignedWorkerId=connector.worker)
+    assert stage.stop(connector) == 0
+    lease.update({"epoch": 1})  # as in the backup
+    connector = stage.start_connector()
+    refused = stage.await_status(of.account, "reconnecting", disconnectReason="engine_failed")
+    assert "FAILED_PRECONDITION" in refused["lastError"]
+
+    assert stage.stop(connector) == 0
+    exec(raising_the_epochs().replace("PROJECT", stage.project))  # noqa: S102 - our own document's
+    connector = stage.start_connector()
+    stage.await_connected(of.account, assignedWorkerId=connector.worker)
+    talk(of, connector)
+
+
+def raising_the_epochs() -> str:
+    """The program of docs/backup.md."""
+    (program,) = re.findall(r"python -c '(.*?)'", (ROOT / "docs/backup.md").read_text(), re.DOTALL)
+    return dedent(f"       {program}")
 
 
 def talk(of: Owned, connector: Connector) -> None:
