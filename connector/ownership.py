@@ -159,9 +159,16 @@ class Ownership:
             start(self._carry_out(lease.command))
 
     async def _carry_out(self, command: Command) -> None:
-        await self.session.carry_out(command)
-        self._done = command
-        self._woken.set()
+        """One that failed is begun again with the next renewal; while the account is handed over, that is the next owner's."""
+        succeeded = await self.session.carry_out(command)
+        if command != self._begun:
+            return  # another has taken its place in the lease
+        if succeeded:
+            self._done = command
+            self._woken.set()
+        else:
+            self._begun = None
+            self._must_read = True
 
     def _is_carried_out(self) -> bool:
         return self._standing is not None and self._standing == self._done

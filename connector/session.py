@@ -177,18 +177,19 @@ class Session:
         except EngineFailed as error:
             await self._telling.engine_failed("opening", error)
 
-    async def carry_out(self, command: Command) -> None:
+    async def carry_out(self, command: Command) -> bool:
+        """False where it must be done again: a logout that failed would else be seen by nobody, for the session connects again. Of a
+        pairing that failed, whoever waits for its code is told."""
         log.command_begun(self.term.account, command.kind)
         if command.kind is CommandKind.CLOSE_GAP:
             await self._gaps.close()
-            return
+            return True
         if self._sits_out:
             await self.try_again()
-        match command.kind:
-            case CommandKind.PAIR_QR | CommandKind.PAIR_CODE:
-                await self._pair(command.phone_e164)
-            case CommandKind.LOGOUT:
-                await self._log_out()
+        if command.kind is CommandKind.LOGOUT:
+            return await self._log_out()
+        await self._pair(command.phone_e164)
+        return True
 
     # The stream
 
@@ -225,7 +226,7 @@ class Session:
                 await asyncio.sleep(backoff.next_delay_s())
                 await (
                     self.engine.serving.wait()
-                )  # no delay grows while it is down: they open again as soon as it serves
+                )  # however long it is down, that is one delay: they open again as soon as it serves
 
     async def _open(self) -> None:
         self.term.check()
@@ -415,7 +416,8 @@ class Session:
                 error = described(ErrorCode.PAIRING_FAILED, f"WhatsApp refused: {ended.reason or 'no reason given'}")
                 await self._telling.tell(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
 
-    async def _log_out(self) -> None:
+    async def _log_out(self) -> bool:
+        """Whether the device is removed."""
         self.term.check()
         try:
             opened = await self.engine.open(self.term)
@@ -424,12 +426,13 @@ class Session:
             await self.engine.logout(self.term)
         except EngineFailed as error:
             await self._telling.engine_failed("logging out", error)
-            return
+            return False
         self._set_connected(False)
         self._codes.forget()
         detail = described(ErrorCode.LOGGED_OUT, "a super-admin removed the device")
         fields = {"lastError": detail, "disconnectReason": str(ErrorCode.LOGGED_OUT)}
         await self._telling.tell(Status.NEEDS_QR, fields, private=NO_CODES)
+        return True
 
     async def _await_connected(self) -> None:
         """For a while: only a session that is connected can tell WhatsApp that it is removed."""

@@ -91,15 +91,14 @@ def _writes(
     if state is None:
         return [Change(reference=lease.reference, fields=asked)]
     at, document = now(), context.reference(schema.ACCOUNTS, account)
-    fields, wanted = {"desiredState": str(state)}, {**asked, **wanted_fields(state, at)}
-    if not must_be_told_here(state, parse_lease(lease.document), at):
-        return [Change(reference=document, fields=fields), Change(reference=lease.reference, fields=wanted)]
-    private = context.reference(schema.ACCOUNTS, account, schema.PRIVATE, schema.PRIVATE_STATE)
-    return [
-        Change(reference=document, fields={**fields, **unowned_pause_fields()}),
-        Change(reference=private, fields=NO_CODES, may_create=True),
-        Change(reference=lease.reference, fields=wanted, at=lease.update_time),
-    ]
+    fields: dict[str, object] = {"desiredState": str(state)}
+    wanted = {**asked, **wanted_fields(state, at)}
+    changes = [Change(reference=lease.reference, fields=wanted, at=lease.update_time)]
+    if must_be_told_here(state, parse_lease(lease.document), at):
+        fields |= unowned_pause_fields()
+        private = context.reference(schema.ACCOUNTS, account, schema.PRIVATE, schema.PRIVATE_STATE)
+        changes.append(Change(reference=private, fields=NO_CODES, may_create=True))
+    return [Change(reference=document, fields=fields), *changes]
 
 
 def _done(context: Context, standing: Standing, text: str) -> None:

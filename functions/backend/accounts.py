@@ -117,14 +117,14 @@ class Accounts:
         lease = self.stores.lease(account_id)
         if lease is None:
             raise _unknown()
-        fields, wanted = {"desiredState": str(state)}, {**lease_fields, **account.wanted_fields(state, at)}
+        fields: dict[str, object] = {"desiredState": str(state)}
+        wanted = {**lease_fields, **account.wanted_fields(state, at)}
         if account.must_be_told_here(state, lease.value, at):
-            commit.change(schema.ACCOUNTS, account_id, {**fields, **account.unowned_pause_fields()})
+            fields |= account.unowned_pause_fields()
             commit.put(self._private_state(account_id), account.NO_CODES)
-            commit.update(schema.LEASES, account_id, wanted, at=lease.update_time)
-        else:
-            commit.change(schema.ACCOUNTS, account_id, fields)
-            commit.change(schema.LEASES, account_id, wanted)
+        commit.change(schema.ACCOUNTS, account_id, fields)
+        # Under the lease as it was read: an owner that gives it back meanwhile would tell nobody of the pause.
+        commit.update(schema.LEASES, account_id, wanted, at=lease.update_time)
         return commit
 
     def _private_state(self, account_id: AccountId) -> DocumentReference:

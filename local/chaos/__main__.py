@@ -91,7 +91,7 @@ def _complaints(options: argparse.Namespace, done: Mapping[str, int], uncertain:
     """What makes a campaign worth nothing, although nothing was found in it."""
     if uncertain > requests * _UNCERTAIN_AT_MOST:
         yield f"{uncertain} of {requests} requests ended without anybody knowing of them: too many to be chance"
-    if options.faults >= _MEETS_ALL and options.kinds == DEFAULT_GROUPS:
+    if options.faults >= _MEETS_ALL and options.kinds == DEFAULT_GROUPS and options.connectors > 1:
         for point in points_to_meet(options.network):
             if not done.get(point):
                 yield f"not met: {point}"

@@ -1,5 +1,6 @@
 """A pause is told: by the account's owner, or, where it has none, with the wish itself."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,8 @@ from google.cloud.firestore import DocumentReference
 
 from backend.stores import Commit, Stores
 from core import schema
-from core.account import NEVER, DesiredState, claim_fields
-from core.ids import AccountId, WorkerId
+from core.account import NEVER, DesiredState, claim_fields, release_fields
+from core.ids import WorkerId
 from tests.backend.world import World
 
 
@@ -61,29 +62,54 @@ def test_a_resumption_tells_nothing_of_a_session(unowned: World) -> None:
     assert standing(unowned)["status"] == "qr_ready"
 
 
-def test_a_pause_that_meets_a_claim_is_left_to_the_new_owner(unowned: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes between the look at the lease and the commit."""
-    commit_of, claims = Stores.commit, [unowned.account]
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen between the look at the lease and the next commit."""
 
-    def commit(stores: Stores) -> Commit:
-        begun = commit_of(stores)
-        if claims:
-            run = begun.run
-            claimed = claims.pop()
+    def happens(event: Callable[[], object]) -> None:
+        commit_of, events = Stores.commit, [event]
 
-            def run_late() -> list[datetime]:
-                claim(unowned, claimed)
-                return run()
+        def commit(stores: Stores) -> Commit:
+            begun = commit_of(stores)
+            if events:
+                run, due = begun.run, events.pop()
 
-            monkeypatch.setattr(begun, "run", run_late)
-        return begun
+                def run_late() -> list[datetime]:
+                    due()
+                    return run()
 
-    monkeypatch.setattr(Stores, "commit", commit)
+                monkeypatch.setattr(begun, "run", run_late)
+            return begun
+
+        monkeypatch.setattr(Stores, "commit", commit)
+
+    return happens
+
+
+def test_a_pause_that_meets_a_claim_is_left_to_the_new_owner(
+    unowned: World, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    meanwhile(
+        lambda: write_lease(unowned, claim_fields(unowned.lease(), WorkerId("w2"), unowned.endpoint, now(), 3600))
+    )
     unowned.services.accounts.set_desired_state(unowned.account, DesiredState.PAUSED)
     assert standing(unowned)["status"] == "qr_ready"
     assert (unowned.lease().owner, unowned.lease().wanted) == ("w2", False)
 
 
-def claim(world: World, account: AccountId) -> None:
-    fields = claim_fields(world.lease(), WorkerId("w2"), world.endpoint, datetime.now(UTC), 3600)
-    world.db.collection(schema.LEASES).document(account).update(fields)
+def test_a_pause_that_meets_a_release_is_told_with_it(
+    world: World, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    """The owner has gone without having seen it."""
+    meanwhile(lambda: write_lease(world, release_fields(now())))
+    world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
+    assert (standing(world)["status"], standing(world)["disconnectReason"]) == ("disconnected", "paused")
+    assert (world.lease().owner, world.lease().wanted) == (None, False)
+
+
+def write_lease(world: World, fields: dict[str, object]) -> None:
+    world.db.collection(schema.LEASES).document(world.account).update(fields)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -70,7 +70,9 @@ class IdleSession(Session):
 
     begun: list[Command] = field(default_factory=list)
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
-    """Whether what it is asked for comes to an end."""
+    """Whether the first thing that it is asked for comes to an end."""
+    failures_left: int = 0
+    """How often that is a failure."""
     drain_limits_s: list[float] = field(default_factory=list)
     tries: int = 0
     left: list[tuple[Status | None, str]] = field(default_factory=list)
@@ -81,9 +83,12 @@ class IdleSession(Session):
     async def try_again(self) -> None:
         self.tries += 1
 
-    async def carry_out(self, command: Command) -> None:
+    async def carry_out(self, command: Command) -> bool:
         self.begun.append(command)
-        await self.may_end.wait()
+        if command == self.begun[0]:
+            await self.may_end.wait()
+        self.failures_left -= 1
+        return self.failures_left < 0
 
     async def drain(self, limit_s: float) -> None:
         self.drain_limits_s.append(limit_s)
@@ -220,6 +225,29 @@ async def test_a_command_that_came_while_another_was_carried_out_is_the_next(own
     await until(lambda: second in owner.session.begun)
     assert (await owner.stopped(running)).command is None
     assert len(owner.session.begun) == 2
+
+
+async def test_a_command_that_failed_is_begun_again(owner: Owner) -> None:
+    owner.session.may_end.set()
+    owner.session.failures_left = 2
+    command = await owner.command()
+    running = asyncio.create_task(owner.ownership.run())
+    await until_standing(owner, lambda lease: lease.command is None)
+    assert owner.session.begun == [command] * 3
+    await owner.stopped(running)
+
+
+async def test_the_end_of_a_command_whose_place_another_has_taken_says_nothing_of_that_one(owner: Owner) -> None:
+    first = await owner.command()
+    running = asyncio.create_task(owner.ownership.run())
+    await until(lambda: owner.session.begun == [first])
+    second = await owner.command()
+    await until(lambda: owner.session.begun == [first, second])
+    owner.lease.on_write += [Fault.REFUSED] * 3  # the second has ended, and cannot be cleared yet
+    await until(lambda: len(owner.lease.on_write) < 3)
+    owner.session.may_end.set()
+    await until_standing(owner, lambda lease: lease.command is None)
+    await owner.stopped(running)
 
 
 @pytest.mark.parametrize("ended", ["died", "handed over"])
