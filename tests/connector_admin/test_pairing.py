@@ -15,7 +15,7 @@ import segno
 
 from connector.admin.qr_picture import NotDrawable, drawn, modules
 from connector.pairing import qr_data_url
-from core.account import CommandKind
+from core import schema
 from core.ids import AccountId
 from tests.connector.stage import Stage, new_phone, read_qr
 from tests.connector_admin.inbox import Inbox
@@ -127,20 +127,15 @@ def test_codes_that_nobody_uses_end_it_with_what_to_do(simulated_stage: Stage) -
 
 
 def test_an_earlier_failure_is_not_taken_for_this_one(simulated_stage: Stage) -> None:
-    stage, phone = simulated_stage, new_phone()
-    # With its full patience: the engine is frozen for a while below.
-    connector = stage.start_connector(wait=True, TIME_SCALE="1", **stage.short_codes(0.3))
-    account = stage.create_account()
-    stage.command(connector, account, CommandKind.PAIR_QR)
-    wait_until(
-        lambda: (stage.account(account)["lastError"] or "").startswith("pairing_expired"), "the first has expired"
-    )
-    stage.short_codes(20.0)
-    with stage.frozen_engine(connector):
-        screen = Screen(stage, account)
-        wait_until(lambda: "Asked for" in screen.text and stage.lease(account).command is None, "it is taken up")
-        stays(lambda: screen.process.poll() is None, "it waits for the code", 2.0)
-    stage.scan(phone, account, read_qr(wait_until(lambda: qr_of(stage, account), "a QR code")))
+    """The test is the owner, who takes its time between the command's end and the code."""
+    stage, account = simulated_stage, simulated_stage.create_account()
+    document, lease = (stage.db.collection(name).document(account) for name in (schema.ACCOUNTS, schema.LEASES))
+    document.update({"lastError": "pairing_expired: nobody used the code in time"})
+    screen = Screen(stage, account)
+    wait_until(lambda: stage.lease(account).command is not None, "it is asked for")
+    lease.update({"command": None})
+    stays(lambda: screen.process.poll() is None, "it waits for the code", 2.0)
+    document.update({"status": "connected", "phoneE164": new_phone()})
     assert screen.end() == (0, "")
 
 

@@ -13,6 +13,7 @@ NOT_DRILLED = {
     "received messages come late",
     "sends are slow",
     "many `deaf` on the same day",
+    "Firestore was restored from a backup",
 }
 """Of many numbers: no cause that can be brought about here, or none that an account or an alert shows."""
 

@@ -53,6 +53,8 @@ async def test_a_backlog_that_arrives_whole_is_told_after_its_last_message(
 async def test_an_announced_message_that_never_comes_is_told_as_lost(
     linked: Linked, engine: RunningEngine, server: WhatsAppServer
 ) -> None:
+    await write(linked, "live")
+    await linked.account.until_message("live")  # what was announced when it was linked is over, then
     await engine.kill()
     server.faults.lose_backlog(contact=linked.ana)
     await write(linked, "lost", "two", "three")
