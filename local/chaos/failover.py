@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
+from google.cloud.firestore import Client
+
 from local import firestore_jar, ports, postgres
 from local.chaos.crew import Crew
 from local.chaos.wire import wire_findings
 from local.faults.cast import Cast, Inbound, Request, make_cast
 from local.faults.judge import Broken, Finding, judge
 from local.faults.record import take_record
-from local.faults.rounds import unsettled, wait_while_it_shrinks
+from local.faults.rounds import unsettled, wait_while_it_shrinks, waiting_requests
 from local.faults.stage import Stage, StageFailed
 from local.network.client import AccountState
 from local.processes import Processes, StartFailed
@@ -64,7 +66,7 @@ def measure(rounds: int, seed: int, network: NetworkKind, *, time_scale: float =
         cast = make_cast(seed, 0, rounds * 2 * _MESSAGES_A_ROUND, accounts=_ACCOUNTS)
         stage = Stage(db=db, network=world.network)
         stage.prepare(cast)
-        changes = _Changes(world=world, cast=cast, crew=Crew(world=world, db=db))
+        changes = _Changes(world=world, db=db, cast=cast, crew=Crew(world=world, db=db))
         changes.gather()
         talk = _Talk(stage=stage, cast=cast)
         talk.begin()
@@ -88,6 +90,7 @@ class _Changes:
     """Changes of owner: all accounts go from the one worker to the other."""
 
     world: World
+    db: Client
     cast: Cast
     crew: Crew
 
@@ -105,7 +108,9 @@ class _Changes:
         return self._change(self.crew.ask_to_end)
 
     def _change(self, end: Callable[[Worker], None]) -> list[float]:
-        """How long each account took."""
+        """How long each account took. It begins when nothing waits: a change of owner is an event, and whoever loses each owner at
+        once would see his attempts used up (`not_sent`, with an alert)."""
+        self._await(lambda: not waiting_requests(self.db), "an empty queue")
         owner = self._owners()[0]
         assert owner is not None
         before, taken = self._states(), dict[str, float]()
