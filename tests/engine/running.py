@@ -38,6 +38,9 @@ class EngineEnded(Exception):
     """The process is gone."""
 
 
+_OVER = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT)
+
+
 @dataclass(kw_only=True)
 class RunningEngine:
     """An engine of the wiretest build, unless another program is named. `environment` comes on top of the server's."""
@@ -344,9 +347,10 @@ class Account:
             self._changed.set()
 
     async def _acknowledge_in_term(self, sequence: int) -> None:
-        """An owner whose time is over is refused, and still sees what the stream tells him."""
+        """An owner whose time is over is refused, and still sees what the stream tells him. INVALID_ARGUMENT: his session, which is just
+        being closed, does not count the event as handed over any more."""
         try:
             await self.acknowledge(sequence)
         except grpc.aio.AioRpcError as error:
-            if error.code() not in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION):
+            if error.code() not in _OVER:
                 raise
