@@ -18,9 +18,12 @@ from core.outbox import Claim, Outcome, Request, SendResult
 from identity.tokens import IdentityTokens
 
 _CALL_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 5.0
 _REFUSALS = frozenset({400, 401, 403, 404, 405})
-_NOT_TAKEN = frozenset({408, 413, 429})
+_NOT_TAKEN = frozenset({408, 413})
 """A platform's answers in the connector's place: the call never reached it."""
+_NO_INSTANCE = 429
+"""Cloud Run's answer where no instance could take the call (https://cloud.google.com/run/docs/about-instance-autoscaling)."""
 _CONNECTOR_OUTCOMES = frozenset(
     {
         Outcome.SENT,
@@ -82,13 +85,13 @@ class ConnectorClient:
         }
         # The answer to an attempt that ended just at notAfter is still worth having; the claim lasts a little longer.
         slack_s = (claim.until - claim.not_after).total_seconds() / 5
-        timeout = httpx.Timeout(remaining_s + slack_s, connect=min(remaining_s, _CALL_TIMEOUT_S))
+        timeout = httpx.Timeout(remaining_s + slack_s, connect=min(remaining_s, _CONNECT_TIMEOUT_S))
         try:
             response = self._post(endpoint, "/v1/send", body, timeout)
         except NoIdentityToken:
             return SendResult(outcome=Outcome.NOT_BEFORE, reason="no identity token")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return SendResult(outcome=Outcome.NOT_SENT, reason="the connector could not be reached")
+            return SendResult(outcome=Outcome.UNREACHABLE, reason="no connection")
         except httpx.HTTPError:
             return SendResult(outcome=Outcome.NO_ANSWER)
         return _send_result(response)
@@ -151,6 +154,8 @@ class ConnectorClient:
 def _send_result(response: httpx.Response) -> SendResult:
     if response.status_code in _REFUSALS or _has_no_keys(response):
         return SendResult(outcome=Outcome.REFUSED, reason=_refusal(response))
+    if response.status_code == _NO_INSTANCE:
+        return SendResult(outcome=Outcome.UNREACHABLE, reason=str(_NO_INSTANCE))
     if response.status_code in _NOT_TAKEN:
         return SendResult(outcome=Outcome.NOT_SENT, reason=str(response.status_code))
     answer = _json_object(response)

@@ -14,7 +14,10 @@ from core.timing import Timing
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
+    """One term of one worker: whoever claims the account next is another, at the same address too."""
+
     endpoint: str
+    epoch: int | None
 
 
 class UnknownAccount(Exception):
@@ -56,7 +59,7 @@ class Owners:
         if lease.endpoint not in self._allowed:
             self.forget(account)
             raise NobodyReady(ErrorCode.ENDPOINT_NOT_ALLOWED)
-        owner = Owner(endpoint=lease.endpoint)
+        owner = Owner(endpoint=lease.endpoint, epoch=lease.epoch)
         with self._lock:
             self._known[account] = (read_at, owner)
         return owner
@@ -65,12 +68,12 @@ class Owners:
         with self._lock:
             self._known.pop(account, None)
 
-    def may_be_ready(self, account: AccountId, answer: SendResult) -> bool:
-        """After the owner's no, read afresh: whether it might be a yes by now, so that no wake-up is lost."""
-        if answer.outcome is Outcome.NOT_CONNECTED:
-            return self._stores.is_connected(account)
+    def ready_after(self, account: AccountId, answer: SendResult) -> Owner | None:
+        """After the owner's no, read afresh: who might say yes by now, so that no wake-up is lost. None: a flush will come."""
+        self.forget(account)
+        if answer.outcome is Outcome.NOT_CONNECTED and not self._stores.is_connected(account):
+            return None
         try:
-            self.ready(account)
+            return self.ready(account)
         except (NobodyReady, UnknownAccount):
-            return False
-        return True
+            return None

@@ -1,9 +1,10 @@
 """The send job: works on the head of its thread's queue, whichever request it was created for, until nothing is left to do."""
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from backend import log, queries
@@ -12,7 +13,7 @@ from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
 from backend.expiry import Expiry
 from backend.ingest import ContentionError
-from backend.owners import NobodyReady, Owners, UnknownAccount
+from backend.owners import NobodyReady, Owner, Owners, UnknownAccount
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
@@ -39,6 +40,9 @@ _LOOK_AHEAD = 2
 """A head and whether there is a next one: each document of a query is a read that is paid for."""
 _LOOK_AHEAD_IN_BACKLOG = 10
 _TRIES = 60
+_UNKNOWN_ACCOUNT = SendResult(
+    outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason="there is no account of this id"
+)
 
 
 class JobEnd(Enum):
@@ -80,6 +84,8 @@ class _Progress:
     rows: deque[Stored[Document]] = field(default_factory=deque)
     backlog: bool = False
     held: _Held | None = None
+    asked: Owner | None = None
+    """Whom the last attempt was handed to."""
     denials: int = 0
     limit_s: float | None = None
     """How old a request of the account may become; read when a head is so old that it matters."""
@@ -186,13 +192,12 @@ class Send:
         elif held.claim.is_exhausted:
             result = SendResult(outcome=Outcome.EXHAUSTED)
         elif held.account_is_unknown:
-            reason = "there is no account of this id"
-            result = SendResult(outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason=reason)
+            result = _UNKNOWN_ACCOUNT
         elif self._is_resent_in_vain(held.head):
             reason = "the message in whose place it was to be sent again was sent after all"
             result = SendResult(outcome=Outcome.INVALID, code=ErrorCode.CANCELLED, reason=reason)
         else:
-            result = self._post(progress.account, held, message)
+            result = self._post(progress, held, message)
         if result.outcome in (Outcome.SENT, Outcome.REJECTED):
             self._look_ahead(progress, held)
         return self._settle(progress, held, result, message)
@@ -205,14 +210,16 @@ class Send:
         message = self.stores.message(wa_message_id(ThreadId(str(head.value["threadId"])), outbound_key(original)))
         return message is not None and message.value.delivery is not None and proves_sent(message.value.delivery)
 
-    def _post(self, account: AccountId, held: _Held, message: Stored[StoredMessage] | None) -> SendResult:
+    def _post(self, progress: _Progress, held: _Held, message: Stored[StoredMessage] | None) -> SendResult:
         request = outbox.parse_request(held.head.id, held.head.value)
         if isinstance(request, Refusal):
             return SendResult(outcome=Outcome.INVALID, code=request.code, reason=request.detail)
         try:
-            owner = self.owners.ready(account)
-        except (NobodyReady, UnknownAccount):
+            owner = progress.asked = self.owners.ready(progress.account)
+        except NobodyReady:
             return SendResult(outcome=Outcome.NOT_CONNECTED)
+        except UnknownAccount:
+            return _UNKNOWN_ACCOUNT
         is_reply = self._is_reply(held.head, message.value.contact_wrote_at if message is not None else None)
         return self.connector.send(owner.endpoint, request, held.claim, now(), is_reply=is_reply)
 
@@ -278,7 +285,7 @@ class Send:
             if following is not None:
                 head, claim, position = following
                 progress.held = _Held(head=head, claim=claim, claim_time=times[position])
-            return self._after(progress, held, settlement, result, times[0])
+            return self._after(progress, settlement, result)
         raise ContentionError("an attempt could not be settled: others were faster each time")
 
     def _add_next_claim(
@@ -295,9 +302,7 @@ class Send:
         position = commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)
         return head, claim, position
 
-    def _after(
-        self, progress: _Progress, held: _Held, settlement: Settlement, result: SendResult, settled_at: datetime
-    ) -> JobEnd | None:
+    def _after(self, progress: _Progress, settlement: Settlement, result: SendResult) -> JobEnd | None:
         if settlement.step is NextStep.NEXT_HEAD:
             if progress.held is not None:
                 progress.rows.popleft()
@@ -307,16 +312,21 @@ class Send:
             progress.careful = True  # the next look finds the claim, and makes a job for its end
             return None
         # A session may have opened, and its flush may have found the head still held, between the answer and the commit.
-        self.owners.forget(progress.account)
-        progress.denials += 1
-        if not self.owners.may_be_ready(progress.account, result):
+        owner = self.owners.ready_after(progress.account, result)
+        if owner is None:
             return JobEnd.ACCOUNT_NOT_READY
-        if progress.denials == 1:
+        progress.denials += 1
+        is_away = result.outcome is Outcome.UNREACHABLE and owner == progress.asked
+        if progress.denials == 1 and not is_away:
             return None
-        again_at = now() + timedelta(seconds=self.timing.backoff_s)
-        name = f"{held.head.id}|again|{settled_at.timestamp()}"
-        self.queue.enqueue(Job(thread_id=progress.job.thread_id), name, again_at)
+        self._ask_again(progress.job.thread_id, self.timing.unreachable_s if is_away else self.timing.backoff_s)
         return JobEnd.ACCOUNT_NOT_READY
+
+    def _ask_again(self, thread: ThreadId, interval_s: float) -> None:
+        """By one job a thread and interval, however many have met the same no: each of them would go on for as long as it lasts."""
+        turn = math.floor(now().timestamp() / interval_s) + 2
+        at = datetime.fromtimestamp(turn * interval_s, UTC)
+        self.queue.enqueue(Job(thread_id=thread), f"{thread}|again|{interval_s}|{turn}", at)
 
     def _claim_lost(
         self, progress: _Progress, held: _Held, result: SendResult, current: Stored[Document] | None

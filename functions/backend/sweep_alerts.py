@@ -12,6 +12,7 @@ from backend import queries
 from backend.steps import Steps
 from backend.stores import Conflict, Document, Stored, Stores
 from backend.sweep_owners import SweptOwners
+from backend.sweep_requests import LateHead
 from core import alert_types, outbox, schema
 from core.account import NEVER, Lease, Status, flapping_window_s
 from core.alert import Alert, is_open, resolved_fields
@@ -26,7 +27,7 @@ _ALL_ACCOUNTS = "all"
 _MESSAGES = {
     Condition.NO_OWNER: "No connector holds the account, which should be connected.",
     Condition.LEASE_FLAPPING: "The account goes from connector to connector.",
-    Condition.STUCK_OUTBOX: "The account is connected, and no send job takes up its messages.",
+    Condition.STUCK_OUTBOX: "The account is connected, and its messages stand still.",
     Condition.BACKLOG_GROWING: "Events of the account wait in the ingest log.",
 }
 
@@ -38,7 +39,7 @@ class Seen:
     owners: SweptOwners
     late_accounts: frozenset[AccountId]
     """With a row that waited for too long before this run."""
-    late_heads: dict[AccountId, Stored[Document]]
+    late_heads: dict[AccountId, LateHead]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +53,14 @@ class AlertSweep:
         for account in sorted(seen.late_accounts):
             opened += steps.result("backlog", partial(self._open_backlog, account, at)) or 0
         stuck = {
-            account: head
-            for account, head in sorted(seen.late_heads.items())
+            account: late
+            for account, late in sorted(seen.late_heads.items())
             if steps.result("stuck", partial(self._may_be_stuck, account))
         }
         if stuck:
             time.sleep(self.timing.stuck_confirm_s)  # this run has enqueued a job for each of them
-        for account, head in stuck.items():
-            opened += steps.result("stuck", partial(self._open_stuck, account, head, at)) or 0
+        for account, late in stuck.items():
+            opened += steps.result("stuck", partial(self._open_stuck, account, late, at)) or 0
         return opened
 
     def close(self, steps: Steps, seen: Seen, at: datetime) -> int:
@@ -88,12 +89,31 @@ class AlertSweep:
         alert = _of_account(Condition.STUCK_OUTBOX, account)
         return self.stores.is_connected(account) and not self._is_open(alert)
 
-    def _open_stuck(self, account: AccountId, head: Stored[Document], at: datetime) -> int:
-        """Stands as it stood before a job was enqueued for it."""
-        current = self.stores.request(RequestId(head.id))
-        if current is None or current.update_time != head.update_time:
+    def _open_stuck(self, account: AccountId, late: LateHead, at: datetime) -> int:
+        """Stands as it stood before a job was enqueued for it, or was tried and its attempt given back."""
+        current = self.stores.request(RequestId(late.head.id))
+        if current is None:
+            return 0
+        if current.update_time != late.head.update_time and not self._is_denied_by_a_living_owner(
+            account, late, current
+        ):
             return 0
         return self._open(_of_account(Condition.STUCK_OUTBOX, account), at)
+
+    def _is_denied_by_a_living_owner(self, account: AccountId, late: LateHead, current: Stored[Document]) -> bool:
+        """An owner that renews its lease cannot be reached, or says that it is none: nobody else will take the message up. A dead
+        one renews nothing."""
+        before, after = outbox.queue_state(late.head.value), outbox.queue_state(current.value)
+        stored = self.stores.lease(account)
+        return (
+            not after.is_finished()
+            and after.claim_until is None
+            and after.attempts == before.attempts
+            and stored is not None
+            and stored.value.epoch == late.lease.epoch
+            and stored.value.updated_at > late.lease.updated_at
+            and self.stores.is_connected(account)
+        )
 
     def _close(self, alert: Stored[Document], seen: Seen, at: datetime) -> int:
         """Of the alert as it was read: one that was raised again meanwhile stays open."""
@@ -128,13 +148,13 @@ class AlertSweep:
                 return len(seen.owners.left) <= MOST_WITHOUT_OWNER
             case End.OVER:
                 assert isinstance(alert_type, Condition)
-                return self._has_passed(alert_type, AccountId(account), raised_at, at)
+                return self._has_passed(alert_type, AccountId(account), at)
             case End.DECIDED | End.REPLAYED:
                 return False
             case unexpected:
                 assert_never(unexpected)
 
-    def _has_passed(self, condition: Condition, account: AccountId, raised_at: datetime, at: datetime) -> bool:
+    def _has_passed(self, condition: Condition, account: AccountId, at: datetime) -> bool:
         if condition is Condition.BACKLOG_GROWING:
             return not self._has_backlog(account, at)
         stored = self.stores.lease(account)
@@ -148,7 +168,7 @@ class AlertSweep:
                 window = timedelta(seconds=flapping_window_s(self.timing.lease_ttl_s))
                 return lease.flapped_at is None or lease.flapped_at < at - window
             case Condition.STUCK_OUTBOX:
-                return not self._is_stuck_since(account, lease, raised_at, at)
+                return not self._is_stuck(account, lease, at)
             case Condition.DEAF | Condition.GAP | Condition.COLD_LOCKED:
                 return False  # its end is another: HEALED
             case unexpected:
@@ -161,19 +181,16 @@ class AlertSweep:
         messages = (row for row in self.stores.find(query) if row.value.get("eventType") == "message")
         return any(at - row.value["receivedAt"] > limit for row in messages)
 
-    def _is_stuck_since(self, account: AccountId, lease: Lease, raised_at: datetime, at: datetime) -> bool:
-        """Nobody has tried the account's oldest message since. One whose account is not held waits for that."""
+    def _is_stuck(self, account: AccountId, lease: Lease, at: datetime) -> bool:
+        """The account's oldest message is late still, and nothing is known to hold it back: an attempt that is under way may be given
+        back. One whose account is not held waits for that."""
         if not lease.wanted or not lease.is_held(at):
             return False
         limit = timedelta(seconds=self.timing.stuck_after_s)
         for oldest in self.stores.find(queries.waiting_requests_of_account(self.stores.db, account, 1)):
-            tried_at = oldest.value.get("lastTriedAt")
-            was_tried = isinstance(tried_at, datetime) and tried_at > raised_at
-            return (
-                not was_tried
-                and at - oldest.value["createdAt"] > limit
-                and not outbox.queue_state(oldest.value).is_held(at)
-            )
+            state = outbox.queue_state(oldest.value)
+            is_held_back = state.is_held(at) and not state.is_attempt_under_way(at, self.timing.claim_s)
+            return at - oldest.value["createdAt"] > limit and not is_held_back
         return False
 
 

@@ -22,6 +22,14 @@ from core.outbox import Refusal
 from core.timing import Timing
 
 
+@dataclass(frozen=True, kw_only=True)
+class LateHead:
+    """One that has waited for longer than it should, and that nobody is at work on; with its account's lease as it was read then."""
+
+    head: Stored[Document]
+    lease: Lease
+
+
 @dataclass(kw_only=True)
 class SweptRequests:
     accepted: int = 0
@@ -29,8 +37,8 @@ class SweptRequests:
     """That were woken."""
     resting: int = 0
     """Threads that wait for their account, or for a cold message's time: no job could do anything for them."""
-    late_heads: dict[AccountId, Stored[Document]] = field(default_factory=dict)
-    """Of accounts that are held: one that has waited for longer than it should, and that nobody is at work on."""
+    late_heads: dict[AccountId, LateHead] = field(default_factory=dict)
+    """Of accounts that are held."""
 
 
 @dataclass(kw_only=True)
@@ -83,7 +91,7 @@ class RequestSweep:
             lease = ready[account]
             late = [head for head in found.heads.values() if self._is_late(head, at)]
             if lease is not None and lease.wanted and lease.is_held(at) and late:
-                swept.late_heads[AccountId(account)] = late[0]
+                swept.late_heads[AccountId(account)] = LateHead(head=late[0], lease=lease)
         return swept
 
     def _accept_all(self, page: Page, seen: set[str], swept: SweptRequests, steps: Steps) -> None:

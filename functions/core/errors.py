@@ -144,9 +144,9 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         alert=Severity.ERROR,
     ),
     ErrorCode.CONNECTOR_UNREACHABLE: Entry(
-        seen_in=_CALLABLE,
-        meaning="No connector answered.",
-        what_to_do="Look whether the connector's services run; then try again.",
+        seen_in=f"{_WAITING}; {_CALLABLE}",
+        meaning="The account's connector could not be reached, or gave a callable no answer. A message waits and burns no attempt: it is tried again by itself, and sent as soon as another connector has taken the account over.",
+        what_to_do="Nothing where a connector has just ended. If it stays, look whether the connector's services run and the functions may call them; then, of a callable, try again.",
     ),
     ErrorCode.INVALID_EVENT: Entry(
         seen_in=_WAL,

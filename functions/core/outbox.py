@@ -135,6 +135,8 @@ class Outcome(StrEnum):
     """No answer, a broken one, or a 5xx (a proxy's, perhaps): the frame may still leave until notAfter."""
     REFUSED = "refused"
     """The connector refused the call itself: nothing left."""
+    UNREACHABLE = "unreachable"
+    """No connection to the connector came about, or a platform had no instance of it: nothing was handed over."""
     EXHAUSTED = "exhausted"
     INVALID = "invalid"
     """The request itself cannot be sent; `code` says why."""

@@ -93,13 +93,10 @@ def _settle_alone(
             return _attempt_given_back(_with_the_hold_named(later, result.reason), taken)
         case Outcome.NOT_CONNECTED | Outcome.NOT_OWNER:
             banned = "WhatsApp has banned the account for a time; " if result.reason == "banned" else ""
-            error = described(ErrorCode.NOT_CONNECTED, f"{banned}waits until the account is connected")
-            waiting = Settlement(
-                request={"status": str(RequestStatus.QUEUED), "claimUntil": None, "lastError": error},
-                message={},
-                step=NextStep.WAIT,
-            )
-            return _attempt_given_back(waiting, taken)
+            return _waiting(taken, ErrorCode.NOT_CONNECTED, f"{banned}waits until the account is connected")
+        case Outcome.UNREACHABLE:
+            detail = f"the connector could not be reached ({result.reason}); nothing was handed over, tried again"
+            return _waiting(taken, ErrorCode.CONNECTOR_UNREACHABLE, detail)
         case _:
             assert_never(result.outcome)
 
@@ -182,6 +179,15 @@ def _later(status: RequestStatus, error: str | None, wait_s: float, now: datetim
         message={},
         step=NextStep.LATER,
     )
+
+
+def _waiting(taken: Claim, code: ErrorCode, detail: str) -> Settlement:
+    waiting = Settlement(
+        request={"status": str(RequestStatus.QUEUED), "claimUntil": None, "lastError": described(code, detail)},
+        message={},
+        step=NextStep.WAIT,
+    )
+    return _attempt_given_back(waiting, taken)
 
 
 def _attempt_given_back(settlement: Settlement, taken: Claim, alert: ErrorCode | None = None) -> Settlement:

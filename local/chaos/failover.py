@@ -21,7 +21,7 @@ from local.chaos.wire import wire_findings
 from local.faults.cast import Cast, Inbound, Request, make_cast
 from local.faults.judge import Broken, Finding, judge
 from local.faults.record import take_record
-from local.faults.rounds import unsettled, wait_while_it_shrinks, waiting_requests
+from local.faults.rounds import unsettled, wait_while_it_shrinks
 from local.faults.stage import Stage, StageFailed
 from local.network.client import AccountState
 from local.processes import Processes, StartFailed
@@ -108,9 +108,7 @@ class _Changes:
         return self._change(self.crew.ask_to_end)
 
     def _change(self, end: Callable[[Worker], None]) -> list[float]:
-        """How long each account took. It begins when nothing waits: a change of owner is an event, and whoever loses each owner at
-        once would see his attempts used up (`not_sent`, with an alert)."""
-        self._await(lambda: not waiting_requests(self.db), "an empty queue")
+        """How long each account took."""
         owner = self._owners()[0]
         assert owner is not None
         before, taken = self._states(), dict[str, float]()

@@ -131,11 +131,8 @@ def unsettled(world: World, db: Client, cast: Cast) -> int:
     unprocessed = db.collection(schema.INGEST).where(filter=FieldFilter("processed", "==", False))
     receipts = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
     owed = max(0, receipts - _rows(db, cast, "receipt")) + max(0, len(cast.all_inbound()) - _rows(db, cast, "message"))
-    return waiting_requests(db) + _count(unprocessed) + unacknowledged(world.network, cast) + owed
-
-
-def waiting_requests(db: Client) -> int:
-    return _count(db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"])))
+    waiting = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
+    return _count(waiting) + _count(unprocessed) + unacknowledged(world.network, cast) + owed
 
 
 def _rows(db: Client, cast: Cast, event_type: str) -> int:

@@ -17,7 +17,7 @@ from local.cloud_tasks.client import TaskServer
 from local.processes import Processes, printed
 from local.project import PROJECT_ID, PYTHONPATH
 from tests.backend.scripted_connector import JOBS_PATH, ScriptedConnector
-from tests.backend.world import World
+from tests.backend.world import NOBODY_LISTENS, World
 
 TIME_SCALE = 0.1
 """Claims of 3 s, back-off from 0.2 s."""
@@ -73,7 +73,7 @@ def settings(
         timing=replace(Timing().scaled(TIME_SCALE), sweep_budget_s=Timing().sweep_budget_s),
         send_url=f"{endpoint}{JOBS_PATH}",
         flush_url="http://127.0.0.1:1/flush",
-        connector_endpoints=frozenset({endpoint}),
+        connector_endpoints=frozenset({endpoint, NOBODY_LISTENS}),
         functions_service_account="functions@example.com",
         connector_service_account="connector@example.com",
         certs_url="http://127.0.0.1:1/certs",

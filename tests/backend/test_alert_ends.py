@@ -1,6 +1,7 @@
 """Alerts that end by themselves: closed by whoever ends the cause, or by the sweeper; open again when the cause is back."""
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from core.alert_types import AlertType, Condition
 from core.degradation import Cause, Degradation
 from core.errors import ErrorCode
 from tests.backend.scripted_connector import Answer
-from tests.backend.world import Document, World, key_of
+from tests.backend.world import NOBODY_LISTENS, Document, World, key_of
 
 A_QUIET_DAY = timedelta(hours=2.5)
 """In the time scale of these tests."""
@@ -351,6 +352,47 @@ def test_a_message_that_no_job_takes_up_although_its_account_is_connected_is_tol
     assert world.request(request)["status"] == "sent"
     world.services.sweep.run()
     assert not is_open(world, Condition.STUCK_OUTBOX)
+
+
+@contextmanager
+def renewed_lease(world: World) -> Iterator[None]:
+    """Its owner lives."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(0.1):
+            set_lease(world, updatedAt=datetime.now(UTC))
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewing.join()
+
+
+def test_a_message_whose_living_owner_cannot_be_reached_is_told_of_until_it_is_sent(world: World) -> None:
+    _, request = old_request(world)
+    world.connect(endpoint=NOBODY_LISTENS)
+    with renewed_lease(world):
+        for _ in range(3):
+            world.services.sweep.run()
+            assert standing(world, Condition.STUCK_OUTBOX)["count"] == 1
+            assert is_open(world, Condition.STUCK_OUTBOX)
+    assert world.request(request)["lastError"].startswith("connector_unreachable: ")
+    world.connect()
+    world.wait_for(request, "sent")
+    world.services.sweep.run()
+    assert not is_open(world, Condition.STUCK_OUTBOX)
+
+
+def test_a_message_whose_dead_owners_lease_still_runs_is_not_stuck(world: World) -> None:
+    _, request = old_request(world)
+    world.connect(endpoint=NOBODY_LISTENS)
+    world.services.sweep.run()
+    assert world.request(request)["lastError"].startswith("connector_unreachable: ")
+    assert world.alerts() == []
 
 
 def test_a_message_that_this_runs_own_job_sends_is_not_stuck(world: World) -> None:

@@ -9,9 +9,10 @@ from google.auth.exceptions import TransportError
 
 from backend.send import JobEnd
 from core import contract, schema
+from core.outbox import MAX_ATTEMPTS
 from identity.tokens import IdentityTokens
 from tests.backend.scripted_connector import Answer
-from tests.backend.world import World, key_of
+from tests.backend.world import NOBODY_LISTENS, World, key_of
 
 
 class NoTokens(IdentityTokens):
@@ -84,6 +85,70 @@ def test_a_connector_that_keeps_denying_is_asked_again_later_and_not_in_a_circle
     assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
     assert len(world.connector.posts_of(world.account)) == 2
     assert world.wait_for(request, "sent")["attempts"] == 1
+
+
+def test_an_owner_that_cannot_be_reached_burns_no_attempt(world: World) -> None:
+    """Its lease runs for a while when it has died, and one message may meet more such owners than it has attempts."""
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    world.db.collection(schema.OUTBOX).document(request).update({"attempts": MAX_ATTEMPTS - 1})
+    world.connect(endpoint=NOBODY_LISTENS)
+    for _ in range(2):
+        assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+        waiting = world.request(request)
+        assert (waiting["status"], waiting["attempts"], waiting["claimUntil"]) == ("queued", MAX_ATTEMPTS - 1, None)
+        assert waiting["lastError"].startswith("connector_unreachable: ")
+    assert world.alerts() == []
+    world.connect()
+    assert world.services.flush.account(world.account) == 1
+    assert world.wait_for(request, "sent")["attempts"] == MAX_ATTEMPTS
+    assert world.connector.keys(world.account) == [key_of(request)]
+
+
+def test_an_owner_that_could_not_be_reached_is_called_again_though_no_session_opens(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    world.connect(endpoint=NOBODY_LISTENS)
+    world.send_job(chat)
+    world.connect()
+    assert world.wait_for(request, "sent")["attempts"] == 1
+
+
+def test_a_job_that_has_asked_the_owner_of_before_asks_the_present_one_at_once(world: World) -> None:
+    chat = world.chat()
+    request = world.write(chat)
+    world.accept(request)
+    world.connect(endpoint=NOBODY_LISTENS)
+    world.services.send.owners.ready(world.account)
+    world.connect()
+    assert world.send_job(chat) is JobEnd.QUEUE_EMPTY
+    assert world.request(request)["status"] == "sent"
+
+
+def test_a_new_term_at_the_same_address_is_asked_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A connector that was killed comes back under its own address; its flush may have found the head held."""
+    chat = world.chat()
+    world.accept(world.write(chat))
+    world.connect(endpoint=NOBODY_LISTENS)
+    world.services.send.owners.ready(world.account)
+    world.db.collection(schema.LEASES).document(world.account).update({"epoch": world.lease().next_epoch()})
+    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["outcome"] for line in lines if "outcome" in line] == ["unreachable"] * 2
+
+
+def test_jobs_that_find_the_owner_away_leave_one_job_an_interval(world: World) -> None:
+    chat = world.chat()
+    world.accept(world.write(chat))
+    world.connect(endpoint=NOBODY_LISTENS)
+    interval_s = world.settings.timing.unreachable_s
+    before, began = world.tasks.counters().get("created", 0), time.time()
+    for _ in range(20):
+        assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    intervals = 1 + int(time.time() // interval_s - began // interval_s)
+    assert 1 <= world.tasks.counters()["created"] - before <= intervals < 20
 
 
 def test_a_connector_of_another_version_is_called_again_when_it_has_been_deployed(
@@ -174,13 +239,16 @@ def test_only_a_503_of_a_connector_that_cannot_check_the_token_is_proven_to_have
     assert waiting["lastError"].startswith(error)
 
 
-@pytest.mark.parametrize("status", [408, 429])
-def test_a_platforms_answer_in_the_connectors_place_means_not_sent_and_no_alert(world: World, status: int) -> None:
+@pytest.mark.parametrize(("status", "attempts"), [(408, 2), (429, 1)])
+def test_a_platforms_answer_in_the_connectors_place_means_not_sent_and_no_alert(
+    world: World, status: int, attempts: int
+) -> None:
+    """429 is that of a service that has no instance just now."""
     chat = world.chat()
     request = world.write(chat)
     world.connector.script(key_of(request), Answer(status=status, reaches_wire=False))
     world.trigger_outbox(request)
-    assert world.wait_for(request, "sent")["attempts"] == 2
+    assert world.wait_for(request, "sent")["attempts"] == attempts
     assert world.alerts() == []
 
 

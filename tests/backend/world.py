@@ -25,6 +25,9 @@ from tests.waiting import wait_until
 
 Document = dict[str, Any]
 
+NOBODY_LISTENS = "http://127.0.0.1:1"
+"""An allowed connector's address while the connector is down."""
+
 
 @dataclass(kw_only=True)
 class World:

@@ -93,7 +93,7 @@ def test_what_provably_did_not_leave_is_queued_again_and_fails_at_the_limit(outc
     assert done.alert is ErrorCode.NOT_SENT
 
 
-@pytest.mark.parametrize("outcome", [Outcome.NOT_CONNECTED, Outcome.NOT_OWNER])
+@pytest.mark.parametrize("outcome", [Outcome.NOT_CONNECTED, Outcome.NOT_OWNER, Outcome.UNREACHABLE])
 def test_waiting_for_the_account_gives_the_attempt_and_the_claim_back(outcome: Outcome) -> None:
     waiting = settle(outcome, attempts=4)
     assert (waiting.request["attempts"], waiting.request["claimUntil"]) == (3, None)
@@ -128,6 +128,7 @@ def settle_in_doubt(outcome: Outcome, attempts: int = 2, **result: Any) -> Settl
 
 _PROVES_ONLY_ITSELF = [
     Outcome.NOT_SENT, Outcome.EXPIRED, Outcome.NOT_CONNECTED, Outcome.NOT_OWNER, Outcome.NOT_BEFORE, Outcome.REFUSED,
+    Outcome.UNREACHABLE,
 ]  # fmt: skip
 
 
