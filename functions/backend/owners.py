@@ -69,7 +69,8 @@ class Owners:
             self._known.pop(account, None)
 
     def ready_after(self, account: AccountId, answer: SendResult) -> Owner | None:
-        """After the owner's no, read afresh: who might say yes by now, so that no wake-up is lost. None: a flush will come."""
+        """After the owner's no, read afresh: who might say yes by now, so that no wake-up is lost. None: nobody does before a
+        session opens."""
         self.forget(account)
         if answer.outcome is Outcome.NOT_CONNECTED and not self._stores.is_connected(account):
             return None

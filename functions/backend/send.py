@@ -1,10 +1,9 @@
 """The send job: works on the head of its thread's queue, whichever request it was created for, until nothing is left to do."""
 
-import math
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from backend import log, queries
@@ -35,6 +34,7 @@ from core.message import StoredMessage
 from core.outbox import Claim, Outcome, Refusal, RequestStatus, SendResult
 from core.settling import NextStep, Settlement
 from core.timing import Timing
+from core.turns import next_turn
 
 _LOOK_AHEAD = 2
 """A head and whether there is a next one: each document of a query is a read that is paid for."""
@@ -285,7 +285,7 @@ class Send:
             if following is not None:
                 head, claim, position = following
                 progress.held = _Held(head=head, claim=claim, claim_time=times[position])
-            return self._after(progress, settlement, result)
+            return self._after(progress, held, settlement, result)
         raise ContentionError("an attempt could not be settled: others were faster each time")
 
     def _add_next_claim(
@@ -302,7 +302,7 @@ class Send:
         position = commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)
         return head, claim, position
 
-    def _after(self, progress: _Progress, settlement: Settlement, result: SendResult) -> JobEnd | None:
+    def _after(self, progress: _Progress, held: _Held, settlement: Settlement, result: SendResult) -> JobEnd | None:
         if settlement.step is NextStep.NEXT_HEAD:
             if progress.held is not None:
                 progress.rows.popleft()
@@ -319,14 +319,14 @@ class Send:
         is_away = result.outcome is Outcome.UNREACHABLE and owner == progress.asked
         if progress.denials == 1 and not is_away:
             return None
-        self._ask_again(progress.job.thread_id, self.timing.unreachable_s if is_away else self.timing.backoff_s)
+        if not expiry.is_past(held.head.value, now(), self.timing.stuck_after_s):
+            self._ask_again(progress.job.thread_id, self.timing.unreachable_s if is_away else self.timing.backoff_s)
         return JobEnd.ACCOUNT_NOT_READY
 
     def _ask_again(self, thread: ThreadId, interval_s: float) -> None:
         """By one job a thread and interval, however many have met the same no: each of them would go on for as long as it lasts."""
-        turn = math.floor(now().timestamp() / interval_s) + 2
-        at = datetime.fromtimestamp(turn * interval_s, UTC)
-        self.queue.enqueue(Job(thread_id=thread), f"{thread}|again|{interval_s}|{turn}", at)
+        number, at = next_turn(thread, now(), interval_s)
+        self.queue.enqueue(Job(thread_id=thread), f"{thread}|again|{interval_s}|{number}", at)
 
     def _claim_lost(
         self, progress: _Progress, held: _Held, result: SendResult, current: Stored[Document] | None

@@ -9,11 +9,12 @@ from functools import partial
 from typing import assert_never
 
 from backend import queries
+from backend.clock import now
 from backend.steps import Steps
 from backend.stores import Conflict, Document, Stored, Stores
 from backend.sweep_owners import SweptOwners
 from backend.sweep_requests import LateHead
-from core import alert_types, outbox, schema
+from core import alert_types, schema, stuck
 from core.account import NEVER, Lease, Status, flapping_window_s
 from core.alert import Alert, is_open, resolved_fields
 from core.alert_types import ALERTS, MOST_WITHOUT_OWNER, Condition, End
@@ -52,14 +53,14 @@ class AlertSweep:
         opened = sum(steps.result("raise", partial(self._open, alert, at)) or 0 for alert in _of_owners(seen.owners))
         for account in sorted(seen.late_accounts):
             opened += steps.result("backlog", partial(self._open_backlog, account, at)) or 0
-        stuck = {
+        candidates = {
             account: late
             for account, late in sorted(seen.late_heads.items())
             if steps.result("stuck", partial(self._may_be_stuck, account))
         }
-        if stuck:
+        if candidates:
             time.sleep(self.timing.stuck_confirm_s)  # this run has enqueued a job for each of them
-        for account, late in stuck.items():
+        for account, late in candidates.items():
             opened += steps.result("stuck", partial(self._open_stuck, account, late, at)) or 0
         return opened
 
@@ -90,30 +91,16 @@ class AlertSweep:
         return self.stores.is_connected(account) and not self._is_open(alert)
 
     def _open_stuck(self, account: AccountId, late: LateHead, at: datetime) -> int:
-        """Stands as it stood before a job was enqueued for it, or was tried and its attempt given back."""
-        current = self.stores.request(RequestId(late.head.id))
-        if current is None:
+        """Stands as it stood before a job was enqueued for it, or has been given back before, and may be again."""
+        current, lease, later = self.stores.request(RequestId(late.head.id)), self.stores.lease(account), now()
+        if current is None or lease is None or not _is_owned(lease.value, later):
             return 0
-        if current.update_time != late.head.update_time and not self._is_denied_by_a_living_owner(
-            account, late, current
-        ):
+        if not stuck.stands_still(current.value, later, self.timing):
+            return 0
+        is_untouched = current.update_time == late.head.update_time
+        if not is_untouched and not stuck.is_denied_by_a_living_owner(late.head.value, late.lease, self.timing):
             return 0
         return self._open(_of_account(Condition.STUCK_OUTBOX, account), at)
-
-    def _is_denied_by_a_living_owner(self, account: AccountId, late: LateHead, current: Stored[Document]) -> bool:
-        """An owner that renews its lease cannot be reached, or says that it is none: nobody else will take the message up. A dead
-        one renews nothing."""
-        before, after = outbox.queue_state(late.head.value), outbox.queue_state(current.value)
-        stored = self.stores.lease(account)
-        return (
-            not after.is_finished()
-            and after.claim_until is None
-            and after.attempts == before.attempts
-            and stored is not None
-            and stored.value.epoch == late.lease.epoch
-            and stored.value.updated_at > late.lease.updated_at
-            and self.stores.is_connected(account)
-        )
 
     def _close(self, alert: Stored[Document], seen: Seen, at: datetime) -> int:
         """Of the alert as it was read: one that was raised again meanwhile stays open."""
@@ -168,7 +155,7 @@ class AlertSweep:
                 window = timedelta(seconds=flapping_window_s(self.timing.lease_ttl_s))
                 return lease.flapped_at is None or lease.flapped_at < at - window
             case Condition.STUCK_OUTBOX:
-                return not self._is_stuck(account, lease, at)
+                return not (_is_owned(lease, at) and self._has_stuck(account, at))
             case Condition.DEAF | Condition.GAP | Condition.COLD_LOCKED:
                 return False  # its end is another: HEALED
             case unexpected:
@@ -181,17 +168,18 @@ class AlertSweep:
         messages = (row for row in self.stores.find(query) if row.value.get("eventType") == "message")
         return any(at - row.value["receivedAt"] > limit for row in messages)
 
-    def _is_stuck(self, account: AccountId, lease: Lease, at: datetime) -> bool:
-        """The account's oldest message is late still, and nothing is known to hold it back: an attempt that is under way may be given
-        back. One whose account is not held waits for that."""
-        if not lease.wanted or not lease.is_held(at):
-            return False
-        limit = timedelta(seconds=self.timing.stuck_after_s)
-        for oldest in self.stores.find(queries.waiting_requests_of_account(self.stores.db, account, 1)):
-            state = outbox.queue_state(oldest.value)
-            is_held_back = state.is_held(at) and not state.is_attempt_under_way(at, self.timing.claim_s)
-            return at - oldest.value["createdAt"] > limit and not is_held_back
-        return False
+    def _has_stuck(self, account: AccountId, at: datetime) -> bool:
+        """Whether one of the account's oldest heads stands still yet."""
+        heads: dict[object, Document] = {}
+        for request in self.stores.find(queries.waiting_requests_of_account(self.stores.db, account, _FRONT)):
+            heads.setdefault(request.value.get("threadId"), request.value)
+        stand_still = any(stuck.stands_still(head, at, self.timing) for head in heads.values())
+        return stand_still and self.stores.is_connected(account)
+
+
+def _is_owned(lease: Lease, at: datetime) -> bool:
+    """What is on its way to another owner waits for that."""
+    return lease.wanted and lease.is_held(at)
 
 
 def _of_owners(owners: SweptOwners) -> Iterator[Alert]:

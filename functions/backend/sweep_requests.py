@@ -14,9 +14,8 @@ from backend.fair import FairLook, Page, Waiting, in_turns
 from backend.send_queue import Job, SendQueue
 from backend.steps import Steps
 from backend.stores import Document, Stored, Stores
-from core import expiry, outbox
+from core import expiry, outbox, stuck
 from core.account import Lease
-from core.errors import ErrorCode, code_of
 from core.ids import AccountId, InvalidId, ThreadId, WaMessageId, account_id
 from core.outbox import Refusal
 from core.timing import Timing
@@ -128,12 +127,7 @@ class RequestSweep:
         return expiry.is_past(oldest.value, at, self._timing.queue_limit_least_s) and limits.is_past(oldest, at)
 
     def _is_late(self, head: Stored[Document], at: datetime) -> bool:
-        """A held one has just been tried, or waits for what its owner said; an endpoint that is not allowed has its own alert."""
-        return (
-            expiry.is_past(head.value, at, self._timing.stuck_after_s)
-            and not outbox.queue_state(head.value).is_held(at)
-            and code_of(head.value.get("lastError")) is not ErrorCode.ENDPOINT_NOT_ALLOWED
-        )
+        return stuck.stands_still(head.value, at, self._timing) and not outbox.queue_state(head.value).is_held(at)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,7 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
     Condition.STUCK_OUTBOX: Entry(
         severity=Severity.ERROR,
         meaning="The account is connected, and yet a message has waited for ten minutes that no send job takes up, or that is given back each time: the functions cannot reach the connector, or it says that the account is not its own.",
-        what_to_do="Look at the message's lastError. connector_unreachable: whether the functions may call the address that the account's lease names. Otherwise at the send function's log and at the queue in Cloud Tasks: whether it is paused, refused or full.",
+        what_to_do="Look at the send function's log. Attempts that end as unreachable or not_owner: whether the functions may call the address that the account's lease names, and who answers there. None at all: whether the queue in Cloud Tasks is paused, refused or full.",
         end=End.OVER,
     ),
     Condition.BACKLOG_GROWING: Entry(

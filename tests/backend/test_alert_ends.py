@@ -1,7 +1,6 @@
 """Alerts that end by themselves: closed by whoever ends the cause, or by the sweeper; open again when the cause is back."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from backend import connector_client
+from backend.send import JobEnd
 from backend.sweep_rows import RowSweep
 from core import schema
 from core.account import DesiredState, new_lease_document
@@ -354,44 +354,76 @@ def test_a_message_that_no_job_takes_up_although_its_account_is_connected_is_tol
     assert not is_open(world, Condition.STUCK_OUTBOX)
 
 
-@contextmanager
-def renewed_lease(world: World) -> Iterator[None]:
-    """Its owner lives."""
-    ended = threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(0.1):
-            set_lease(world, updatedAt=datetime.now(UTC))
-
-    renewing = threading.Thread(target=renew)
-    renewing.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        renewing.join()
+def denied(world: World) -> Any:
+    """A late message whose owner could not be reached."""
+    chat, request = old_request(world)
+    world.connect(endpoint=NOBODY_LISTENS)
+    assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
+    return chat, request
 
 
 def test_a_message_whose_living_owner_cannot_be_reached_is_told_of_until_it_is_sent(world: World) -> None:
-    _, request = old_request(world)
-    world.connect(endpoint=NOBODY_LISTENS)
-    with renewed_lease(world):
-        for _ in range(3):
-            world.services.sweep.run()
-            assert standing(world, Condition.STUCK_OUTBOX)["count"] == 1
-            assert is_open(world, Condition.STUCK_OUTBOX)
+    chat, request = denied(world)
+    set_lease(world, updatedAt=datetime.now(UTC) + timedelta(seconds=5))
+    for _ in range(3):
+        world.services.sweep.run()
+        assert standing(world, Condition.STUCK_OUTBOX)["count"] == 1
+        assert is_open(world, Condition.STUCK_OUTBOX)
     assert world.request(request)["lastError"].startswith("connector_unreachable: ")
     world.connect()
+    world.send_job(chat)
     world.wait_for(request, "sent")
     world.services.sweep.run()
     assert not is_open(world, Condition.STUCK_OUTBOX)
 
 
-def test_a_message_whose_dead_owners_lease_still_runs_is_not_stuck(world: World) -> None:
-    _, request = old_request(world)
-    world.connect(endpoint=NOBODY_LISTENS)
+def test_an_older_message_that_is_held_back_does_not_end_the_alert_about_another(world: World) -> None:
+    held = world.write(world.chat(), createdAt=datetime.now(UTC) - timedelta(minutes=6))
+    world.accept(held)
+    world.db.collection(schema.OUTBOX).document(held).update(
+        {"claimUntil": datetime.now(UTC) + timedelta(minutes=30), "heldBy": "cold_limit"}
+    )
+    denied(world)
+    set_lease(world, updatedAt=datetime.now(UTC) + timedelta(seconds=5))
+    for _ in range(2):
+        world.services.sweep.run()
+        assert is_open(world, Condition.STUCK_OUTBOX)
+
+
+def test_what_waits_behind_a_head_that_is_held_back_does_not_stand_still(world: World) -> None:
+    chat, head = denied(world)
+    world.accept(world.write(chat, createdAt=datetime.now(UTC) - timedelta(minutes=4)))
+    set_lease(world, updatedAt=datetime.now(UTC) + timedelta(seconds=5))
     world.services.sweep.run()
-    assert world.request(request)["lastError"].startswith("connector_unreachable: ")
+    assert is_open(world, Condition.STUCK_OUTBOX)
+    held = {"claimUntil": datetime.now(UTC) + timedelta(minutes=30), "heldBy": "cold_limit"}
+    world.db.collection(schema.OUTBOX).document(head).update(held)
+    world.services.sweep.run()
+    assert not is_open(world, Condition.STUCK_OUTBOX)
+
+
+def test_an_account_that_is_connected_no_more_has_no_message_that_is_stuck(world: World) -> None:
+    denied(world)
+    set_lease(world, updatedAt=datetime.now(UTC) + timedelta(seconds=5))
+    world.services.sweep.run()
+    assert is_open(world, Condition.STUCK_OUTBOX)
+    world.db.collection(schema.ACCOUNTS).document(world.account).update({"status": "needs_qr"})
+    world.services.sweep.run()
+    assert not is_open(world, Condition.STUCK_OUTBOX)
+
+
+def test_a_message_whose_dead_owners_lease_still_runs_is_not_stuck(world: World) -> None:
+    denied(world)
+    world.services.sweep.run()
+    assert world.alerts() == []
+
+
+def test_a_message_whose_lease_ended_while_it_was_looked_at_is_not_stuck(world: World) -> None:
+    """The job finds nobody to ask, and leaves it as it stood."""
+    old_request(world)
+    set_lease(world, leaseUntil=datetime.now(UTC) + timedelta(seconds=world.settings.timing.stuck_confirm_s / 2))
+    with idle_jobs(world):
+        world.services.sweep.run()
     assert world.alerts() == []
 
 
