@@ -178,7 +178,9 @@ class Disturbance:
     def _kill_functions(self, strike: Strike) -> Mend:
         held = self.gate.hold(FUNCTION, CommitKind.OUTCOME, strike.moment, passes=strike.passes)
         met = self._meets(held)
-        killed = self.world.cloud.kill("send")
+        killed = self._within(
+            _POINT_LIMIT_S, lambda: self.world.cloud.kill("send") > 0
+        )  # one that has just ended comes back
         self.gate.release(held)
         if not killed:
             return self._missed(strike)
@@ -304,16 +306,18 @@ class Disturbance:
     # The network
 
     def _break(self, strike: Strike, account: Account) -> Mend:
-        network = self.world.network
         if strike.kind is Kind.CUT:
-            return self._cut(strike)
-        network.disconnect(account.phone, strike.how)
-        network.reconnect(account.phone)  # at once: it is not kept out
-        self._count(f"{strike.kind}: {strike.how}")
+            return self._cut(strike, account)
+        self._break_connection(strike, account, f"{strike.kind}: {strike.how}")
         return _nothing
 
-    def _cut(self, strike: Strike) -> Mend:
-        """At the next frame, whichever account's it is."""
+    def _break_connection(self, strike: Strike, account: Account, what: str) -> None:
+        self.world.network.disconnect(account.phone, strike.how)
+        self.world.network.reconnect(account.phone)  # at once: it is not kept out
+        self._count(what)
+
+    def _cut(self, strike: Strike, account: Account) -> Mend:
+        """At the next frame, whichever account's it is; without one, where the connection is."""
         network = self.world.network
         fault = network.fault(NetworkFault.CUT, times=1)
 
@@ -321,11 +325,12 @@ class Disturbance:
             return any(standing.fault_id == fault and standing.times == 0 for standing in network.faults())
 
         def over() -> None:
-            if self._within(_POINT_LIMIT_S, has_struck):
+            was_cut = self._within(_POINT_LIMIT_S, has_struck)
+            network.clear_faults(fault)
+            if was_cut:
                 self._count(strike.kind)
             else:
-                self._missed(strike)
-            network.clear_faults(fault)
+                self._break_connection(strike, account, f"{strike.kind}: without a frame, {strike.how}")
 
         return over
 
