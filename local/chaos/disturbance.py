@@ -178,14 +178,16 @@ class Disturbance:
     def _kill_functions(self, strike: Strike) -> Mend:
         held = self.gate.hold(FUNCTION, CommitKind.OUTCOME, strike.moment, passes=strike.passes)
         met = self._meets(held)
-        killed = self._within(
-            _POINT_LIMIT_S, lambda: self.world.cloud.kill("send") > 0
-        )  # one that has just ended comes back
+        killed = self._within(_POINT_LIMIT_S, self._kill_sends)
         self.gate.release(held)
         if not killed:
             return self._missed(strike)
         self._count(f"function killed {strike.moment} an outcome's commit" if met else "function killed")
         return _nothing
+
+    def _kill_sends(self) -> bool:
+        """Not where all have just ended: they come back."""
+        return self.world.cloud.kill("send") > 0
 
     # At a commit
 

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
-from google.cloud.firestore import Client
-
 from local import firestore_jar, ports, postgres
 from local.chaos.crew import Crew
 from local.chaos.wire import wire_findings
@@ -66,7 +64,7 @@ def measure(rounds: int, seed: int, network: NetworkKind, *, time_scale: float =
         cast = make_cast(seed, 0, rounds * 2 * _MESSAGES_A_ROUND, accounts=_ACCOUNTS)
         stage = Stage(db=db, network=world.network)
         stage.prepare(cast)
-        changes = _Changes(world=world, db=db, cast=cast, crew=Crew(world=world, db=db))
+        changes = _Changes(world=world, cast=cast, crew=Crew(world=world, db=db))
         changes.gather()
         talk = _Talk(stage=stage, cast=cast)
         talk.begin()
@@ -90,7 +88,6 @@ class _Changes:
     """Changes of owner: all accounts go from the one worker to the other."""
 
     world: World
-    db: Client
     cast: Cast
     crew: Crew
 

@@ -128,11 +128,11 @@ def _struck(world: World) -> int:
 
 def unsettled(world: World, db: Client, cast: Cast) -> int:
     """How much waits: requests, rows, events, and messages and receipts of contacts that do not stand in the log yet."""
+    unfinished = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
     unprocessed = db.collection(schema.INGEST).where(filter=FieldFilter("processed", "==", False))
     receipts = sum(chat.requests * (2 if chat.reads else 1) for chat in cast.chats)
     owed = max(0, receipts - _rows(db, cast, "receipt")) + max(0, len(cast.all_inbound()) - _rows(db, cast, "message"))
-    waiting = db.collection(schema.OUTBOX).where(filter=FieldFilter("status", "in", ["queued", "sending"]))
-    return _count(waiting) + _count(unprocessed) + unacknowledged(world.network, cast) + owed
+    return _count(unfinished) + _count(unprocessed) + unacknowledged(world.network, cast) + owed
 
 
 def _rows(db: Client, cast: Cast, event_type: str) -> int:
