@@ -80,5 +80,5 @@ async def link(
     device = await phone.scan(code.qr)
     await account.connected()
     await device.ready()
-    await server.until(lambda: not len(device.waiting), what="what a phone says to a new device to be taken")
+    await device.caught_up()
     return Linked(account=account, phone=phone, device=device, ana=ana)

@@ -55,6 +55,7 @@ async def test_an_announced_message_that_never_comes_is_told_as_lost(
 ) -> None:
     await write(linked, "live")
     await linked.account.until_message("live")  # what was announced when it was linked is over, then
+    await linked.device.caught_up()
     await engine.kill()
     server.faults.lose_backlog(contact=linked.ana)
     await write(linked, "lost", "two", "three")
@@ -109,6 +110,7 @@ async def test_a_message_that_cannot_be_read_is_awaited_before_it_is_answered(
 ) -> None:
     await write(linked, "known")
     await linked.account.until_message("known")
+    await linked.device.caught_up()  # else it would come again, as a third
     await engine.kill()
     server.faults.phone_off()
     server.faults.corrupt_next(linked.ana, answers=False)

@@ -39,10 +39,6 @@ class Pair:
     def name_of(self, engine: RunningEngine) -> str:
         return "first" if engine is self.first else "second"
 
-    @property
-    def device_is_told(self) -> bool:
-        return not len(self.linked.device.waiting)
-
     def freeze_at(self, point: str) -> None:
         """The first engine freezes when it next passes the point."""
         self.freeze_file.write_text(point)
@@ -61,7 +57,7 @@ async def _paired(server: WhatsAppServer, store: PostgresStore, folder: Path, he
         await linked.ana.send(linked.phone, "before")  # whatever must be learnt of a contact is learnt
         await linked.account.until_message("before")
         assert (await linked.account.send(linked.ana_jid, "3EB000", "before")).outcome == Outcome.SENT
-        await server.until(lambda: not len(linked.device.waiting), what="the first receipt")
+        await linked.device.caught_up()
         await store.audit()
         yield Pair(server=server, store=store, first=first, second=second, linked=linked, freeze_file=freeze_file)
         await linked.account.leave()
@@ -279,7 +275,7 @@ async def test_every_session_decrypts_after_fifty_freezes_back_and_forth(impatie
         await successor.close()  # a term is never made shorter: the one that the next freeze outlasts is another
         owner = successor
     await owner.open()
-    await impatient.server.until(lambda: impatient.device_is_told, what="all to be taken")
+    await impatient.linked.device.caught_up()
     await owner.until(
         lambda: set(written) <= {text for account in told for text in account.texts()}, "all that was written"
     )

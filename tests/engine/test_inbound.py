@@ -81,7 +81,7 @@ async def test_what_was_never_handed_over_cannot_be_acknowledged(linked: Linked)
 async def test_whatsapp_is_told_that_a_message_was_taken(server: WhatsAppServer, linked: Linked) -> None:
     await linked.ana.send(linked.phone, "hello")
     await linked.account.until_message("hello")
-    await server.until(lambda: not len(linked.device.waiting), what="the receipt")
+    await linked.device.caught_up()
 
 
 async def test_what_came_while_the_engine_was_away_comes_in_order(linked: Linked, engine: RunningEngine) -> None:
@@ -140,7 +140,7 @@ async def test_a_call_comes_as_a_message_of_its_kind(server: WhatsAppServer, lin
     call = linked.account.messages[1]
     assert (call.whatsapp_id, call.unsupported) == (call_id, "call")
     assert (call.chat_jid, call.chat_other_jid) == (str(linked.ana.number_jid), str(linked.ana.lid))
-    await server.until(lambda: not len(linked.device.waiting), what="the call's ack")
+    await linked.device.caught_up()
 
 
 async def test_what_was_typed_on_the_phone_comes_as_the_accounts_own(linked: Linked) -> None:
@@ -178,7 +178,7 @@ async def test_receipts_that_say_nothing_about_a_person_are_only_answered(
     await linked.ana.send(linked.phone, "after it")
     await linked.account.until_message("after it")
     assert linked.account.receipts == []
-    await server.until(lambda: not len(linked.device.waiting), what="the answers")
+    await linked.device.caught_up()
 
 
 async def test_a_contacts_repeated_id_comes_twice(linked: Linked) -> None:
@@ -198,7 +198,7 @@ async def test_the_same_stanza_twice_comes_once(server: WhatsAppServer, linked: 
     await linked.ana.send(linked.phone, "after it")
     await linked.account.until_message("after it")
     assert linked.account.texts() == ["once", "after it"]
-    await server.until(lambda: not len(linked.device.waiting), what="both answers")
+    await linked.device.caught_up()
 
 
 async def test_a_message_that_cannot_be_decrypted_comes_when_it_is_sent_again(
@@ -255,7 +255,7 @@ async def test_a_locked_database_delays_a_message_and_loses_none(
             lambda: linked.account.messages == [] and len(linked.device.waiting) == 1, "nothing is taken", 1.0
         )
     await linked.account.until_message("while it was locked")
-    await server.until(lambda: not len(linked.device.waiting), what="the receipt")
+    await linked.device.caught_up()
 
 
 async def test_a_database_that_stays_locked_gives_the_message_back_until_it_is_free(
@@ -305,7 +305,7 @@ async def test_what_whatsapp_will_not_hand_over_again_waits_for_the_database(
 async def test_history_teaches_which_number_a_lid_belongs_to(server: WhatsAppServer, linked: Linked) -> None:
     bea = server.add_contact("+40744444444", "Bea", addressing="lid_only")
     await linked.phone.send_history(linked.device, mappings=[bea])
-    await server.until(lambda: not len(linked.device.waiting), what="the history's receipt")
+    await linked.device.caught_up()
     deadline = time.monotonic() + PATIENCE_S
     number = 0
     while time.monotonic() < deadline:

@@ -29,7 +29,7 @@ async def test_a_message_survives_a_kill(
     await engine.start()
     after = engine.account("shop")
     await after.open()
-    await server.until(lambda: not len(linked.device.waiting), what="WhatsApp to be told")
+    await linked.device.caught_up()
     if "hello" not in before.texts():  # else the connector has it already
         await after.until_message("hello")
     assert (after.texts() + before.texts()).count("hello") <= 2, "the same message may come again, under its id"
@@ -49,7 +49,7 @@ async def test_a_receipt_survives_a_kill(
     await engine.start()
     after = engine.account("shop")
     await after.open()
-    await server.until(lambda: not len(linked.device.waiting), what="WhatsApp to be told")
+    await linked.device.caught_up()
     if not before.receipts:
         await after.until(lambda: after.receipts, "the receipt")
 
@@ -105,7 +105,7 @@ async def test_whatsapp_is_told_of_nothing_that_does_not_stand(
     """While the inbox cannot be written to."""
     await linked.ana.send(linked.phone, "before")  # whatever must be learnt of a contact is learnt
     await linked.account.until_message("before")
-    await server.until(lambda: not len(linked.device.waiting), what="the first receipt")
+    await linked.device.caught_up()
     with locked(tmp_path / "sessions.db"):
         if what == "message":
             await linked.ana.send(linked.phone, "hello")
@@ -115,7 +115,7 @@ async def test_whatsapp_is_told_of_nothing_that_does_not_stand(
             linked.ana.call(linked.phone)
         await server.until(lambda: len(linked.device.waiting) == 1, what="the stanza to wait")
         await stays_so(lambda: len(linked.device.waiting) == 1, "WhatsApp is not told", 1.0)
-    await server.until(lambda: not len(linked.device.waiting), what="WhatsApp to be told")
+    await linked.device.caught_up()
     await linked.account.until(lambda: len(linked.account.messages) + len(linked.account.receipts) == 2, "the event")
 
 

@@ -52,7 +52,7 @@ async def _talk(server: WhatsAppServer, linked: Linked, account: Account, device
     await account.until_message(f"{what}, in")
     sent = await account.send(linked.ana_jid, f"3EB0{what.encode().hex().upper()}", f"{what}, out")
     assert sent.outcome == Outcome.SENT
-    await server.until(lambda: not len(device.waiting), what="the receipts")
+    await device.caught_up()
     await server.until(lambda: linked.ana.inbox and linked.ana.inbox[-1].text == f"{what}, out", what="it to be shown")
 
 

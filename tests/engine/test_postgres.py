@@ -32,7 +32,7 @@ async def test_nothing_overtakes_an_event_that_was_given_back(
     """Until it can be stored it is not acknowledged, nor is what came after it on the same connection."""
     await linked.ana.send(linked.phone, "before")
     await linked.account.until_message("before")
-    await server.until(lambda: not len(linked.device.waiting), what="the first receipt")
+    await linked.device.caught_up()
     await store.query(_REFUSE)
     for text in ("not yet", "after", "after that"):
         await linked.ana.send(linked.phone, text)
@@ -43,4 +43,4 @@ async def test_nothing_overtakes_an_event_that_was_given_back(
     await store.query("DROP TRIGGER refused ON engine_inbox")
     await linked.account.until_message("after that", 40)
     assert linked.account.texts() == ["before", "not yet", "after", "after that"]
-    await server.until(lambda: not len(linked.device.waiting), what="WhatsApp to be told of all")
+    await linked.device.caught_up()

@@ -178,7 +178,7 @@ async def test_a_second_engine_on_the_same_store_takes_over_and_the_first_one_sa
         await successor.until_message("for the new owner", 40)
         assert linked.account.messages == []
         assert linked.account.states[-1] == "REPLACED"
-        await server.until(lambda: not len(linked.device.waiting), what="the receipt")
+        await linked.device.caught_up()
 
 
 async def test_a_session_that_is_not_open_is_not_found(engine: RunningEngine) -> None:

@@ -68,6 +68,14 @@ class Device:
     async def ready(self, timeout_s: float = 30.0) -> None:
         await self.phone.world.until(lambda: self.is_ready, timeout_s, what="the device to be ready")
 
+    @property
+    def is_caught_up(self) -> bool:
+        """WhatsApp has its word on all that was sent to it, and would not send any of it again."""
+        return not len(self.waiting)
+
+    async def caught_up(self, timeout_s: float = 30.0) -> None:
+        await self.phone.world.until(lambda: self.is_caught_up, timeout_s, what="the device to have caught up")
+
     def need_connection(self) -> "Connection":
         if self.connection is None:
             raise NotConnected(f"device {self.number} of {self.phone.name}")

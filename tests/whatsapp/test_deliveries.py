@@ -28,7 +28,7 @@ async def test_what_is_written_while_the_engine_is_dead_comes_in_order(here: Lin
     account = await here.restart()
     await account.until(lambda: len(account.texts()) >= len(texts), "all that was written")
     assert account.texts() == texts
-    await here.server.until(lambda: not len(here.device.waiting))
+    await here.device.caught_up()
     await account.leave()
 
 
@@ -122,7 +122,7 @@ async def test_a_repeated_id_and_a_stanza_that_comes_twice_both_reach_the_device
     await here.ana.send(here.phone, "two", id=first.id)
     await here.ana.send(here.phone, "three")
     await here.account.until_message("three")
-    await here.server.until(lambda: not len(here.device.waiting))
+    await here.device.caught_up()
 
 
 async def test_bytes_that_are_no_message_are_a_problem_unless_the_test_is_about_them(here: Linked) -> None:

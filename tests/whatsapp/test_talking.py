@@ -120,7 +120,7 @@ async def test_a_number_is_on_whatsapp_or_is_not(here: Linked) -> None:
 async def test_history_tells_who_has_which_lid(here: Linked) -> None:
     bob = here.server.add_contact(BOB, "Bob", addressing="lid_only")
     await here.phone.send_history(here.device, mappings=[bob])
-    await here.server.until(lambda: not len(here.device.waiting))
+    await here.device.caught_up()
     await bob.send(here.phone, "by LID alone")
     message = await here.account.until_message("by LID alone")
     assert {message.chat_jid, message.chat_other_jid} == {str(bob.lid), str(bob.number_jid)}
