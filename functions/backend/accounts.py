@@ -5,8 +5,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from google.cloud.firestore import DocumentReference
-
 from backend import log
 from backend.clock import now, stand_back
 from backend.connector_client import ConnectorClient
@@ -121,16 +119,11 @@ class Accounts:
         wanted = {**lease_fields, **account.wanted_fields(state, at)}
         if account.must_be_told_here(state, lease.value, at):
             fields |= account.unowned_pause_fields()
-            commit.put(self._private_state(account_id), account.NO_CODES)
+            commit.put(self.stores.private_state(account_id), account.NO_CODES)
         commit.change(schema.ACCOUNTS, account_id, fields)
         # Under the lease as it was read: an owner that gives it back meanwhile would tell nobody of the pause.
         commit.update(schema.LEASES, account_id, wanted, at=lease.update_time)
         return commit
-
-    def _private_state(self, account_id: AccountId) -> DocumentReference:
-        document = self.stores.reference(schema.ACCOUNTS, account_id)
-        private: DocumentReference = document.collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
-        return private
 
     def _poke(self, account_id: AccountId) -> None:
         lease = self.stores.lease(account_id)

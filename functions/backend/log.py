@@ -72,6 +72,10 @@ def sweep_step_failed(step: str) -> None:
     _write("ERROR", "a step of the sweep failed; the next sweep tries again", step=step, stack=_traceback())
 
 
+def pause_told(account: AccountId) -> None:
+    _write("INFO", "the owner of a paused account had died before it could say so", accountId=account)
+
+
 def poke_failed(account: AccountId) -> None:
     _write("WARNING", "no connector could be told of a command; it will see it by itself", accountId=account)
 

@@ -14,6 +14,7 @@ from google.cloud.firestore import Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
+from core.account import NEVER
 from core.alert_types import AlertType
 from core.ids import AccountId, ChatId, ThreadId
 
@@ -147,6 +148,18 @@ def leases_without_owner(db: Client, before: datetime, limit: int) -> Query:
     return (
         db.collection(schema.LEASES)
         .where(filter=FieldFilter("wanted", "==", True))
+        .where(filter=FieldFilter("leaseUntil", "<", before))
+        .order_by("leaseUntil")
+        .limit(limit)
+    )
+
+
+def paused_leases_of_dead_owners(db: Client, before: datetime, limit: int) -> Query:
+    """Leases that ran out before `before` while nobody wants them held. One that its owner gave back is none of them."""
+    return (
+        db.collection(schema.LEASES)
+        .where(filter=FieldFilter("wanted", "==", False))
+        .where(filter=FieldFilter("leaseUntil", ">", NEVER))
         .where(filter=FieldFilter("leaseUntil", "<", before))
         .order_by("leaseUntil")
         .limit(limit)

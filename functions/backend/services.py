@@ -26,6 +26,7 @@ from backend.sweep import Sweep
 from backend.sweep_alerts import AlertSweep
 from backend.sweep_codes import CodeSweep
 from backend.sweep_owners import OwnerSweep
+from backend.sweep_pauses import PauseSweep
 from backend.sweep_requests import RequestSweep
 from backend.sweep_rows import RowSweep
 from backend.webhook import Webhook, configured
@@ -86,6 +87,7 @@ def build(settings: Settings) -> Services:
             rows=RowSweep(stores, settings.timing, ingest),
             requests=RequestSweep(stores, settings.timing, accept, queue, expiry),
             codes=CodeSweep(stores=stores),
+            pauses=PauseSweep(stores=stores),
             owners=OwnerSweep(stores=stores, timing=settings.timing, connector=connector),
             alerts=AlertSweep(stores=stores, timing=settings.timing),
         ),

@@ -139,6 +139,11 @@ class Stores:
     def reference(self, collection: str, document_id: str) -> DocumentReference:
         return self.db.collection(collection).document(document_id)
 
+    def private_state(self, account_id: AccountId) -> DocumentReference:
+        """The document of an account's codes."""
+        private = self.reference(schema.ACCOUNTS, account_id).collection(schema.PRIVATE)
+        return cast(DocumentReference, private.document(schema.PRIVATE_STATE))
+
     def commit(self) -> Commit:
         return Commit(self)
 

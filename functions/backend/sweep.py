@@ -9,6 +9,7 @@ from backend.steps import Steps
 from backend.sweep_alerts import AlertSweep, Seen
 from backend.sweep_codes import CodeSweep
 from backend.sweep_owners import OwnerSweep, SweptOwners
+from backend.sweep_pauses import PauseSweep
 from backend.sweep_requests import RequestSweep, SweptRequests
 from backend.sweep_rows import RowSweep, SweptRows
 
@@ -36,6 +37,8 @@ class Swept:
     """Threads that wait for their account, or for a cold message's time."""
     codes: int
     """Pairing codes that were erased."""
+    paused: int
+    """Pauses that were told in the place of an owner that had died."""
     poked: int
     """Accounts without an owner that a connector was told of."""
     opened: int
@@ -52,6 +55,7 @@ class Sweep:
     rows: RowSweep
     requests: RequestSweep
     codes: CodeSweep
+    pauses: PauseSweep
     owners: OwnerSweep
     alerts: AlertSweep
 
@@ -62,6 +66,7 @@ class Sweep:
         found = steps.result("parked rows", partial(self.rows.look_at_parked, steps, at)) or 0
         requests = steps.result("requests", partial(self.requests.run, steps, at)) or SweptRequests()
         codes = steps.result("codes", partial(self.codes.run, steps, at)) or 0
+        paused = steps.result("pauses", partial(self.pauses.run, steps, at)) or 0
         owners = steps.result("owners", partial(self.owners.run, steps, at)) or SweptOwners()
         seen = Seen(owners=owners, late_accounts=frozenset(rows.late_accounts), late_heads=requests.late_heads)
         opened = steps.result("alerts", partial(self.alerts.raise_seen, steps, seen, at)) or 0
@@ -77,6 +82,7 @@ class Sweep:
             threads=requests.threads,
             resting=requests.resting,
             codes=codes,
+            paused=paused,
             poked=owners.poked,
             opened=opened,
             resolved=resolved,

@@ -28,9 +28,7 @@ class CodeSweep:
         lease = self.stores.lease(AccountId(stored.id))
         if lease is not None and lease.value.is_held(at):
             return 0
-        private = (
-            self.stores.reference(schema.ACCOUNTS, stored.id).collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
-        )
+        private = self.stores.private_state(AccountId(stored.id))
         expires_at = (private.get().to_dict() or {}).get("qrExpiresAt")
         if isinstance(expires_at, datetime) and expires_at > at:
             return 0

@@ -1,15 +1,16 @@
-"""A pause is told: by the account's owner, or, where it has none, with the wish itself."""
+"""A pause is told: by the account's owner; where it has none, with the wish itself; and where its owner dies, by the sweeper."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from google.cloud.firestore import DocumentReference
 
+from backend.steps import Steps
 from backend.stores import Commit, Stores
 from core import schema
-from core.account import NEVER, DesiredState, claim_fields, release_fields
+from core.account import NEVER, DesiredState, claim_fields, release_fields, wanted_fields
 from core.ids import WorkerId
 from tests.backend.world import World
 
@@ -105,6 +106,38 @@ def test_a_pause_that_meets_a_release_is_told_with_it(
     world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
     assert (standing(world)["status"], standing(world)["disconnectReason"]) == ("disconnected", "paused")
     assert (world.lease().owner, world.lease().wanted) == (None, False)
+
+
+def paused_under_its_owner(world: World) -> None:
+    """Who is killed before it has seen that."""
+    private(world).set({"qrCodeDataUrl": "data:image/png;base64,AAAA"})
+    world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
+
+
+def test_a_pause_whose_owner_died_before_it_could_tell_is_told_by_the_sweeper(world: World) -> None:
+    paused_under_its_owner(world)
+    assert world.services.sweep.run().paused == 0
+    assert (standing(world)["status"], world.lease().owner) == ("connected", "w1"), "it may be alive"
+    write_lease(world, {"leaseUntil": now() - timedelta(seconds=1)})
+    floor = world.lease().received_at_floor()
+    assert world.services.sweep.run().paused == 1
+    told = standing(world)
+    assert (told["status"], told["disconnectReason"], told["assignedWorkerId"]) == ("disconnected", "paused", None)
+    assert (private(world).get().to_dict() or {})["qrCodeDataUrl"] is None
+    lease = world.lease()
+    assert (lease.owner, lease.endpoint, lease.wanted, lease.command) == (None, None, False, None)
+    assert lease.received_at_floor() > floor
+    assert world.services.sweep.run().paused == 0
+
+
+def test_a_resumption_that_the_sweeper_meets_stands(
+    world: World, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    paused_under_its_owner(world)
+    write_lease(world, {"leaseUntil": now() - timedelta(seconds=1)})
+    meanwhile(lambda: write_lease(world, wanted_fields(DesiredState.CONNECTED, now())))
+    assert world.services.sweep.pauses.run(Steps(), now()) == 0
+    assert (standing(world)["status"], world.lease().wanted) == ("connected", True)
 
 
 def write_lease(world: World, fields: dict[str, object]) -> None:
