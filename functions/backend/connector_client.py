@@ -90,7 +90,9 @@ class ConnectorClient:
             response = self._post(endpoint, "/v1/send", body, timeout)
         except NoIdentityToken:
             return SendResult(outcome=Outcome.NOT_BEFORE, reason="no identity token")
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except httpx.PoolTimeout:
+            return SendResult(outcome=Outcome.UNREACHABLE, reason="too many calls at once")
+        except (httpx.ConnectError, httpx.ConnectTimeout):
             return SendResult(outcome=Outcome.UNREACHABLE, reason="no connection")
         except httpx.HTTPError:
             return SendResult(outcome=Outcome.NO_ANSWER)

@@ -85,7 +85,7 @@ class _Progress:
     backlog: bool = False
     held: _Held | None = None
     asked: Owner | None = None
-    """Whom the last attempt was handed to."""
+    """Whom the last attempt was meant for."""
     denials: int = 0
     limit_s: float | None = None
     """How old a request of the account may become; read when a head is so old that it matters."""
@@ -316,11 +316,11 @@ class Send:
         if owner is None:
             return JobEnd.ACCOUNT_NOT_READY
         progress.denials += 1
-        is_away = result.outcome is Outcome.UNREACHABLE and owner == progress.asked
+        is_away = result.outcome in (Outcome.UNREACHABLE, Outcome.NOT_OWNER) and owner == progress.asked
         if progress.denials == 1 and not is_away:
             return None
-        if not expiry.is_past(held.head.value, now(), self.timing.stuck_after_s):
-            self._ask_again(progress.job.thread_id, self.timing.unreachable_s if is_away else self.timing.backoff_s)
+        if not expiry.is_past(held.head.value, now(), self.timing.sweep_age_s):
+            self._ask_again(progress.job.thread_id, self.timing.away_s if is_away else self.timing.backoff_s)
         return JobEnd.ACCOUNT_NOT_READY
 
     def _ask_again(self, thread: ThreadId, interval_s: float) -> None:

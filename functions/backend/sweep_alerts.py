@@ -14,7 +14,7 @@ from backend.steps import Steps
 from backend.stores import Conflict, Document, Stored, Stores
 from backend.sweep_owners import SweptOwners
 from backend.sweep_requests import LateHead
-from core import alert_types, schema, stuck
+from core import alert_types, outbox, schema, stuck
 from core.account import NEVER, Lease, Status, flapping_window_s
 from core.alert import Alert, is_open, resolved_fields
 from core.alert_types import ALERTS, MOST_WITHOUT_OWNER, Condition, End
@@ -91,15 +91,18 @@ class AlertSweep:
         return self.stores.is_connected(account) and not self._is_open(alert)
 
     def _open_stuck(self, account: AccountId, late: LateHead, at: datetime) -> int:
-        """Stands as it stood before a job was enqueued for it, or has been given back before, and may be again."""
+        """Stands as it stood before a job was enqueued for it, or has been given back before in this term, and again."""
         current, lease, later = self.stores.request(RequestId(late.head.id)), self.stores.lease(account), now()
         if current is None or lease is None or not _is_owned(lease.value, later):
             return 0
-        if not stuck.stands_still(current.value, later, self.timing):
+        is_held = outbox.queue_state(current.value).is_held(later)
+        if is_held or not stuck.stands_still(current.value, later, self.timing):
             return 0
         is_untouched = current.update_time == late.head.update_time
         if not is_untouched and not stuck.is_denied_by_a_living_owner(late.head.value, late.lease, self.timing):
             return 0
+        if lease.value.epoch != late.lease.epoch or not self.stores.is_connected(account):
+            return 0  # whoever connects it wakes its threads
         return self._open(_of_account(Condition.STUCK_OUTBOX, account), at)
 
     def _close(self, alert: Stored[Document], seen: Seen, at: datetime) -> int:
@@ -135,13 +138,13 @@ class AlertSweep:
                 return len(seen.owners.left) <= MOST_WITHOUT_OWNER
             case End.OVER:
                 assert isinstance(alert_type, Condition)
-                return self._has_passed(alert_type, AccountId(account), at)
+                return self._has_passed(alert_type, AccountId(account), seen, at)
             case End.DECIDED | End.REPLAYED:
                 return False
             case unexpected:
                 assert_never(unexpected)
 
-    def _has_passed(self, condition: Condition, account: AccountId, at: datetime) -> bool:
+    def _has_passed(self, condition: Condition, account: AccountId, seen: Seen, at: datetime) -> bool:
         if condition is Condition.BACKLOG_GROWING:
             return not self._has_backlog(account, at)
         stored = self.stores.lease(account)
@@ -155,7 +158,10 @@ class AlertSweep:
                 window = timedelta(seconds=flapping_window_s(self.timing.lease_ttl_s))
                 return lease.flapped_at is None or lease.flapped_at < at - window
             case Condition.STUCK_OUTBOX:
-                return not (_is_owned(lease, at) and self._has_stuck(account, at))
+                late = seen.late_heads.get(account)
+                return not (
+                    _is_owned(lease, at) and self.stores.is_connected(account) and self._has_stuck(account, late, at)
+                )
             case Condition.DEAF | Condition.GAP | Condition.COLD_LOCKED:
                 return False  # its end is another: HEALED
             case unexpected:
@@ -168,13 +174,15 @@ class AlertSweep:
         messages = (row for row in self.stores.find(query) if row.value.get("eventType") == "message")
         return any(at - row.value["receivedAt"] > limit for row in messages)
 
-    def _has_stuck(self, account: AccountId, at: datetime) -> bool:
-        """Whether one of the account's oldest heads stands still yet."""
+    def _has_stuck(self, account: AccountId, late: LateHead | None, at: datetime) -> bool:
+        """Whether the head that was seen to be late stands still yet, or else one of the account's oldest."""
+        current = self.stores.request(RequestId(late.head.id)) if late is not None else None
+        if current is not None and stuck.stands_still(current.value, at, self.timing):
+            return True
         heads: dict[object, Document] = {}
         for request in self.stores.find(queries.waiting_requests_of_account(self.stores.db, account, _FRONT)):
             heads.setdefault(request.value.get("threadId"), request.value)
-        stand_still = any(stuck.stands_still(head, at, self.timing) for head in heads.values())
-        return stand_still and self.stores.is_connected(account)
+        return any(stuck.stands_still(head, at, self.timing) for head in heads.values())
 
 
 def _is_owned(lease: Lease, at: datetime) -> bool:

@@ -20,9 +20,10 @@ class Timing:
     backoff_s: float = 2.0
     """After the first attempt that is known to have ended; doubles with each."""
     backoff_max_s: float = 120.0
-    unreachable_s: float = 8.0
-    """How often an owner that cannot be reached is tried again for a thread while its lease runs: three times in that of a dead one.
-    Whoever takes the account over wakes its threads at once. What is stuck (stuck_after_s) is left to the sweeper."""
+    away_s: float = 8.0
+    """How often an owner that cannot be reached, or says that it is none, is asked again for a thread while its lease runs: three
+    times in that of a dead one. Whoever takes the account over wakes its threads at once. What is older (sweep_age_s) is left to
+    the sweeper."""
     claim_margin_s: float = 0.5
     """How long after a claim's end its follow-up job runs."""
     positive_lease_cache_s: float = 2.0

@@ -88,7 +88,7 @@ def test_a_connector_that_keeps_denying_is_asked_again_later_and_not_in_a_circle
     world.connector.script(key_of(request), denial, denial, denial)
     world.accept(request)
     assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
-    assert len(world.connector.posts_of(world.account)) == 2
+    assert len(world.connector.posts_of(world.account)) == 1
     assert world.wait_for(request, "sent")["attempts"] == 1
 
 
@@ -165,7 +165,7 @@ def test_jobs_that_find_the_owner_away_leave_one_job_an_interval(world: World) -
     chat = world.chat()
     world.accept(world.write(chat))
     world.connect(endpoint=NOBODY_LISTENS)
-    interval_s = world.settings.timing.unreachable_s
+    interval_s = world.settings.timing.away_s
     before, began = world.tasks.counters().get("created", 0), time.monotonic()
     for _ in range(20):
         assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY
@@ -173,9 +173,10 @@ def test_jobs_that_find_the_owner_away_leave_one_job_an_interval(world: World) -
     assert 1 <= world.tasks.counters()["created"] - before <= intervals < 20
 
 
-def test_what_is_stuck_is_left_to_the_sweeper(world: World) -> None:
+def test_what_is_old_enough_is_left_to_the_sweeper(world: World) -> None:
     chat = world.chat()
-    world.accept(world.write(chat, createdAt=datetime.now(UTC) - timedelta(minutes=5)))
+    age = timedelta(seconds=world.settings.timing.sweep_age_s * 2)
+    world.accept(world.write(chat, createdAt=datetime.now(UTC) - age))
     world.connect(endpoint=NOBODY_LISTENS)
     before = world.tasks.counters().get("created", 0)
     assert world.send_job(chat) is JobEnd.ACCOUNT_NOT_READY

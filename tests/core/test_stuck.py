@@ -20,10 +20,21 @@ def head(**changes: Any) -> dict[str, Any]:
     return {"status": "queued", "createdAt": ago(700), "claimUntil": None} | changes
 
 
+def attempted(**changes: Any) -> dict[str, Any]:
+    """An attempt is under way."""
+    return head(status="sending", lastTriedAt=ago(2), claimUntil=ago(-28)) | changes
+
+
 @pytest.mark.parametrize(
     "request_",
-    [head(), head(status="sending"), head(status="sending", lastTriedAt=ago(2), claimUntil=ago(-28))],
-    ids=["untouched", "in doubt", "attempt under way"],
+    [
+        head(),
+        head(status="sending"),
+        head(status="sending", lastTriedAt=ago(100), claimUntil=ago(70)),
+        attempted(lastError=described(ErrorCode.NOT_CONNECTED, "it waits")),
+        attempted(lastError=described(ErrorCode.CONNECTOR_UNREACHABLE, "it waits")),
+    ],
+    ids=["untouched", "in doubt", "its claim is long over", "may be denied again", "may not be reached again"],
 )
 def test_a_late_head_that_nothing_holds_back_stands_still(request_: dict[str, Any]) -> None:
     assert stuck.stands_still(request_, AT, T)
@@ -34,18 +45,32 @@ def test_a_late_head_that_nothing_holds_back_stands_still(request_: dict[str, An
     [
         head(createdAt=ago(500)),
         head(status="sent"),
+        attempted(),
+        head(status="sending", lastTriedAt=ago(40), claimUntil=ago(10)),
         head(claimUntil=ago(-60)),
+        head(claimUntil=ago(10)),
         head(status="sending", claimUntil=ago(-60), heldBy="paced"),
         head(lastError=described(ErrorCode.ENDPOINT_NOT_ALLOWED, "it waits")),
     ],
-    ids=["young", "finished", "back-off", "paced in doubt", "has its own alert"],
+    ids=[
+        "young",
+        "finished",
+        "attempt under way",
+        "its claim has just ended",
+        "back-off",
+        "its back-off has just ended",
+        "paced in doubt",
+        "has its own alert",
+    ],
 )
 def test_any_other_does_not(request_: dict[str, Any]) -> None:
     assert not stuck.stands_still(request_, AT, T)
 
 
 def lease(*, claimed_s: float = 300, renewed_s: float = 3) -> Lease:
-    document = new_lease_document(ago(renewed_s)) | {"recentClaims": [ago(4000), ago(claimed_s)]}
+    """A super-admin's wish was written just now."""
+    until = ago(renewed_s - T.lease_ttl_s)
+    document = new_lease_document(AT) | {"leaseUntil": until, "recentClaims": [ago(4000), ago(claimed_s)]}
     return parse_lease(document)
 
 
