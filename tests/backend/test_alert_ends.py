@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -454,11 +455,14 @@ def test_a_message_whose_owner_has_changed_while_it_was_looked_at_is_not_stuck(w
     assert world.alerts() == []
 
 
-def test_a_message_whose_account_is_connected_no_more_when_it_is_looked_at_again_is_not_stuck(world: World) -> None:
+def test_a_message_whose_account_is_connected_no_more_when_it_is_looked_at_again_is_not_stuck(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     denied(world)
     renewed(world)
-    with jobs_do(world, lambda: set_account(world, status="reconnecting")):
-        world.services.sweep.run()
+    waits = SimpleNamespace(sleep=lambda _seconds: set_account(world, status="reconnecting"))
+    monkeypatch.setattr(sweep_alerts, "time", waits)
+    world.services.sweep.run()
     assert world.alerts() == []
 
 
