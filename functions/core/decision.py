@@ -137,14 +137,24 @@ def resent(original: Request, now: datetime) -> tuple[RequestId, dict[str, objec
 
 
 def known(document: Mapping[str, object], standing: Delivery | None) -> dict[str, object]:
-    """What is known of a request, as an answer in JSON."""
-    tried_at = document.get("lastTriedAt")
+    """What is known of a request, as an answer in JSON, to find the message on the phone by. It names people: never for a log."""
     return {
         "status": document.get("status"),
         "attempts": queue_state(document).attempts,
         "lastError": document.get("lastError"),
-        "lastTriedAt": tried_at.isoformat() if isinstance(tried_at, datetime) else None,
+        "lastTriedAt": _time(document.get("lastTriedAt")),
         "delivery": str(standing) if standing else None,
+        "waMessageKey": document.get("waMessageKey"),
+        "createdAt": _time(document.get("createdAt")),
+        "createdByUid": document.get("createdByUid"),
+        "createdByEmail": document.get("createdByEmail"),
         "decision": document.get("decision"),
+        "decidedAt": _time(document.get("decidedAt")),
+        "decidedByUid": document.get("decidedByUid"),
+        "decidedByEmail": document.get("decidedByEmail"),
         "resentAs": document.get("resentAs"),
     }
+
+
+def _time(value: object) -> str | None:
+    return value.isoformat() if isinstance(value, datetime) else None

@@ -230,6 +230,8 @@ def test_a_super_admins_word_ends_an_uncertain_request_without_a_frame(
     assert (document["status"], world.message(chat, key_of(request))["delivery"]) == (status, delivery)
     assert (answer["status"], answer["delivery"], answer["decision"]) == (status, delivery, decided)
     assert (document["decidedByUid"], document["decidedByEmail"]) == ("root", "root@example.com")
+    assert (answer["decidedByEmail"], answer["decidedAt"]) == ("root@example.com", document["decidedAt"].isoformat())
+    assert (answer["createdByUid"], answer["createdAt"]) == ("uid-1", document["createdAt"].isoformat())
     assert [alert["resolvedAt"] is None for alert in world.alerts()] in ([], [False])
 
     assert resolve(world, request, decided) == answer

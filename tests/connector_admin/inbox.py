@@ -85,7 +85,9 @@ class Inbox:
         """A request whose attempts all went without an answer, with its alert."""
         error = described(ErrorCode.OUTCOME_UNKNOWN, "no answer in 8 attempts")
         request = self.request(thread, status="failed", attempts=8, lastError=error)
-        message = ids.wa_message_id(thread, ids.outbound_key(request))
+        key = ids.outbound_key(request)
+        self.db.collection(schema.OUTBOX).document(request).update({"waMessageKey": key})
+        message = ids.wa_message_id(thread, key)
         self.db.collection(schema.MESSAGES).document(message).update({"delivery": "failed", "error": error})
         account, _ = ids.parse_thread_id(thread)
         self.alert(ErrorCode.OUTCOME_UNKNOWN, request, account, f"{schema.OUTBOX}/{request}")

@@ -83,9 +83,22 @@ def test_without_a_decision_it_says_what_is_known_and_changes_nothing(inbox: Inb
     assert inbox.get(schema.OUTBOX, request) == before
 
 
-def test_a_decision_answers_with_data_too(inbox: Inbox) -> None:
+def test_who_looks_at_the_phone_is_told_which_message_it_is_and_not_its_text(inbox: Inbox) -> None:
     request = inbox.uncertain(inbox.chat(inbox.account()))
-    assert inbox.admin.data("resolve", request, "mark-sent")["decision"] == "markSent"
+    out, document = inbox.admin.does("resolve", request), inbox.get(schema.OUTBOX, request)
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)
+    assert shown["waMessageKey"] == ids.outbound_key(request)
+    assert shown["createdAt"] == document["createdAt"].isoformat()
+    assert (shown["createdByUid"], shown["createdByEmail"]) == ("uid-1", "ana@example.com")
+    assert document["text"] not in out
+
+
+def test_a_decision_answers_with_data_too_and_says_who_made_it(inbox: Inbox) -> None:
+    request = inbox.uncertain(inbox.chat(inbox.account()))
+    found = inbox.admin.data("resolve", request, "mark-sent", "--by", "root@example.com")
+    assert (found["decision"], found["decidedByUid"]) == ("markSent", "command-line")
+    assert found["decidedByEmail"] == "root@example.com"
+    assert found["decidedAt"] == inbox.get(schema.OUTBOX, request)["decidedAt"].isoformat()
 
 
 @pytest.mark.parametrize(

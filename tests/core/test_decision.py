@@ -150,15 +150,48 @@ def test_a_resent_message_is_a_request_like_a_clients_in_its_creators_name_and_a
     assert decision.decided(Decision.RESEND, REQUEST, ROOT, Delivery.QUEUED, AT).request["resentAs"] == name
 
 
-def test_what_is_known_is_an_answer_in_json() -> None:
-    document = {"status": "failed", "attempts": 8, "lastError": UNKNOWN, "lastTriedAt": AT}
-    assert decision.known(document, Delivery.FAILED) == {
+def test_what_is_known_is_an_answer_in_json_to_find_the_message_on_the_phone_by() -> None:
+    document = {
+        "threadId": THREAD,
+        "to": CHAT,
+        "text": "hello",
+        "status": "failed",
+        "attempts": 8,
+        "lastError": UNKNOWN,
+        "lastTriedAt": AT,
+        "waMessageKey": REQUEST.key,
+        "createdAt": AT - S,
+        "createdByUid": "u1",
+        "createdByEmail": "u1@example.com",
+    }
+    undecided = {
         "status": "failed",
         "attempts": 8,
         "lastError": UNKNOWN,
         "lastTriedAt": "2026-01-01T12:00:00+00:00",
         "delivery": "failed",
+        "waMessageKey": REQUEST.key,
+        "createdAt": "2026-01-01T11:59:59+00:00",
+        "createdByUid": "u1",
+        "createdByEmail": "u1@example.com",
         "decision": None,
+        "decidedAt": None,
+        "decidedByUid": None,
+        "decidedByEmail": None,
         "resentAs": None,
     }
-    assert decision.known({}, None)["lastTriedAt"] is None
+    assert decision.known(document, Delivery.FAILED) == undecided
+
+    ended = decision.decided(Decision.RESEND, REQUEST, ROOT, Delivery.FAILED, AT)
+    who = {"decidedAt": "2026-01-01T12:00:00+00:00", "decidedByUid": "root", "decidedByEmail": "root@example.com"}
+    assert decision.known({**document, **ended.request}, Delivery.FAILED) == {
+        **undecided,
+        **who,
+        "lastError": ended.request["lastError"],
+        "decision": "resend",
+        "resentAs": ended.request["resentAs"],
+    }
+
+
+def test_what_a_document_does_not_hold_is_not_known() -> None:
+    assert set(decision.known({}, None).values()) == {None, 0}

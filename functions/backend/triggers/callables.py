@@ -137,8 +137,8 @@ def cancelRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
 def resolveRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
-    """Super-admins: {"requestId", "decision"?: "resend" | "markSent" | "markFailed"} -> what is known: {"status", "attempts",
-    "lastError", "lastTriedAt", "delivery", "decision", "resentAs"}. Without a decision it changes nothing."""
+    """Super-admins: {"requestId", "decision"?: "resend" | "markSent" | "markFailed"} -> what is known (core/decision.known).
+    Without a decision it changes nothing."""
 
     def resolve(fields: dict[str, Any]) -> dict[str, object]:
         request_id, thread = checked_request_id(fields.get("requestId"))
