@@ -193,6 +193,13 @@ describe("forged fields are refused", () => {
     expireAt: anHourAgo,
     requestId: "mine",
     replyTo: null,
+    heldBy: null,
+    decision: "markSent",
+    decidedAt: anHourAgo,
+    decidedByUid: ALICE,
+    decidedByEmail: null,
+    resendOf: `${THREAD}_${"0".repeat(64)}`,
+    resentAs: `${THREAD}_${"0".repeat(64)}`,
   };
   for (const [field, value] of Object.entries(serverFields)) {
     test(`the server's field ${field}`, () =>
