@@ -59,6 +59,12 @@ def test_deadlines_nest_at_every_scale() -> None:
         assert 2 * t.lease_renew_s < t.lease_ttl_s
 
 
+def test_a_lease_lasts_24_s_is_renewed_each_8_s_and_twice_before_its_owners_term_ends() -> None:
+    t, owner_ends_s = Timing(), 18.0  # connector/leases.py: a quarter is left for clocks that differ
+    assert (t.lease_ttl_s, t.lease_renew_s) == (24.0, 8.0)
+    assert 2 * t.lease_renew_s < owner_ends_s == t.lease_ttl_s * 3 / 4
+
+
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
 def test_a_time_scale_must_be_above_zero(factor: float) -> None:
     with pytest.raises(ValueError, match="above 0"):
