@@ -1,4 +1,4 @@
-"""TIME_SCALE: the one factor on the time constants of all parts."""
+"""TIME_SCALE: the one factor on the times of functions, connector and what stands in for the cloud; the engine has none."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The product's time constants, which nest, under one scale."""
+"""The times of functions and connector that nest, under one scale; the engine's own (its internal/pace) are fixed."""
 
 from dataclasses import dataclass, fields, replace
 
