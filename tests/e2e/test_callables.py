@@ -210,6 +210,13 @@ def written(store: firestore.Client, by: User, thread: str, text: str) -> str:
     return request
 
 
+def accepted(store: firestore.Client, thread: str, request: str) -> firestore.DocumentReference:
+    """The request's message, as soon as it stands."""
+    message = store.collection(schema.MESSAGES).document(f"{thread}_{ids.outbound_key(RequestId(request))}")
+    wait_until(lambda: message.get().exists, "the request is accepted", 60)
+    return message
+
+
 def request_of(store: firestore.Client, request: str) -> dict[str, Any]:
     return store.collection(schema.OUTBOX).document(request).get().to_dict() or {}
 
@@ -252,8 +259,7 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     data = {"requestId": request, "decision": "resend"}
     assert outside.call(super_admin, "resolveRequest", data).code == "not_uncertain"
     # As the job leaves it that makes the last attempt.
-    message = store.collection(schema.MESSAGES).document(f"{thread}_{ids.outbound_key(RequestId(request))}")
-    wait_until(lambda: message.get().exists, "the request is accepted", 60)
+    accepted(store, thread, request)
     error = "outcome_unknown: no answer in 8 attempts"
     store.collection(schema.OUTBOX).document(request).update({"status": "failed", "lastError": error})
     answer = outside.call(super_admin, "resolveRequest", data).result
@@ -265,6 +271,29 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     wait_for_status(store, paired, "connected")
     wait_until(lambda: request_of(store, answer["resentAs"]).get("status") == "sent", "the new request is sent", 60)
     assert request_of(store, request)["decidedByEmail"] == "root@example.com"
+
+
+def test_a_super_admin_says_of_an_uncertain_message_that_it_was_sent_and_of_another_that_it_failed(
+    outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
+) -> None:
+    thread = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT}).result["threadId"]
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    wait_for_status(store, paired, "disconnected")
+    for decision, ended in (("markSent", "sent"), ("markFailed", "failed")):
+        request = written(store, employee, thread, f"To be decided: {decision}")
+        message = accepted(store, thread, request)
+        # As a job leaves it that dies with its frame on the wire.
+        left = {"status": "sending", "attempts": 1, "claimUntil": None}
+        store.collection(schema.OUTBOX).document(request).update(left)
+        answer = outside.call(super_admin, "resolveRequest", {"requestId": request, "decision": decision}).result
+        assert (answer["status"], answer["delivery"], answer["decision"]) == (ended, ended, decision)
+        assert (answer["createdByUid"], answer["decidedByEmail"]) == (uid_of(employee), "root@example.com")
+        document = request_of(store, request)
+        assert (document["status"], document["decision"]) == (ended, decision)
+        assert (document["decidedByUid"], document["decidedByEmail"]) == (uid_of(super_admin), "root@example.com")
+        assert message.get().get("delivery") == ended
+    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    wait_for_status(store, paired, "connected")
 
 
 def test_only_a_gap_that_is_open_is_closed(outside: Outside, super_admin: User, paired: str) -> None:
