@@ -174,10 +174,11 @@ async def test_a_queue_runs_no_more_at_once_than_it_may(
 async def test_a_queue_dispatches_no_faster_than_it_may(
     server: TaskServer, client: tasks_v2.CloudTasksClient, handler: Handler
 ) -> None:
+    began = time.time()  # a call that is late on its way makes the time longer, then, and not shorter
     for number in range(14):
         client.create_task(parent=RATED, task=task(handler, f"t{number}", queue=RATED))
     await until(lambda: len(handler.asked) == 14)
-    assert handler.asked[-1].at - handler.asked[0].at >= 0.4  # 14 at 20 a second, less the burst of 0.2 s
+    assert handler.asked[-1].at - began >= 0.4  # 14 at 20 a second, less the burst of 0.2 s
 
 
 @pytest.mark.parametrize("parent", [PARENT + "unknown"])
