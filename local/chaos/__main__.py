@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from local import firestore_jar
 from local.chaos.leg import Leg, Result, play
-from local.chaos.strikes import DEFAULT_GROUPS, Group, Strike, draw_strikes, points_to_meet
+from local.chaos.strikes import DEFAULT_GROUPS, Group, draw_legs, points_to_meet
 from local.faults.judge import Broken
 from local.processes import StartFailed
 from local.whatsapp import NetworkKind
@@ -49,18 +49,23 @@ def main() -> int:
 
 def _play(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    strikes = draw_strikes(options.seed, options.faults, options.network, options.kinds)
+    struck = 0
 
-    def told(strike: Strike) -> None:
-        if (strike.number + 1) % _TOLD_EVERY == 0:
-            print(f"  {strike.number + 1} faults, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    def told() -> None:
+        nonlocal struck
+        struck += 1
+        if struck % _TOLD_EVERY == 0:
+            print(f"  {struck} faults, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
     results = []
-    for number, first in enumerate(range(0, len(strikes), _LEG)):
+    for number, (strikes, spares) in enumerate(
+        draw_legs(options.seed, options.faults, options.network, options.kinds, in_one=_LEG)
+    ):
         leg = Leg(
             seed=options.seed,
             number=number,
-            strikes=strikes[first : first + _LEG],
+            strikes=strikes,
+            spares=spares,
             messages=options.messages,
             network=options.network,
             on_postgres=options.network is NetworkKind.REAL and options.store == "postgres",
@@ -89,6 +94,9 @@ def _play(options: argparse.Namespace) -> int:
 
 def _complaints(options: argparse.Namespace, done: Mapping[str, int], uncertain: int, requests: int) -> Iterator[str]:
     """What makes a campaign worth nothing, although nothing was found in it."""
+    struck = sum(done.values())
+    if struck != options.faults:
+        yield f"{struck} strikes met somebody, and {options.faults} were asked for"
     if uncertain > requests * _UNCERTAIN_AT_MOST:
         yield f"{uncertain} of {requests} requests ended without anybody knowing of them: too many to be chance"
     if options.faults >= _MEETS_ALL and options.kinds == DEFAULT_GROUPS and options.connectors > 1:

@@ -1,60 +1,106 @@
 """A campaign: portions of a conversation are written, and something is struck each time while they are on their way."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import groupby
+from typing import Protocol
 
-from local.chaos.disturbance import Disturbance
+from local.chaos.disturbance import Mend, Victim
 from local.chaos.strikes import Strike
-from local.faults.cast import Cast, Inbound, Request
-from local.faults.stage import Stage
+from local.faults.cast import Account, Cast, Inbound, Request
 
 _WRITERS = 12
 _ALL_BACK_S = 180.0
 _POLL_S = 0.2
+_KEPT_BACK = 1 / 25
+"""A portion in so many is for further strikes, in place of those that meet nobody; and one more."""
 
 Message = Request | Inbound
 
 
+class LeftOut(StrEnum):
+    """Why not so much was struck as was asked for."""
+
+    NOBODY_AT_WORK = "none was connected any more, and the strikes that were left were left out"
+    NOBODY_MET = "too many strikes met nobody, and those that were left were left out"
+
+
+class Writing(Protocol):
+    """A Stage."""
+
+    def write_one(self, message: Message) -> None: ...
+
+    def is_connected(self, account: Account) -> bool: ...
+
+
+class Striking(Protocol):
+    """A Disturbance."""
+
+    @property
+    def struck(self) -> int: ...
+
+    def await_victim(self, strike: Strike) -> Victim | None: ...
+
+    def strike(self, strike: Strike, victim: Victim) -> Mend: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
-    stage: Stage
+    stage: Writing
     cast: Cast
     strikes: Sequence[Strike]
-    disturbance: Disturbance
-    told: Callable[[Strike], None]
-    """Called after each strike."""
+    spares: Sequence[Strike]
+    """One of them follows on each strike that meets nobody."""
+    disturbance: Striking
+    told: Callable[[], None]
+    """Called after each strike that met somebody."""
 
-    def run(self) -> bool:
+    def run(self) -> LeftOut | None:
         """Each strike meets messages on their way, and more are written before what was struck is let go.
 
-        False: nobody was at work any more, so that the last strikes were left out. All is written nevertheless, to be judged.
+        Where strikes are left out, all is written nevertheless, to be judged.
         """
-        portions = portions_of(self.cast, len(self.strikes))
+        left = in_their_turn(self.cast)
         with ThreadPoolExecutor(_WRITERS) as writers:
 
             def begin(messages: Sequence[Message]) -> list[Future[None]]:
                 return [writers.submit(self._write, group) for group in _by_chat(messages)]
 
-            for strike in self.strikes:
-                victim = self.disturbance.await_victim(strike)
-                if victim is None:
-                    break
-                portion = portions.pop(0)
-                half = len(portion) // 2
-                writing = begin(portion[:half])
-                mend = self.disturbance.strike(strike, victim)
-                _end(writing)
-                writing = begin(portion[half:])
-                mend()
-                _end(writing)
-                self.told(strike)
-            _end(begin([message for portion in portions for message in portion]))
+            left_out = self._strike_all(left, begin)
+            _end(begin(left))
             self._await_all()
             _end(begin(last_words(self.cast)))
-        return not portions
+        return left_out
+
+    def _strike_all(
+        self, left: list[Message], begin: Callable[[Sequence[Message]], list[Future[None]]]
+    ) -> LeftOut | None:
+        """Takes what is written meanwhile out of `left`."""
+        strikes, spares = deque(self.strikes), deque(self.spares)
+        while strikes:
+            victim = self.disturbance.await_victim(strikes[0])
+            if victim is None:
+                return LeftOut.NOBODY_AT_WORK
+            portion = take_portion(left, len(strikes), len(self.strikes))
+            strike, struck_before = strikes.popleft(), self.disturbance.struck
+            half = len(portion) // 2
+            writing = begin(portion[:half])
+            mend = self.disturbance.strike(strike, victim)
+            _end(writing)
+            writing = begin(portion[half:])
+            mend()
+            _end(writing)
+            if self.disturbance.struck > struck_before:
+                self.told()
+            elif spares:
+                strikes.appendleft(spares.popleft())
+            else:
+                return LeftOut.NOBODY_MET
+        return None
 
     def _await_all(self) -> None:
         """Those that do not come back are the judge's."""
@@ -72,18 +118,25 @@ def last_words(cast: Cast) -> list[Message]:
     return [message for chat in cast.chats for message in (cast.requests(chat)[-1], cast.inbound(chat)[-1])]
 
 
-def portions_of(cast: Cast, number: int) -> list[list[Message]]:
-    """All but the last words, spread evenly over so many portions, in order within each chat and direction."""
+def in_their_turn(cast: Cast) -> list[Message]:
+    """All but the last words, evenly mixed, in order within each chat and direction."""
     placed: list[tuple[float, Message]] = []
     for chat in cast.chats:
         conversation: list[Sequence[Message]] = [cast.requests(chat)[:-1], cast.inbound(chat)[:-1]]
         for messages in conversation:
             placed += [(place / len(messages), message) for place, message in enumerate(messages)]
     placed.sort(key=lambda each: each[0])  # stable: equal places keep the order of chats
-    portions: list[list[Message]] = [[] for _ in range(number)]
-    for place, message in placed:
-        portions[min(number - 1, int(place * number))].append(message)
-    return portions
+    return [message for _, message in placed]
+
+
+def take_portion(left: list[Message], strikes: int, of: int) -> list[Message]:
+    """Takes the next strike's portion out of what is left to write for so many `strikes` of a campaign `of` so many.
+
+    However often it is asked for the same strikes, something is left for the next, as long as there are messages enough.
+    """
+    portion = left[: -(-len(left) // (strikes + 1 + int(of * _KEPT_BACK)))]
+    del left[: len(portion)]
+    return portion
 
 
 def _by_chat(portion: Sequence[Message]) -> list[list[Message]]:

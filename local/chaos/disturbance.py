@@ -70,6 +70,11 @@ class Disturbance:
     missed: Counter[str] = field(default_factory=Counter, init=False)
     """Strikes that met nobody, by their kind."""
 
+    @property
+    def struck(self) -> int:
+        """How many strikes met somebody. That of the last one may be known only when it is over."""
+        return self.done.total()
+
     def await_victim(self, strike: Strike) -> Victim | None:
         """None: no account was owned and connected, for so long that nobody will be."""
         first = int(strike.place * len(self.cast.accounts))
@@ -148,16 +153,18 @@ class Disturbance:
             has_ended(engine, _BACK_LIMIT_S)
         elif not at_point:
             return self._missed(strike)
-        if at_point:
-            died = self._next_engine_died(victim.worker)
-            self._count(f"engine killed at {strike.point}" if died else Kind.ENGINE)
-            self.plan_file.unlink(missing_ok=True)
-        else:
+        if not at_point:
             self._count(strike.kind)
+            return _nothing
+        died = self._next_engine_died(victim.worker)
+        self.plan_file.unlink(missing_ok=True)
+        if died is None and engine is None:
+            return self._missed(strike)
+        self._count(f"engine killed at {strike.point}" if died else Kind.ENGINE)
         return _nothing
 
-    def _next_engine_died(self, worker: Worker) -> bool:
-        """The engine that read the plan has come to its point."""
+    def _next_engine_died(self, worker: Worker) -> bool | None:
+        """The engine that read the plan has come to its point, or was killed elsewhere. None: no engine has read it."""
         deadline = time.monotonic() + _POINT_LIMIT_S
         while time.monotonic() < deadline:
             engine = self.crew.engine_of(worker)
@@ -167,7 +174,7 @@ class Disturbance:
                 engine.kill()
                 return False
             time.sleep(_POLL_S)
-        return False
+        return None
 
     def _kill(self, what: str, worker: Worker) -> Mend:
         self.crew.kill(worker)

@@ -12,7 +12,7 @@ from google.cloud.firestore import Client
 from core.timing import Timing
 from local import postgres
 from local.chaos import store_audit
-from local.chaos.campaign import Campaign
+from local.chaos.campaign import Campaign, LeftOut
 from local.chaos.crew import Crew
 from local.chaos.disturbance import Disturbance
 from local.chaos.pairings import Pairings
@@ -46,6 +46,8 @@ class Leg:
     seed: int
     number: int
     strikes: Sequence[Strike]
+    spares: Sequence[Strike]
+    """In place of those that meet nobody."""
     messages: int
     network: NetworkKind
     on_postgres: bool
@@ -68,8 +70,8 @@ class Result:
     """The run's folder. Where there are findings, what the judge saw stands there in `record.txt`."""
 
 
-def play(leg: Leg, told: Callable[[Strike], None]) -> Result:
-    """`told` is called after each strike. What breaks a leg off is a finding. Raises StartFailed."""
+def play(leg: Leg, told: Callable[[], None]) -> Result:
+    """`told` is called after each strike that met somebody. What breaks a leg off is a finding. Raises StartFailed."""
     cast = with_last_words(make_cast(leg.seed, leg.number, len(leg.strikes) * leg.messages))
     with Processes(purpose="chaos") as processes, ExitStack() as stack:
         store = stack.enter_context(postgres.running(processes)) if leg.on_postgres else None
@@ -123,20 +125,20 @@ def _disturbance(leg: Leg, world: World, db: Client, cast: Cast) -> Disturbance:
     )
 
 
-def _converse(
-    leg: Leg, disturbance: Disturbance, store: Postgres | None, told: Callable[[Strike], None]
-) -> list[Finding]:
+def _converse(leg: Leg, disturbance: Disturbance, store: Postgres | None, told: Callable[[], None]) -> list[Finding]:
     """Returns when nothing moves any more, with what went wrong with those who were struck."""
     stage, world, cast = disturbance.stage, disturbance.world, disturbance.cast
     stage.prepare(cast)
     if store is not None:
         store_audit.watch(store)
-    campaign = Campaign(stage=stage, cast=cast, strikes=leg.strikes, disturbance=disturbance, told=told)
-    all_struck = campaign.run()
+    campaign = Campaign(
+        stage=stage, cast=cast, strikes=leg.strikes, spares=leg.spares, disturbance=disturbance, told=told
+    )
+    left_out = campaign.run()
     rounds.wait_while_it_shrinks(
         lambda: rounds.on_their_way(world) + rounds.unsettled(world, stage.db, cast), _STALLED_S
     )
-    return [*_left_out(all_struck), *_unpaired(disturbance.pairings), *_did_not_end(disturbance.crew)]
+    return [*_left_out(left_out), *_unpaired(disturbance.pairings), *_did_not_end(disturbance.crew)]
 
 
 def _start(processes: Processes, leg: Leg, store: Postgres | None) -> World:
@@ -159,7 +161,7 @@ def _start(processes: Processes, leg: Leg, store: Postgres | None) -> World:
 
 def _seen(leg: Leg, world: World, cast: Cast, leases: LeaseHistory) -> list[Finding]:
     """By the network: sessions beside one another, or without a lease. A lease that is given away leaves its owner in its term."""
-    given_away = any(strike.kind is Kind.STOLEN for strike in leg.strikes)
+    given_away = any(strike.kind is Kind.STOLEN for strike in (*leg.strikes, *leg.spares))
     if leg.network is NetworkKind.SIMULATED:
         return [] if given_away else list(taken_over(world.network.openings()))
     control_port = world.ports.network_control
@@ -179,9 +181,8 @@ def _allowed(world: World) -> dict[str, list[Allowed]]:
     return allowed
 
 
-def _left_out(all_struck: bool) -> list[Finding]:
-    what = "none was connected any more, and the strikes that were left were left out"
-    return [] if all_struck else [Finding(broken=Broken.STUCK, where="all accounts", what=what)]
+def _left_out(left_out: LeftOut | None) -> list[Finding]:
+    return [] if left_out is None else [Finding(broken=Broken.STUCK, where="all accounts", what=left_out)]
 
 
 def _did_not_end(crew: Crew) -> list[Finding]:

@@ -1,7 +1,7 @@
 """What is struck, and when: drawn by a hash of seed and number, so that a seed repeats its schedule."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -117,7 +117,8 @@ COMMITS = (CommitKind.WAL, CommitKind.RENEWAL, CommitKind.CLAIM, CommitKind.RELE
 """At which a connector is killed or frozen. A release is a hand-over's, a claim comes after one."""
 _MAX_PASSES = 3
 _MAX_DELAY_S = 0.8
-
+SPARES = 25
+"""So many strikes of a leg may meet nobody: where there are more, there is too little to strike."""
 
 CLAIMS_RACED = "claim held until another's stood"
 
@@ -178,6 +179,18 @@ def draw_strikes(
         if share.group in groups and (network is NetworkKind.REAL or not share.needs_engine)
     }
     return [_draw(f"{seed}|{place}", place, shares) for place in range(number)]
+
+
+def draw_legs(
+    seed: int, number: int, network: NetworkKind, groups: Collection[Group] = DEFAULT_GROUPS, *, in_one: int
+) -> Iterator[tuple[Sequence[Strike], Sequence[Strike]]]:
+    """The strikes of each leg, and those that it has for others that meet nobody: numbered after the last leg's, each leg's for itself,
+    so that no leg's schedule depends on what happened in another."""
+    firsts = range(0, number, in_one)
+    drawn = draw_strikes(seed, number + len(firsts) * SPARES, network, groups)
+    for leg, first in enumerate(firsts):
+        first_spare = number + leg * SPARES
+        yield drawn[first : min(first + in_one, number)], drawn[first_spare : first_spare + SPARES]
 
 
 def _draw(occasion: str, number: int, shares: dict[Kind, float]) -> Strike:

@@ -1,13 +1,15 @@
 """The schedule of strikes, and the portions of a conversation that they fall into."""
 
-from local.chaos.campaign import last_words, portions_of
+from local.chaos.campaign import in_their_turn, last_words, take_portion
 from local.chaos.strikes import (
     CLAIMS_RACED,
     COMMITS,
     FREEZE_POINTS,
     POINTS,
+    SPARES,
     Group,
     Kind,
+    draw_legs,
     draw_strikes,
     points_to_meet,
 )
@@ -24,6 +26,16 @@ def test_a_seed_repeats_its_schedule_and_another_has_another() -> None:
     assert draw_strikes(7, 50, REAL) == draw_strikes(7, 50, REAL)
     assert draw_strikes(7, 50, REAL) != draw_strikes(8, 50, REAL)
     assert draw_strikes(7, 20, REAL) == draw_strikes(7, 50, REAL)[:20]
+
+
+def test_a_leg_has_strikes_of_its_own_for_those_that_meet_nobody() -> None:
+    legs = list(draw_legs(7, 600, REAL, in_one=250))
+    assert [strike for strikes, _ in legs for strike in strikes] == draw_strikes(7, 600, REAL)
+    assert [len(strikes) for strikes, _ in legs] == [250, 250, 100]
+    assert [len(spares) for _, spares in legs] == [SPARES] * 3
+    numbers = [strike.number for part in zip(*legs, strict=True) for strikes in part for strike in strikes]
+    assert numbers == list(range(600 + 3 * SPARES)), "each is another's: they name the accounts that are paired"
+    assert legs == list(draw_legs(7, 600, REAL, in_one=250))
 
 
 def test_1000_strikes_have_every_kind_point_commit_and_way_to_break_often() -> None:
@@ -54,7 +66,9 @@ def test_a_group_asked_for_is_all_there_is() -> None:
 
 def test_portions_and_last_words_hold_every_message_once_in_the_order_of_its_chat() -> None:
     cast = with_last_words(make_cast(7, 0, 40))
-    portions, last = portions_of(cast, 5), last_words(cast)
+    left, last = in_their_turn(cast), last_words(cast)
+    portions = [take_portion(left, strikes, 5) for strikes in range(5, 0, -1)]
+    portions.append(left)
     written = [message for portion in portions for message in portion] + last
     asked = [request.text for request in cast.all_requests()] + [inbound.text for inbound in cast.all_inbound()]
     assert sorted(message.text for message in written) == sorted(asked)
