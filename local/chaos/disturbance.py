@@ -359,7 +359,7 @@ class Disturbance:
     def _shut_firestore(self, strike: Strike, worker: Worker) -> Mend:
         kind = FaultKind.FIRESTORE_HANGS if strike.passes == 1 else FaultKind.FIRESTORE_REFUSES
         client = worker.name if strike.kind is Kind.FIRESTORE_FOR_ONE else None
-        self.gate.strike(FaultPlan(seed=strike.number + 1, rates={kind: 1.0}), client)
+        self.gate.strike(FaultPlan(seed=strike.fault_seed, rates={kind: 1.0}), client)
         self._count(strike.kind)
         short = strike.kind is Kind.FIRESTORE_SHORT
         gone_s = 0.2 + 0.8 * strike.length if short else self.lease_ttl_s * (1.1 + 0.5 * strike.length)
@@ -372,7 +372,7 @@ class Disturbance:
             for gate in self.world.connector_gates:
                 gate.strike(plan)
 
-        trouble(plan_with_others(strike.number + 1))
+        trouble(plan_with_others(strike.fault_seed))
         self._count(strike.kind)
         return _later(_STRETCH_S, lambda: trouble(NO_FAULTS))
 

@@ -162,6 +162,8 @@ class Strike:
     commit: CommitKind
     moment: Moment
     how: Break
+    fault_seed: int
+    """Of what Firestore and everybody meet at random meanwhile."""
 
     @property
     def plan(self) -> str:
@@ -216,4 +218,5 @@ def _draw(occasion: str, number: int, shares: dict[Kind, float]) -> Strike:
         commit=COMMITS[int(drawn("commit") * len(COMMITS))],
         moment=tuple(Moment)[int(drawn("moment") * len(Moment))],
         how=tuple(Break)[int(drawn("how") * len(Break))],
+        fault_seed=1 + int(drawn("faults") * 2**31),
     )

@@ -28,6 +28,11 @@ def test_a_seed_repeats_its_schedule_and_another_has_another() -> None:
     assert draw_strikes(7, 20, REAL) == draw_strikes(7, 50, REAL)[:20]
 
 
+def test_what_is_met_at_random_while_faults_last_is_each_strikes_and_seeds_own() -> None:
+    seeds = [strike.fault_seed for seed in (7, 8) for strike in draw_strikes(seed, 1000, REAL)]
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_a_leg_has_strikes_of_its_own_for_those_that_meet_nobody() -> None:
     legs = list(draw_legs(7, 600, REAL, in_one=250))
     assert [strike for strikes, _ in legs for strike in strikes] == draw_strikes(7, 600, REAL)
