@@ -35,6 +35,8 @@ _TIME_SCALE = 0.15
 _SWEEP_INTERVAL_S = 60.0
 _STALLED_S = 90.0
 """Longer than any back-off: what has not moved for so long is stuck, however slow the machine."""
+_CLOCKS_DIFFER_S = 5.0
+"""By so much workers' wall clocks may differ (docs/architecture.md)."""
 _PING_MS = "1500"
 """A connection on which nobody answers is given up after two of them, not after half a minute."""
 
@@ -77,7 +79,8 @@ def play(leg: Leg, told: Callable[[], None]) -> Result:
         store = stack.enter_context(postgres.running(processes)) if leg.on_postgres else None
         world = _start(processes, leg, store)
         db = stack.enter_context(closing(world.client()))
-        leases = stack.enter_context(LeaseHistory(db))
+        clocks_ahead_s = {worker.endpoint: worker.clock_ahead_s for worker in world.workers}
+        leases = stack.enter_context(LeaseHistory(db, clocks_ahead_s))
         disturbance = _disturbance(leg, world, db, cast)
         verdict = Verdict(findings=(), adjacent_repeats=0, uncertain=0)
         try:
@@ -147,6 +150,7 @@ def _start(processes: Processes, leg: Leg, store: Postgres | None) -> World:
         time_scale=_TIME_SCALE,
         late_s=rounds.LATE_S,
         workers=leg.connectors,
+        clocks_ahead_s=_clocks_ahead_s(leg),
         network=leg.network,
         engine_store=store.dsn if store is not None else None,
         connector_environment={
@@ -157,6 +161,15 @@ def _start(processes: Processes, leg: Leg, store: Postgres | None) -> World:
     )
     production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=_TIME_SCALE)
     return world
+
+
+def _clocks_ahead_s(leg: Leg) -> list[float]:
+    """Where there are several connectors, the last one's clock is ahead or behind: the one in a leg, the other in the next."""
+    if leg.connectors == 1:
+        return []
+    ahead = (leg.seed + leg.number + (leg.network is NetworkKind.SIMULATED)) % 2
+    skew_s = _CLOCKS_DIFFER_S * _TIME_SCALE
+    return [0.0] * (leg.connectors - 1) + [skew_s if ahead else -skew_s]
 
 
 def _seen(leg: Leg, world: World, cast: Cast, leases: LeaseHistory) -> list[Finding]:
@@ -173,11 +186,13 @@ def _seen(leg: Leg, world: World, cast: Cast, leases: LeaseHistory) -> list[Find
 
 
 def _allowed(world: World) -> dict[str, list[Allowed]]:
-    """By waMessageKey."""
+    """By waMessageKey. notAfter is the functions' time, and past when the wall clock of the connector that was asked is: a claim
+    lasts 5 s longer for that."""
     allowed: dict[str, list[Allowed]] = {}
-    for post in (post for gate in world.connector_gates for post in gate.posts()):
-        until = Allowed(from_s=post["came_s"], until_s=post["not_after_s"])
-        allowed.setdefault(post["wa_message_key"], []).append(until)
+    for worker in world.workers:
+        for post in worker.gate.posts() if worker.gate is not None else ():
+            until = Allowed(from_s=post["came_s"], until_s=post["not_after_s"] - worker.clock_ahead_s)
+            allowed.setdefault(post["wa_message_key"], []).append(until)
     return allowed
 
 

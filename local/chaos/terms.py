@@ -8,8 +8,8 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,7 +31,7 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A lease as it stood from `since_s` on, in seconds since 1970."""
+    """A lease as it stood from `since_s` on, in seconds since 1970; its times are the network's, whatever its owner's clock said."""
 
     since_s: float
     lease: Lease
@@ -52,17 +52,21 @@ class HistoryMissed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """A POST that asked for a frame, and until when: `notAfter`. In seconds since 1970."""
+    """A POST that asked for a frame, and until when: `notAfter`, as the clock of its connector says it. In seconds since 1970."""
 
     from_s: float
     until_s: float
 
 
 class LeaseHistory:
-    """Each version of each lease that Firestore tells a listener of, with the time of its commit."""
+    """Each version of each lease that Firestore tells a listener of, with the time of its commit.
 
-    def __init__(self, db: Client) -> None:
+    `clocks_ahead_s`: how far an owner's wall clock is ahead of the network's, by its endpoint.
+    """
+
+    def __init__(self, db: Client, clocks_ahead_s: Mapping[str, float]) -> None:
         self._db = db
+        self._clocks_ahead_s = clocks_ahead_s
         self._lock = threading.Lock()
         self._versions: dict[AccountId, list[Version]] = {}
 
@@ -96,8 +100,16 @@ class LeaseHistory:
         with self._lock:
             for change in changes:
                 document = change.document
-                version = Version(since_s=document.update_time.timestamp(), lease=parse_lease(document.to_dict() or {}))
+                lease = in_network_time(parse_lease(document.to_dict() or {}), self._clocks_ahead_s)
+                version = Version(since_s=document.update_time.timestamp(), lease=lease)
                 self._versions.setdefault(AccountId(document.id), []).append(version)
+
+
+def in_network_time(lease: Lease, clocks_ahead_s: Mapping[str, float]) -> Lease:
+    """With its end and its last claim, which its owner's clock gave. The claims before it are left: they may be others'."""
+    ahead = timedelta(seconds=clocks_ahead_s.get(lease.endpoint or "", 0.0))
+    claims = (*lease.recent_claims[:-1], *(at - ahead for at in lease.recent_claims[-1:]))
+    return replace(lease, lease_until=lease.lease_until - ahead, recent_claims=claims)
 
 
 def outside_terms(logins: Iterable[Login], leases: Mapping[AccountId, Sequence[Version]]) -> Iterator[Finding]:

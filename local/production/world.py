@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from pathlib import Path
 
 from google.cloud.firestore import Client
@@ -25,6 +26,7 @@ MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
 """The functions that messages need; the callables are left out, since each function costs a second of start."""
 CLIENT, CONNECTOR, FUNCTION = "client", "connector", "functions"
 """Who calls Firestore, as a counter or a gate names them. A counter has a name for each function, a gate one for each connector."""
+_SKEWED_CONNECTOR = "local.production.skewed_connector"
 _LIMIT_S = 60.0
 _EMULATOR_VARIABLE = "FIRESTORE_EMULATOR_HOST"
 
@@ -70,6 +72,8 @@ class Worker:
     environment: Mapping[str, str]
     gate: ConnectorGate | None
     child: Child
+    clock_ahead_s: float = 0.0
+    """How far its wall clock is ahead of this machine's; below 0, behind it. Also that of whatever is started in its place."""
 
     @property
     def endpoint(self) -> str:
@@ -127,6 +131,7 @@ def start(
     gates: bool = True,
     counted: bool = False,
     workers: int = 1,
+    clocks_ahead_s: Sequence[float] = (),
     network: NetworkKind = NetworkKind.SIMULATED,
     engine_store: str | None = None,
     late_s: float = 4.0,
@@ -137,7 +142,7 @@ def start(
 
     `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given,
     `connector_environment` to what each connector is. Several `workers` over the real network need an `engine_store` that they can
-    share.
+    share. `clocks_ahead_s`: how far the wall clock of each is ahead of this machine's; those that are not named go right.
     `counted`: a counter takes the place of the gate before Firestore. `engine_store` is the real network's alone.
     """
     used = Ports()
@@ -193,8 +198,9 @@ def start(
                 **(connector_environment or {}),
             },
             gates=gates,
+            clock_ahead_s=clock_ahead_s,
         )
-        for name, of_worker in names_of.items()
+        for (name, of_worker), clock_ahead_s in zip(names_of.items(), chain(clocks_ahead_s, repeat(0.0)), strict=False)
     ]
     for child in [*waiting, cloud]:
         processes.await_ready(child, printed("ready "), time_limit_s=_LIMIT_S)
@@ -281,27 +287,37 @@ def _counted_environment(used: Ports, client: str) -> dict[str, str]:
 
 
 def _start_worker(
-    processes: Processes, name: str, used: WorkerPorts, environment: Mapping[str, str], *, gates: bool
+    processes: Processes,
+    name: str,
+    used: WorkerPorts,
+    environment: Mapping[str, str],
+    *,
+    gates: bool,
+    clock_ahead_s: float,
 ) -> Worker:
     return Worker(
         name=name,
         ports=used,
         environment=environment,
         gate=ConnectorGate(used.gate_control) if gates else None,
-        child=_spawn_connector(processes, name, environment),
+        child=_spawn_connector(processes, name, environment, clock_ahead_s),
+        clock_ahead_s=clock_ahead_s,
     )
 
 
 def spawn_worker(processes: Processes, worker: Worker) -> Child:
     """Another process in a worker's place, which is not waited for."""
-    return _spawn_connector(processes, worker.name, worker.environment)
+    return _spawn_connector(processes, worker.name, worker.environment, worker.clock_ahead_s)
 
 
-def _spawn_connector(processes: Processes, name: str, environment: Mapping[str, str]) -> Child:
+def _spawn_connector(processes: Processes, name: str, environment: Mapping[str, str], clock_ahead_s: float) -> Child:
     # Each process has a name of its own, as in production.
     worker_id = f"{name}-{secrets.token_hex(4)}"
     named = {"WORKER_ID": worker_id, "PGAPPNAME": worker_id}  # the second one is its engine's, at PostgreSQL
-    return _spawn(processes, name, "connector", environment={**environment, **named})
+    if not clock_ahead_s:
+        return _spawn(processes, name, "connector", environment={**environment, **named})
+    clock = {"CLOCK_AHEAD_S": str(clock_ahead_s)}
+    return _spawn(processes, name, _SKEWED_CONNECTOR, environment={**environment, **named, **clock})
 
 
 def _worker_environment(used: Ports, worker: WorkerPorts, *, gates: bool) -> dict[str, str]:

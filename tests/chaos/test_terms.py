@@ -7,7 +7,7 @@ import pytest
 
 from core.account import parse_lease
 from core.ids import AccountId
-from local.chaos.terms import Allowed, Login, Version, late_frames, outside_terms, taken_over
+from local.chaos.terms import Allowed, Login, Version, in_network_time, late_frames, outside_terms, taken_over
 from local.network.account import End, Opening
 from local.network.world import Frame
 
@@ -49,6 +49,16 @@ def test_what_is_taken_while_no_lease_covers_its_login_is_a_finding(
 ) -> None:
     login = Login(account=SHOP, began_s=login_s, taken_s=[login_s, taken_s] if login_s != 139 else [taken_s])
     assert len(list(outside_terms([login], {SHOP: versions}))) == is_late
+
+
+@pytest.mark.parametrize("ahead_s", [5.0, -5.0])
+def test_a_lease_begins_and_ends_when_its_owners_clock_says_so(ahead_s: float) -> None:
+    """An owner whose clock is wrong is held to the same term as another."""
+    fields = {"ownerInstanceId": "a", "endpoint": "http://a", "epoch": 1}
+    lease = parse_lease({**fields, "leaseUntil": _at(124 + ahead_s), "recentClaims": [_at(50), _at(100 + ahead_s)]})
+    meant = in_network_time(lease, {"http://a": ahead_s, "http://b": 1.0})
+    assert (meant.lease_until, meant.recent_claims) == (_at(124), (_at(50), _at(100)))
+    assert in_network_time(lease, {"http://b": 1.0}) == lease
 
 
 def test_an_owner_that_goes_on_is_one_finding_with_the_first_time_of_many() -> None:

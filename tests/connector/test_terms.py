@@ -38,7 +38,7 @@ def test_a_next_owner_whose_clock_differs_by_five_seconds_never_comes_too_early(
     """It looks all the while, and claims as soon as its own clock lets it: the session has closed itself by then."""
     first = stage.start_connector()
     account = stage.paired_account(first, new_phone())
-    clock = {"module": "tests.connector.skewed_connector", "CLOCK_AHEAD_S": str(ahead_s * TIME_SCALE)}
+    clock = {"module": "local.production.skewed_connector", "CLOCK_AHEAD_S": str(ahead_s * TIME_SCALE)}
     second = stage.start_connector(wait=True, **clock)
     first.freeze()
 
