@@ -12,6 +12,7 @@ from core import schema
 from core.ids import AccountId
 from local.bench.figures import Figure, figure
 from local.bench.ground import BenchFailed
+from local.chaos.wire import wire_findings
 from local.faults.cast import Account, Cast, Chat
 from local.faults.judge import judge
 from local.faults.record import take_record
@@ -22,6 +23,8 @@ from local.production.world import World
 from local.whatsapp import NetworkKind
 
 _HOT = 500
+_REPEATED_AT_MOST = 0.01
+"""Of the messages. An event may come twice, since Firestore promises no more than once at least; none was seen to."""
 _CHATS, _A_CHAT = 50, 100
 _LIMIT_S = 300.0
 _POLL_S = 0.2
@@ -59,6 +62,7 @@ def _measured(world: World, db: Client, cast: Cast, what: str, begin: Callable[[
     """Rows and messages a second, from the beginning on, and what it took: how many invocations failed, and how many there were
     beyond the one that each row's event makes. Raises BenchFailed unless all of it is right."""
     messages, before = len(cast.all_inbound()), world.cloud.counters()
+    reconnects_before = _reconnects(db, cast)
 
     def invoked() -> int:
         return world.cloud.counters().get("invoked_on_ingest", 0) - before.get("invoked_on_ingest", 0)
@@ -71,17 +75,31 @@ def _measured(world: World, db: Client, cast: Cast, what: str, begin: Callable[[
     taken_s = time.monotonic() - began
     # An invocation takes up its chat's waiting rows together, so the thread may be whole before the emulator has told of the last rows.
     _await(lambda: invoked() >= messages and not world.cloud.counters()["under_way"], f"{what}: an event a row")
-    findings = judge(cast, take_record(world, db, cast)).findings
+    findings = [
+        *judge(cast, take_record(world, db, cast)).findings,
+        *wire_findings(world.ports.network_control),
+    ]
     if findings:
         raise BenchFailed(f"{what}: {len(findings)} findings, the first: {findings[0].where}: {findings[0].what}")
     after = world.cloud.counters()
     failed = _failed(after) - _failed(before)
     if failed:
         raise BenchFailed(f"{what}: {failed} invocations failed")
+    reconnects = _reconnects(db, cast) - reconnects_before
+    if reconnects:
+        raise BenchFailed(f"{what}: the session was lost {reconnects} times, and nobody disturbed it")
+    repeated = invoked() - messages
+    check_repeated(what, repeated, messages)
     yield figure(f"{what}: in the log", messages / logged_s, "1/s", None)
     yield figure(f"{what}: in the thread", messages / taken_s, "1/s", None)
     yield figure(f"{what}: failed", failed, "invocations", None)
-    yield figure(f"{what}: repeated", invoked() - messages, "invocations", None)
+    yield figure(f"{what}: repeated", repeated, "invocations", None)
+
+
+def check_repeated(what: str, repeated: int, messages: int) -> None:
+    """Raises BenchFailed."""
+    if repeated > messages * _REPEATED_AT_MOST:
+        raise BenchFailed(f"{what}: {repeated} invocations more than the {messages} that its rows make")
 
 
 def _cast(number: int, name: str, messages: Sequence[int]) -> Cast:
@@ -106,6 +124,11 @@ def _count(db: Client, cast: Cast, collection: str) -> int:
     of_account = FieldFilter("accountId", "==", cast.accounts[0].account_id)
     counting = AggregationQuery(db.collection(collection).where(filter=of_account)).count(alias="all")
     return sum(int(result.value) for results in counting.get() for result in results)
+
+
+def _reconnects(db: Client, cast: Cast) -> int:
+    account = db.collection(schema.ACCOUNTS).document(cast.accounts[0].account_id).get().to_dict() or {}
+    return int(account["reconnectCount"])
 
 
 def _failed(counters: Mapping[str, int]) -> int:
