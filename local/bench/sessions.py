@@ -32,7 +32,7 @@ _SETTLED_S = 15.0
 _TOGETHER, _WORKERS = 1000, 2
 _IN_A_SECOND_AT_MOST = _WORKERS / Timing().claim_pace_s
 """What the pace promises WhatsApp: each worker opens sessions no closer together. It takes up to half as much time again by chance, so
-that 16 a second are usual, and four more may have been held up on their way."""
+that 16 or 17 a second are usual, and three more may have been held up on their way."""
 _DOCUMENTS_A_COMMIT = 400
 _IDLE_ACCOUNTS = 20
 _IDLE_S = 120.0
