@@ -65,7 +65,11 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 	}
 	db, err := database.Open(context.Background(), read.Store)
 	if err != nil {
-		journal.StartFailed("the store cannot be opened", err)
+		what := "the store cannot be opened"
+		if errors.Is(err, database.ErrNewer) {
+			what = "the store was upgraded by a newer engine; deploy that one's image"
+		}
+		journal.StartFailed(what, err)
 		return statusFailed
 	}
 	listener, err := listen(read.Socket)

@@ -55,7 +55,7 @@ async def test_where_it_is_not_it_is_refused_when_it_starts_and_not_before(
     await converses(linked, "not asked", "3EB0000000000000000001")
     await linked.account.leave()
     await linked.account.engine.stop()
-    with pytest.raises(EngineEnded, match="the store cannot be opened"):
+    with pytest.raises(EngineEnded, match="the store was upgraded by a newer engine"):
         await linked.account.engine.start()
 
 

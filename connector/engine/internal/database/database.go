@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"go.mau.fi/util/dbutil"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
 	"threadline/engine/internal/pace"
@@ -26,6 +27,9 @@ type Database struct {
 	Devices *sqlstore.Container
 	flusher *flusher // nil on Postgres
 }
+
+// ErrNewer is wrapped by Open's error where a newer engine has upgraded the store to tables that this one does not know.
+var ErrNewer = dbutil.ErrUnsupportedDatabaseVersion
 
 // Open connects, and makes the tables that are missing.
 func Open(ctx context.Context, store settings.Store) (*Database, error) {
