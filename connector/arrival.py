@@ -9,6 +9,8 @@ from core.ids import AccountId, WorkerId
 
 _TICK = timedelta(microseconds=1)
 """Firestore's resolution."""
+_CLOCKS_DIFFER_S = 5
+"""By so much a worker's clock may be behind WhatsApp's, which gives the seconds: then it stamps some that are yet to come by its own."""
 _SECONDS_REMEMBERED = 4096
 _LAST_SECOND = 253402300799
 """9999-12-31T23:59:59Z, the last that Firestore and datetime hold."""
@@ -28,7 +30,7 @@ class ArrivalOrder:
     _last_us: OrderedDict[int, int] = field(default_factory=OrderedDict, init=False)
 
     def __post_init__(self) -> None:
-        self._former_until_s = int(self.last_received_at.timestamp())
+        self._former_until_s = int(self.last_received_at.timestamp()) + _CLOCKS_DIFFER_S
 
     def received_at(self, now: datetime) -> datetime:
         """Now, or a tick after the last event where the clock did not move or was set back: it grows strictly."""

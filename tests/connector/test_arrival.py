@@ -80,6 +80,17 @@ def test_new_owners_stamp_an_old_second_after_whatever_the_former_ones_did() -> 
     assert stamps == sorted(set(stamps))
 
 
+def test_new_owners_stamp_a_second_that_a_former_ones_clock_had_not_reached_after_what_it_did() -> None:
+    """Its clock was behind WhatsApp's when it gave the account back."""
+    ahead_s = 5
+    first = order()
+    stamps = [first.timestamp(SECOND + ahead_s, NOW, number) for number in (1, 2)]
+    successor = order(floor=NOW)
+    at = successor.received_at(NOW + timedelta(seconds=ahead_s + 2))
+    stamps += [successor.timestamp(SECOND + ahead_s, at, number) for number in (3, 4)]
+    assert stamps == sorted(set(stamps))
+
+
 def test_a_worker_that_follows_itself_goes_on_where_it_was() -> None:
     """However often its lease runs out within the messages of one second."""
     orders = ArrivalOrders(worker=WorkerId("w1"))
