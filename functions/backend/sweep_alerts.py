@@ -14,7 +14,7 @@ from backend.steps import Steps
 from backend.stores import Conflict, Document, Stored, Stores
 from backend.sweep_owners import SweptOwners
 from backend.sweep_requests import LateHead
-from core import alert_types, outbox, schema, stuck
+from core import alert_types, schema, stuck
 from core.account import NEVER, Lease, Status, flapping_window_s
 from core.alert import Alert, is_open, resolved_fields
 from core.alert_types import ALERTS, MOST_WITHOUT_OWNER, Condition, End
@@ -95,8 +95,7 @@ class AlertSweep:
         current, lease, later = self.stores.request(RequestId(late.head.id)), self.stores.lease(account), now()
         if current is None or lease is None or not _is_owned(lease.value, later):
             return 0
-        is_held = outbox.queue_state(current.value).is_held(later)
-        if is_held or not stuck.stands_still(current.value, later, self.timing):
+        if not stuck.is_left_alone(current.value, later, self.timing):
             return 0
         is_untouched = current.update_time == late.head.update_time
         if not is_untouched and not stuck.is_denied_by_a_living_owner(late.head.value, late.lease, self.timing):

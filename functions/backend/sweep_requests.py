@@ -88,7 +88,7 @@ class RequestSweep:
             swept.threads += steps.take("enqueue", job)
         for account, found in accounts.items():
             lease = ready[account]
-            late = [head for head in found.heads.values() if self._is_late(head, at)]
+            late = [head for head in found.heads.values() if stuck.is_left_alone(head.value, at, self._timing)]
             if lease is not None and lease.wanted and lease.is_held(at) and late:
                 swept.late_heads[AccountId(account)] = LateHead(head=late[0], lease=lease)
         return swept
@@ -125,9 +125,6 @@ class RequestSweep:
         if lease is None or (lease.wanted and lease.is_held(at)):
             return True
         return expiry.is_past(oldest.value, at, self._timing.queue_limit_least_s) and limits.is_past(oldest, at)
-
-    def _is_late(self, head: Stored[Document], at: datetime) -> bool:
-        return stuck.stands_still(head.value, at, self._timing) and not outbox.queue_state(head.value).is_held(at)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,11 @@ def stands_still(request: Mapping[str, object], at: datetime, timing: Timing) ->
     )
 
 
+def is_left_alone(request: Mapping[str, object], at: datetime, timing: Timing) -> bool:
+    """Whether it stands still, and nobody is at work on it at this moment."""
+    return stands_still(request, at, timing) and not outbox.queue_state(request).is_held(at)
+
+
 def is_denied_by_a_living_owner(request: Mapping[str, object], lease: Lease, timing: Timing) -> bool:
     """Whether the last attempt was given back in a term that goes on: its owner has renewed the lease since, so it lives, and yet it
     could not be reached, or said that it is none, or not connected. Clocks that differ by less than a renewal's interval do no harm."""
