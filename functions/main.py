@@ -2,38 +2,38 @@
 
 import firebase_admin
 
-from backend.triggers.alerts import on_alert, post_alert
+from backend.triggers.alerts import threadlineOnAlert, threadlinePostAlert
 from backend.triggers.callables import (
-    cancelRequest,
-    closeGap,
-    createAccount,
-    logoutAccount,
-    pairAccount,
-    resolveRequest,
-    setAccountLimits,
-    setDesiredState,
-    startConversation,
+    threadlineCancelRequest,
+    threadlineCloseGap,
+    threadlineCreateAccount,
+    threadlineLogoutAccount,
+    threadlinePairAccount,
+    threadlineResolveRequest,
+    threadlineSetAccountLimits,
+    threadlineSetDesiredState,
+    threadlineStartConversation,
 )
-from backend.triggers.firestore import on_ingest, on_outbox
-from backend.triggers.sending import flush, send, sweep
+from backend.triggers.firestore import threadlineOnIngest, threadlineOnOutbox
+from backend.triggers.sending import threadlineFlush, threadlineSend, threadlineSweep
 
 firebase_admin.initialize_app()  # for the callables' check of ID tokens; opens no connection
 
 __all__ = [
-    "cancelRequest",
-    "closeGap",
-    "createAccount",
-    "flush",
-    "logoutAccount",
-    "on_alert",
-    "on_ingest",
-    "on_outbox",
-    "pairAccount",
-    "post_alert",
-    "resolveRequest",
-    "send",
-    "setAccountLimits",
-    "setDesiredState",
-    "startConversation",
-    "sweep",
+    "threadlineCancelRequest",
+    "threadlineCloseGap",
+    "threadlineCreateAccount",
+    "threadlineFlush",
+    "threadlineLogoutAccount",
+    "threadlineOnAlert",
+    "threadlineOnIngest",
+    "threadlineOnOutbox",
+    "threadlinePairAccount",
+    "threadlinePostAlert",
+    "threadlineResolveRequest",
+    "threadlineSend",
+    "threadlineSetAccountLimits",
+    "threadlineSetDesiredState",
+    "threadlineStartConversation",
+    "threadlineSweep",
 ]

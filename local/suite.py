@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.triggers.sending import send
+from backend.triggers.sending import threadlineSend
 from local import firestore_jar, whatsapp
 from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
@@ -103,7 +103,7 @@ def start(
 
     report("Connector")
     processes.await_ready(connector, answers(suite_ports.connector), time_limit_s=_LIMIT_S)
-    sweep = _function_url(suite_ports, "sweep-0")
+    sweep = _function_url(suite_ports, "threadlineSweep-0")
     scheduler = _spawn_python(processes, "scheduler", "local.scheduler", "--url", sweep, environment=scale)
     processes.await_ready(scheduler, printed("ready "), time_limit_s=_LIMIT_S)
     return Suite(ports=suite_ports, processes=processes, connector=connector)
@@ -111,7 +111,7 @@ def start(
 
 def send_queue() -> QueueSettings:
     """The send queue with the settings that are deployed."""
-    return queue_of_manifest("send", send.__firebase_endpoint__.taskQueueTrigger)  # type: ignore[attr-defined] # the decorator adds it
+    return queue_of_manifest("threadlineSend", threadlineSend.__firebase_endpoint__.taskQueueTrigger)  # type: ignore[attr-defined] # the decorator adds it
 
 
 def _spawn_emulators(processes: Processes, suite_ports: SuitePorts, scale: dict[str, str]) -> Child:
@@ -187,7 +187,7 @@ def _server_environment(suite_ports: SuitePorts) -> dict[str, str]:
         "IDENTITY_CERTS_URL": f"{_url(suite_ports.identity_certs)}/certs",
         "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
         "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
-        "FLUSH_URL": _function_url(suite_ports, "flush"),
+        "FLUSH_URL": _function_url(suite_ports, "threadlineFlush"),
     }
 
 
@@ -195,7 +195,7 @@ def _functions_environment(suite_ports: SuitePorts) -> dict[str, str]:
     return {
         **_server_environment(suite_ports),
         "CONNECTOR_ENDPOINTS": _url(suite_ports.connector),
-        "SEND_URL": _function_url(suite_ports, "send"),
+        "SEND_URL": _function_url(suite_ports, "threadlineSend"),
         "CLOUD_TASKS_GRPC": _address(suite_ports.cloud_tasks),
         "GCE_METADATA_HOST": _address(suite_ports.identity_functions),
     }

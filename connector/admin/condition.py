@@ -90,7 +90,7 @@ def _unowned(
     if lease is None:
         return Condition(
             summary="it has no lease document, so no connector can own it",
-            what_to_do="create the account anew with createAccount",
+            what_to_do="create the account anew with threadlineCreateAccount",
         )
     is_paused = document.get("desiredState") == DesiredState.PAUSED
     if is_paused == lease.wanted:

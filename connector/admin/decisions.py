@@ -1,6 +1,6 @@
 """`resolve`: what is known of a request, and what a person decides about one whose end nobody knows.
 
-It writes what the callable resolveRequest writes (functions/backend/decisions.py), from the same functions of core/decision and under
+It writes what the callable threadlineResolveRequest writes (functions/backend/decisions.py), from the same functions of core/decision and under
 the same preconditions; tests/connector_admin holds the documents of both side by side. Calling the callable itself would need a
 super-admin's sign-in at the terminal. What the callable does beside, a job for the rest of the chat's queue, the sweeper does.
 """

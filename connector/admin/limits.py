@@ -1,4 +1,4 @@
-"""`limits`: how fast an account may send and how long its messages wait; shown, and set as the callable setAccountLimits does."""
+"""`limits`: how fast an account may send and how long its messages wait; shown, and set as the callable threadlineSetAccountLimits does."""
 
 import re
 from argparse import Namespace

@@ -30,7 +30,7 @@ class Settings:
 
     @property
     def send_queue(self) -> str:
-        return f"projects/{self.project}/locations/{REGION}/queues/send"
+        return f"projects/{self.project}/locations/{REGION}/queues/threadlineSend"
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -40,8 +40,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         project=project,
         timing=read_timing(environment),
-        send_url=environment.get("SEND_URL") or f"{functions_origin}/send",
-        flush_url=environment.get("FLUSH_URL") or f"{functions_origin}/flush",
+        send_url=environment.get("SEND_URL") or f"{functions_origin}/threadlineSend",
+        flush_url=environment.get("FLUSH_URL") or f"{functions_origin}/threadlineFlush",
         connector_endpoints=frozenset(
             _origin(part) for part in _required(environment, "CONNECTOR_ENDPOINTS").split(",")
         ),

@@ -186,7 +186,7 @@ def wanted_fields(state: DesiredState, now: datetime) -> dict[str, object]:
 
 
 def new_account_document(account: AccountId, name: str) -> dict[str, object]:
-    """An account as createAccount writes it: every field of the schema stands, so that queries find it."""
+    """An account as threadlineCreateAccount writes it: every field of the schema stands, so that queries find it."""
     return {
         "accountId": account,
         "name": name,

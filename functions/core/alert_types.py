@@ -40,7 +40,7 @@ class End(StrEnum):
 ENDS: Mapping[End, str] = {
     End.CONNECTED: "When the account is connected again.",
     End.SENT: "When a message of the account is sent.",
-    End.DECIDED: "When a super-admin decides with resolveRequest, or when later proof makes the message sent.",
+    End.DECIDED: "When a super-admin decides with threadlineResolveRequest, or when later proof makes the message sent.",
     End.REPLAYED: "When such a row is taken up without an error, after it was opened again.",
     End.QUIET: "After 24 hours without another: it tells of messages that have ended, and nothing in the data shows that somebody looked.",
     End.OVER: "When the sweeper sees that it is over.",
@@ -105,14 +105,14 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
     ),
     Condition.BACKLOG_GROWING: Entry(
         severity=Severity.ERROR,
-        meaning="Received events of the account have waited for ten minutes: more come in than on_ingest and the sweeper take up, or their chat fails each time.",
-        what_to_do="Look at on_ingest's log and at Firestore's limits. Nothing is lost: the rows stand in the ingest log.",
+        meaning="Received events of the account have waited for ten minutes: more come in than threadlineOnIngest and the sweeper take up, or their chat fails each time.",
+        what_to_do="Look at threadlineOnIngest's log and at Firestore's limits. Nothing is lost: the rows stand in the ingest log.",
         end=End.OVER,
     ),
     Condition.GAP: Entry(
         severity=Severity.ERROR,
         meaning="Messages to the account are missing: WhatsApp announced more than it handed over, or some could not be decrypted. The account's phone is asked for them.",
-        what_to_do="Switch the account's phone on and open WhatsApp there: it hands over what it has. Read what does not come within a day on the phone, in the time from syncGapStartAt to syncGapEndAt; then close the gap: `python -m connector.admin close-gap`, or the callable closeGap.",
+        what_to_do="Switch the account's phone on and open WhatsApp there: it hands over what it has. Read what does not come within a day on the phone, in the time from syncGapStartAt to syncGapEndAt; then close the gap: `python -m connector.admin close-gap`, or the callable threadlineCloseGap.",
         end=End.HEALED,
     ),
     Condition.DEAF: Entry(

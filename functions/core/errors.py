@@ -85,18 +85,18 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ErrorCode.THREAD_UNKNOWN: Entry(
         seen_in=_OUTBOX,
         meaning="The request names a thread that does not exist.",
-        what_to_do="Create the thread with startConversation, or wait for the contact to write; then write a new request.",
+        what_to_do="Create the thread with threadlineStartConversation, or wait for the contact to write; then write a new request.",
         alert=Severity.WARNING,
     ),
     ErrorCode.ACCOUNT_UNKNOWN: Entry(
         seen_in=f"{_OUTBOX}; {_CALLABLE}",
         meaning="There is no account (no lease document) of this id.",
-        what_to_do="Check the accountId, or create the account with createAccount.",
+        what_to_do="Check the accountId, or create the account with threadlineCreateAccount.",
         alert=Severity.ERROR,
     ),
     ErrorCode.ACCOUNT_EXISTS: Entry(
         seen_in=_CALLABLE,
-        meaning="createAccount was given an id that is taken.",
+        meaning="threadlineCreateAccount was given an id that is taken.",
         what_to_do="Leave accountId out, so that one is chosen, or give another.",
     ),
     ErrorCode.CHAT_NOT_SUPPORTED: Entry(
@@ -123,7 +123,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ErrorCode.OUTCOME_UNKNOWN: Entry(
         seen_in=_OUTBOX,
         meaning="The message may have reached WhatsApp, but no answer came. It is tried again under the same id; with failed, the limit of attempts or of its age was reached. Later proof still makes it sent.",
-        what_to_do="With failed: look at the phone whether the message stands there, then decide with resolveRequest: resend, markSent or markFailed.",
+        what_to_do="With failed: look at the phone whether the message stands there, then decide with threadlineResolveRequest: resend, markSent or markFailed.",
         alert=Severity.ERROR,
     ),
     ErrorCode.NOT_CONNECTED: Entry(
@@ -250,7 +250,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ErrorCode.NOT_UNCERTAIN: Entry(
         seen_in=_CALLABLE,
         meaning="There is nothing to decide: what became of the message is known, an attempt is under way, it was decided otherwise before, or it is still tried under its own id and so not resent. The text says which.",
-        what_to_do="Call resolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute; resend only what has failed.",
+        what_to_do="Call threadlineResolveRequest without a decision to see what is known; while an attempt is under way, wait half a minute; resend only what has failed.",
     ),
     ErrorCode.CONTRACT_UNSUPPORTED: Entry(
         seen_in=f"{_WAITING} (with connector_refused); {_CONNECTOR}; flush",

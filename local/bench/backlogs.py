@@ -65,7 +65,7 @@ def _measured(world: World, db: Client, cast: Cast, what: str, begin: Callable[[
     reconnects_before = _reconnects(db, cast)
 
     def invoked() -> int:
-        return world.cloud.counters().get("invoked_on_ingest", 0) - before.get("invoked_on_ingest", 0)
+        return world.cloud.counters().get("invoked_threadlineOnIngest", 0) - before.get("invoked_threadlineOnIngest", 0)
 
     began = time.monotonic()
     begin()

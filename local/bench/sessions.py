@@ -43,15 +43,15 @@ _POLL_S = 0.5
 
 def figures() -> Iterator[Figure]:
     with Processes(purpose="bench-sessions") as processes:
-        world = production.start(processes, names=("flush",), gates=False, network=NetworkKind.REAL)
+        world = production.start(processes, names=("threadlineFlush",), gates=False, network=NetworkKind.REAL)
         with closing(world.client()) as db:
             yield from _full_worker(processes, world, db)
     with Processes(purpose="bench-together") as processes:
-        world = production.start(processes, names=("flush",), gates=False, workers=_WORKERS)
+        world = production.start(processes, names=("threadlineFlush",), gates=False, workers=_WORKERS)
         with closing(world.client()) as db:
             yield from _together(world, db)
     with Processes(purpose="bench-idle") as processes:
-        world = production.start(processes, names=("flush",), gates=False, counted=True)
+        world = production.start(processes, names=("threadlineFlush",), gates=False, counted=True)
         with closing(world.client()) as db:
             yield from _idle(world, db)
 

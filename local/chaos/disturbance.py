@@ -194,7 +194,7 @@ class Disturbance:
 
     def _kill_sends(self) -> bool:
         """Not where all have just ended: they come back."""
-        return self.world.cloud.kill("send") > 0
+        return self.world.cloud.kill("threadlineSend") > 0
 
     # At a commit
 

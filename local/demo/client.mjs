@@ -40,7 +40,7 @@ async function main() {
 }
 
 async function createAccount(admin) {
-  const created = admin.call("createAccount", { name: account.name });
+  const created = admin.call("threadlineCreateAccount", { name: account.name });
   const { accountId } = await within("Creating the account", created);
   say("super-admin", `created the account "${account.name}" (${accountId})`);
   return accountId;
@@ -59,7 +59,7 @@ async function pair(admin, accountId, shownAccount) {
     doc(admin.db, "whatsapp_accounts", accountId, "private", "state"),
     (snapshot) => snapshot.data() ?? {},
   );
-  await within("Asking for a QR code", admin.call("pairAccount", { accountId }));
+  await within("Asking for a QR code", admin.call("threadlinePairAccount", { accountId }));
   const { qrCodeDataUrl } = await secrets.until("The QR code", (state) => state.qrCodeDataUrl);
   say("super-admin", "sees the QR code; only super-admins may read it");
   drawModules(modulesOf(qrCodeDataUrl));

@@ -100,7 +100,9 @@ def backlog_growing(case: Case) -> None:
         _fill(reference, document)
         keys.append(case.write_in("x" * 200))
 
-    case.strike("a chat's thread had grown to the largest document, so that on_ingest failed for it each time", strike)
+    case.strike(
+        "a chat's thread had grown to the largest document, so that threadlineOnIngest failed for it each time", strike
+    )
     case.alerts(limit_s=400.0)
     case.stands()
     case.screens("account", "alerts")

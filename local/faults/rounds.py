@@ -18,7 +18,7 @@ from local.production.world import World
 
 TIME_SCALE = 0.1
 """Claims of 3 s, a sweep each 6 s: a round takes well under a minute."""
-INSTANCES = {"on_ingest": 2, "send": 2}
+INSTANCES = {"threadlineOnIngest": 2, "threadlineSend": 2}
 """Two processes of what contends: what one of them remembers, the other does not."""
 LATE_S = 6.0
 """Two claims: half of what is late comes when another worker has long gone on."""

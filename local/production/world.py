@@ -22,7 +22,7 @@ from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_envi
 from local.project import PROJECT_ID, PYTHONPATH
 from local.whatsapp import NetworkKind
 
-MESSAGE_PATH = ("on_ingest", "on_outbox", "send", "flush", "sweep")
+MESSAGE_PATH = ("threadlineOnIngest", "threadlineOnOutbox", "threadlineSend", "threadlineFlush", "threadlineSweep")
 """The functions that messages need; the callables are left out, since each function costs a second of start."""
 CLIENT, CONNECTOR, FUNCTION = "client", "connector", "functions"
 """Who calls Firestore, as a counter or a gate names them. A counter has a name for each function, a gate one for each connector."""
@@ -221,7 +221,7 @@ def start(
 
 def start_scheduler(world: World, *, interval_s: float, time_scale: float) -> Child:
     """The sweeper's clock. `interval_s` is scaled."""
-    arguments = ("--url", world.function_url("sweep"), "--interval-s", interval_s)
+    arguments = ("--url", world.function_url("threadlineSweep"), "--interval-s", interval_s)
     child = _spawn(
         world.processes, "scheduler", "local.scheduler", *arguments, environment={"TIME_SCALE": str(time_scale)}
     )
@@ -350,7 +350,7 @@ def _common_environment(used: Ports, firestore_port: int) -> dict[str, str]:
         "IDENTITY_CERTS_URL": f"{_url(used.identity_certs)}/certs",
         "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
         "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
-        "FLUSH_URL": f"{_url(used.front)}/flush",
+        "FLUSH_URL": f"{_url(used.front)}/threadlineFlush",
     }
 
 
@@ -359,7 +359,7 @@ def _functions_environment(used: Ports, workers: Sequence[WorkerPorts], *, gates
     return {
         **_common_environment(used, used.firestore_gate if gates else used.firestore),
         "CONNECTOR_ENDPOINTS": ",".join(_connector_url(worker, gates=gates) for worker in workers or [WorkerPorts()]),
-        "SEND_URL": f"{_url(used.front)}/send",
+        "SEND_URL": f"{_url(used.front)}/threadlineSend",
         "CLOUD_TASKS_GRPC": _address(used.tasks),
         "GCE_METADATA_HOST": _address(used.identity_functions),
         "PYTHONPATH": "",

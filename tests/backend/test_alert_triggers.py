@@ -33,7 +33,7 @@ def receiver() -> Iterator[Receiver]:
 def deployed(processes: Processes, receiver: Receiver) -> Iterator[World]:
     before = list(processes.children)
     environment = {"ALERT_WEBHOOK_URL": receiver.url, "ALERT_WEBHOOK_SECRET": "of the test"}
-    names = ("on_alert", "post_alert")
+    names = ("threadlineOnAlert", "threadlinePostAlert")
     yield production.start(processes, names=names, workers=0, gates=False, time_scale=_SCALE, environment=environment)
     for child in [child for child in processes.children if child not in before]:
         processes.stop(child)
@@ -72,9 +72,9 @@ def written(world: World, stores: Stores, alert: Alert, change: Callable[[Stores
 
 
 def lines(world: World, alert: Alert) -> list[dict[str, Any]]:
-    """Of on_alert, about one alert."""
+    """Of threadlineOnAlert, about one alert."""
     found: list[dict[str, Any]] = []
-    for log in world.processes.folder.glob("function.on_alert.*.log"):
+    for log in world.processes.folder.glob("function.threadlineOnAlert.*.log"):
         for line in log.read_text().splitlines():
             fields = json.loads(line) if line.startswith("{") else {}
             if fields.get("alert", {}).get("alertId") == alert.alert_id:
@@ -114,4 +114,7 @@ def _ended(world: World, before: dict[str, int]) -> int:
     now = world.cloud.counters()
     if now["under_way"]:
         return 0
-    return sum(now.get(f"invoked_{name}", 0) - before.get(f"invoked_{name}", 0) for name in ("on_alert", "post_alert"))
+    return sum(
+        now.get(f"invoked_{name}", 0) - before.get(f"invoked_{name}", 0)
+        for name in ("threadlineOnAlert", "threadlinePostAlert")
+    )

@@ -50,19 +50,19 @@ def endpoint(manifest: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_exactly_these_functions_are_deployed(manifest: dict[str, Any]) -> None:
     assert set(manifest["endpoints"]) == {
-        "on_ingest", "on_outbox", "send", "flush", "sweep", "on_alert", "post_alert",
-        "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation",
-        "cancelRequest", "resolveRequest", "closeGap", "setAccountLimits",
+        "threadlineOnIngest", "threadlineOnOutbox", "threadlineSend", "threadlineFlush", "threadlineSweep", "threadlineOnAlert", "threadlinePostAlert",
+        "threadlineCreateAccount", "threadlinePairAccount", "threadlineSetDesiredState", "threadlineLogoutAccount", "threadlineStartConversation",
+        "threadlineCancelRequest", "threadlineResolveRequest", "threadlineCloseGap", "threadlineSetAccountLimits",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "document"),
     [
-        ("on_ingest", "created", "whatsapp_ingest/{eventId}"),
-        ("on_outbox", "created", "whatsapp_outbox/{requestId}"),
-        ("on_alert", "written", "whatsapp_alerts/{alertId}"),
-        ("post_alert", "written", "whatsapp_alerts/{alertId}"),
+        ("threadlineOnIngest", "created", "whatsapp_ingest/{eventId}"),
+        ("threadlineOnOutbox", "created", "whatsapp_outbox/{requestId}"),
+        ("threadlineOnAlert", "written", "whatsapp_alerts/{alertId}"),
+        ("threadlinePostAlert", "written", "whatsapp_alerts/{alertId}"),
     ],
 )
 def test_triggers_are_retried_because_events_are_lost_otherwise(
@@ -80,7 +80,7 @@ def test_only_the_function_that_posts_alerts_is_given_the_webhooks_secret(manife
         for name, found in manifest["endpoints"].items()
         if found.get("secretEnvironmentVariables")
     }
-    assert with_secrets == {"post_alert": ["ALERT_WEBHOOK_SECRET"]}
+    assert with_secrets == {"threadlinePostAlert": ["ALERT_WEBHOOK_SECRET"]}
 
 
 def test_every_function_stands_in_one_region_with_memory_concurrency_and_a_limit(manifest: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def test_every_function_stands_in_one_region_with_memory_concurrency_and_a_limit
 
 
 def test_threads_equal_the_concurrency_because_nothing_derives_them(manifest: dict[str, Any]) -> None:
-    assert _deployed_environment()["THREADS"] == str(endpoint(manifest, "send")["concurrency"])
+    assert _deployed_environment()["THREADS"] == str(endpoint(manifest, "threadlineSend")["concurrency"])
 
 
 def test_what_is_deployed_with_every_function_is_known() -> None:
@@ -104,14 +104,14 @@ def test_what_is_deployed_with_every_function_is_known() -> None:
 
 def test_the_path_of_a_message_keeps_an_instance_warm(manifest: dict[str, Any]) -> None:
     assert {name for name, found in manifest["endpoints"].items() if found.get("minInstances") == 1} == {
-        "on_ingest",
-        "on_outbox",
-        "send",
+        "threadlineOnIngest",
+        "threadlineOnOutbox",
+        "threadlineSend",
     }
 
 
 def test_the_send_queue_outlasts_a_lock_and_a_jobs_deadline_covers_its_budget(manifest: dict[str, Any]) -> None:
-    send = endpoint(manifest, "send")
+    send = endpoint(manifest, "threadlineSend")
     retry = send["taskQueueTrigger"]["retryConfig"]
     assert retry["maxAttempts"] >= 20
     assert retry["minBackoffSeconds"] * 2 ** retry["maxDoublings"] >= 60
@@ -120,7 +120,7 @@ def test_the_send_queue_outlasts_a_lock_and_a_jobs_deadline_covers_its_budget(ma
 
 
 def test_the_sweeper_runs_each_minute(manifest: dict[str, Any]) -> None:
-    assert endpoint(manifest, "sweep")["scheduleTrigger"]["schedule"] == "* * * * *"
+    assert endpoint(manifest, "threadlineSweep")["scheduleTrigger"]["schedule"] == "* * * * *"
 
 
 def test_loading_the_functions_opens_no_connection() -> None:

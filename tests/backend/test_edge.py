@@ -55,6 +55,6 @@ def test_a_connector_of_a_version_that_is_not_served_stands_in_the_log(
     monkeypatch.setattr(sending, "services", lambda: SimpleNamespace(flush_callers=callers))
     headers = {contract.HEADER: str(contract.VERSION + 1)}
     with Flask("functions").test_request_context(method="POST", headers=headers) as context:
-        assert sending.flush(context.request).status_code == 400
+        assert sending.threadlineFlush(context.request).status_code == 400
     line = json.loads(capsys.readouterr().out)
     assert (line["version"], line["served"]) == (contract.VERSION + 1, contract.SERVED)

@@ -17,7 +17,7 @@ def held(reason: str, **away: float) -> Answer:
 
 
 def contact_writes(world: World, chat: ChatId, when: datetime) -> None:
-    """As on_ingest notes it."""
+    """As threadlineOnIngest notes it."""
     thread = world.db.collection(schema.THREADS).document(world.thread_id(chat))
     thread.update({"contactWroteAt": when})
 

@@ -94,7 +94,7 @@ class World:
         return request
 
     def trigger_outbox(self, request: RequestId) -> Acceptance:
-        """on_outbox, as the event of the document's creation calls it."""
+        """threadlineOnOutbox, as the event of the document's creation calls it."""
         stored = stored_as(self.db.collection(schema.OUTBOX).document(request).get(), dict)
         ended = self.services.accept.new_request(stored)
         if ended is Acceptance.ACCEPTED:
@@ -141,7 +141,7 @@ class World:
         return event
 
     def trigger_ingest(self, event: str, ingest: Ingest | None = None) -> None:
-        """on_ingest, with the row as it stands now."""
+        """threadlineOnIngest, with the row as it stands now."""
         stored = stored_as(self.db.collection(schema.INGEST).document(event).get(), dict)
         (ingest or self.services.ingest).take(stored.id, stored.value, stored.update_time)
 

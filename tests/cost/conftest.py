@@ -35,7 +35,9 @@ class Conversation:
     def begin(self) -> None:
         self.world.network.change_settings(receipt_delay_s=_NO_RECEIPTS_S)
         Stage(db=self.db, network=self.world.network).prepare(Cast(accounts=[_ACCOUNT], chats=[_CHAT]))
-        wait_until(lambda: self.world.cloud.counters().get("answered_flush_200"), "the flush of a session that opens")
+        wait_until(
+            lambda: self.world.cloud.counters().get("answered_threadlineFlush_200"), "the flush of a session that opens"
+        )
 
     def receive(self, text: str) -> Measured:
         def is_done() -> bool:
@@ -75,7 +77,7 @@ class Conversation:
 @pytest.fixture(scope="session")
 def measured(processes: Processes) -> Iterator[dict[str, Measured]]:
     """What each flow cost when it met no other."""
-    names = [name for name in production.MESSAGE_PATH if name != "sweep"]
+    names = [name for name in production.MESSAGE_PATH if name != "threadlineSweep"]
     world = production.start(processes, names=names, gates=False, counted=True)
     with closing(world.client()) as db, closing(world.counted_client()) as app:
         conversation = Conversation(world=world, db=db, app=app, meter=Meter(world=world))

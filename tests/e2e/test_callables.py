@@ -46,9 +46,9 @@ def paired(outside: Outside, super_admin: User, store: firestore.Client) -> str:
 
 
 def pair(outside: Outside, super_admin: User, store: firestore.Client, phone: str) -> str:
-    account = str(outside.call(super_admin, "createAccount", {"name": "Front desk"}).result["accountId"])
+    account = str(outside.call(super_admin, "threadlineCreateAccount", {"name": "Front desk"}).result["accountId"])
     wait_until(lambda: account_of(store, account).get("assignedWorkerId"), "a connector owns the account")
-    outside.call(super_admin, "pairAccount", {"accountId": account, "phoneE164": phone})
+    outside.call(super_admin, "threadlinePairAccount", {"accountId": account, "phoneE164": phone})
     state = (
         store.collection(schema.ACCOUNTS).document(account).collection(schema.PRIVATE).document(schema.PRIVATE_STATE)
     )
@@ -61,8 +61,8 @@ def pair(outside: Outside, super_admin: User, store: firestore.Client, phone: st
 @pytest.mark.parametrize(
     "name",
     [
-        "createAccount", "pairAccount", "setDesiredState", "logoutAccount", "startConversation", "cancelRequest",
-        "resolveRequest", "closeGap", "setAccountLimits",
+        "threadlineCreateAccount", "threadlinePairAccount", "threadlineSetDesiredState", "threadlineLogoutAccount", "threadlineStartConversation", "threadlineCancelRequest",
+        "threadlineResolveRequest", "threadlineCloseGap", "threadlineSetAccountLimits",
     ],
 )  # fmt: skip
 def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, name: str) -> None:
@@ -75,13 +75,13 @@ def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, na
 @pytest.mark.parametrize(
     "name",
     [
-        "createAccount",
-        "pairAccount",
-        "setDesiredState",
-        "logoutAccount",
-        "resolveRequest",
-        "closeGap",
-        "setAccountLimits",
+        "threadlineCreateAccount",
+        "threadlinePairAccount",
+        "threadlineSetDesiredState",
+        "threadlineLogoutAccount",
+        "threadlineResolveRequest",
+        "threadlineCloseGap",
+        "threadlineSetAccountLimits",
     ],
 )
 def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
@@ -91,35 +91,45 @@ def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, emp
 @pytest.mark.parametrize(
     ("name", "data", "code", "says"),
     [
-        ("createAccount", None, "invalid_request", "object"),
-        ("createAccount", {}, "invalid_request", "name"),
-        ("createAccount", {"name": " "}, "invalid_request", "name"),
-        ("createAccount", {"name": "x", "accountId": "a/b"}, "invalid_request", "accountId"),
-        ("pairAccount", {"accountId": "a_b"}, "invalid_request", "accountId"),
-        ("pairAccount", {"accountId": "nobody", "phoneE164": "0712"}, "invalid_request", "phone number"),
-        ("pairAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
-        ("setDesiredState", {"accountId": "nobody", "desiredState": "off"}, "invalid_request", "desiredState"),
-        ("setDesiredState", {"accountId": "nobody", "desiredState": "paused"}, "account_unknown", "no account"),
-        ("logoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
-        ("closeGap", {"accountId": "nobody"}, "account_unknown", "no account"),
-        ("setAccountLimits", {"accountId": "nobody"}, "account_unknown", "no account"),
-        ("setAccountLimits", {"accountId": "nobody", "coldPerDay": 5}, "account_unknown", "no account"),
+        ("threadlineCreateAccount", None, "invalid_request", "object"),
+        ("threadlineCreateAccount", {}, "invalid_request", "name"),
+        ("threadlineCreateAccount", {"name": " "}, "invalid_request", "name"),
+        ("threadlineCreateAccount", {"name": "x", "accountId": "a/b"}, "invalid_request", "accountId"),
+        ("threadlinePairAccount", {"accountId": "a_b"}, "invalid_request", "accountId"),
+        ("threadlinePairAccount", {"accountId": "nobody", "phoneE164": "0712"}, "invalid_request", "phone number"),
+        ("threadlinePairAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
         (
-            "setAccountLimits",
+            "threadlineSetDesiredState",
+            {"accountId": "nobody", "desiredState": "off"},
+            "invalid_request",
+            "desiredState",
+        ),
+        (
+            "threadlineSetDesiredState",
+            {"accountId": "nobody", "desiredState": "paused"},
+            "account_unknown",
+            "no account",
+        ),
+        ("threadlineLogoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("threadlineCloseGap", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("threadlineSetAccountLimits", {"accountId": "nobody"}, "account_unknown", "no account"),
+        ("threadlineSetAccountLimits", {"accountId": "nobody", "coldPerDay": 5}, "account_unknown", "no account"),
+        (
+            "threadlineSetAccountLimits",
             {"accountId": "nobody", "coldPerDay": -1},
             "invalid_request",
             "coldPerDay must be a whole",
         ),
-        ("setAccountLimits", {"accountId": "nobody", "coldPerHour": 1}, "invalid_request", "another name"),
-        ("startConversation", {"accountId": "nobody", "phoneE164": CONTACT}, "account_unknown", "no account"),
-        ("startConversation", {"accountId": "nobody", "phoneE164": "12"}, "invalid_request", "phone number"),
-        ("cancelRequest", {}, "invalid_request", "id"),
-        ("cancelRequest", {"requestId": "a/b"}, "invalid_request", "id"),
-        ("cancelRequest", {"requestId": NO_REQUEST}, "not_found", "no request"),
-        ("resolveRequest", {"requestId": NO_REQUEST[:-1]}, "invalid_request", "requestId"),
-        ("resolveRequest", {"requestId": NO_REQUEST, "decision": "perhaps"}, "invalid_request", "decision"),
-        ("resolveRequest", {"requestId": NO_REQUEST, "decision": ["resend"]}, "invalid_request", "decision"),
-        ("resolveRequest", {"requestId": NO_REQUEST, "decision": "resend"}, "not_found", "no request"),
+        ("threadlineSetAccountLimits", {"accountId": "nobody", "coldPerHour": 1}, "invalid_request", "another name"),
+        ("threadlineStartConversation", {"accountId": "nobody", "phoneE164": CONTACT}, "account_unknown", "no account"),
+        ("threadlineStartConversation", {"accountId": "nobody", "phoneE164": "12"}, "invalid_request", "phone number"),
+        ("threadlineCancelRequest", {}, "invalid_request", "id"),
+        ("threadlineCancelRequest", {"requestId": "a/b"}, "invalid_request", "id"),
+        ("threadlineCancelRequest", {"requestId": NO_REQUEST}, "not_found", "no request"),
+        ("threadlineResolveRequest", {"requestId": NO_REQUEST[:-1]}, "invalid_request", "requestId"),
+        ("threadlineResolveRequest", {"requestId": NO_REQUEST, "decision": "perhaps"}, "invalid_request", "decision"),
+        ("threadlineResolveRequest", {"requestId": NO_REQUEST, "decision": ["resend"]}, "invalid_request", "decision"),
+        ("threadlineResolveRequest", {"requestId": NO_REQUEST, "decision": "resend"}, "not_found", "no request"),
     ],
 )
 def test_a_bad_call_says_what_was_wrong(
@@ -131,10 +141,10 @@ def test_a_bad_call_says_what_was_wrong(
 
 
 def test_an_accounts_id_is_taken_once(outside: Outside, super_admin: User) -> None:
-    assert outside.call(super_admin, "createAccount", {"name": "A", "accountId": "taken"}).result == {
+    assert outside.call(super_admin, "threadlineCreateAccount", {"name": "A", "accountId": "taken"}).result == {
         "accountId": "taken"
     }
-    answer = outside.call(super_admin, "createAccount", {"name": "B", "accountId": "taken"})
+    answer = outside.call(super_admin, "threadlineCreateAccount", {"name": "B", "accountId": "taken"})
     assert (answer.status, answer.code) == (409, "account_exists")
 
 
@@ -147,39 +157,39 @@ def test_a_paired_account_knows_its_number_and_its_codes_are_erased(paired: str,
 
 
 def test_a_connected_account_is_not_paired_again(outside: Outside, super_admin: User, paired: str) -> None:
-    assert outside.call(super_admin, "pairAccount", {"accountId": paired}).code == "invalid_request"
+    assert outside.call(super_admin, "threadlinePairAccount", {"accountId": paired}).code == "invalid_request"
 
 
 def test_an_employee_starts_a_conversation_with_a_number_on_whatsapp_and_a_second_start_is_the_same(
     outside: Outside, employee: User, paired: str, store: firestore.Client
 ) -> None:
     data = {"accountId": paired, "phoneE164": CONTACT}
-    thread = outside.call(employee, "startConversation", data).result["threadId"]
+    thread = outside.call(employee, "threadlineStartConversation", data).result["threadId"]
     assert thread == f"{paired}_{CONTACT[1:]}@s.whatsapp.net"
     document = store.collection(schema.THREADS).document(thread).get().to_dict()
     assert document is not None
     assert (document["clientPhoneE164"], document["unreadCountGlobal"], document["locked"]) == (CONTACT, 0, False)
 
     store.collection(schema.THREADS).document(thread).update({"clientDisplayName": "Ion"})
-    assert outside.call(employee, "startConversation", data).result["threadId"] == thread
+    assert outside.call(employee, "threadlineStartConversation", data).result["threadId"] == thread
     assert store.collection(schema.THREADS).document(thread).get().get("clientDisplayName") == "Ion"
 
 
 def test_a_number_that_is_not_on_whatsapp_gets_no_thread(outside: Outside, employee: User, paired: str) -> None:
-    answer = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": "+40799999999"})
+    answer = outside.call(employee, "threadlineStartConversation", {"accountId": paired, "phoneE164": "+40799999999"})
     assert answer.code == "not_on_whatsapp"
 
 
 def test_a_paused_account_closes_its_session_keeps_it_and_resumes_without_pairing(
     outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
 ) -> None:
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "paused"})
     wait_for_status(store, paired, "disconnected")
-    answer = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT})
+    answer = outside.call(employee, "threadlineStartConversation", {"accountId": paired, "phoneE164": CONTACT})
     assert answer.code == "not_connected"
-    refused = outside.call(super_admin, "logoutAccount", {"accountId": paired})
+    refused = outside.call(super_admin, "threadlineLogoutAccount", {"accountId": paired})
     assert "set desiredState to connected first" in refused.body["error"]["message"]
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "connected"})
     wait_for_status(store, paired, "connected")
 
 
@@ -224,50 +234,56 @@ def request_of(store: firestore.Client, request: str) -> dict[str, Any]:
 def test_a_creator_and_nobody_else_takes_his_queued_message_back(
     outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
 ) -> None:
-    thread = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT}).result["threadId"]
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    thread = outside.call(employee, "threadlineStartConversation", {"accountId": paired, "phoneE164": CONTACT}).result[
+        "threadId"
+    ]
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "paused"})
     wait_for_status(store, paired, "disconnected")
     request = written(store, employee, thread, "Never mind.")
-    assert outside.call(super_admin, "cancelRequest", {"requestId": request}).code == "forbidden"
+    assert outside.call(super_admin, "threadlineCancelRequest", {"requestId": request}).code == "forbidden"
     assert request_of(store, request)["status"] == "queued"
     for _ in range(2):
-        assert outside.call(employee, "cancelRequest", {"requestId": request}).result == {}
+        assert outside.call(employee, "threadlineCancelRequest", {"requestId": request}).result == {}
     cancelled = request_of(store, request)
     assert cancelled["status"] == "failed"
     assert cancelled["lastError"].startswith("cancelled: ")
     message = store.collection(schema.MESSAGES).document(f"{thread}_{ids.outbound_key(RequestId(request))}").get()
     assert (message.get("delivery"), message.get("error")) == ("failed", cancelled["lastError"])
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "connected"})
     wait_for_status(store, paired, "connected")
 
 
 def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_resent(
     outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
 ) -> None:
-    thread = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT}).result["threadId"]
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    thread = outside.call(employee, "threadlineStartConversation", {"accountId": paired, "phoneE164": CONTACT}).result[
+        "threadId"
+    ]
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "paused"})
     wait_for_status(store, paired, "disconnected")
     request = written(store, employee, thread, "Did this arrive?")
     assert (
-        outside.call(super_admin, "resolveRequest", {"requestId": request, "decision": "resend"}).code
+        outside.call(super_admin, "threadlineResolveRequest", {"requestId": request, "decision": "resend"}).code
         == "not_uncertain"
     )
     # As a job leaves it that dies with its frame on the wire.
     store.collection(schema.OUTBOX).document(request).update({"status": "sending", "attempts": 1})
-    known = outside.call(super_admin, "resolveRequest", {"requestId": request}).result
+    known = outside.call(super_admin, "threadlineResolveRequest", {"requestId": request}).result
     assert (known["status"], known["attempts"], known["decision"]) == ("sending", 1, None)
     data = {"requestId": request, "decision": "resend"}
-    assert outside.call(super_admin, "resolveRequest", data).code == "not_uncertain"
+    assert outside.call(super_admin, "threadlineResolveRequest", data).code == "not_uncertain"
     # As the job leaves it that makes the last attempt.
     accepted(store, thread, request)
     error = "outcome_unknown: no answer in 8 attempts"
     store.collection(schema.OUTBOX).document(request).update({"status": "failed", "lastError": error})
-    answer = outside.call(super_admin, "resolveRequest", data).result
+    answer = outside.call(super_admin, "threadlineResolveRequest", data).result
     assert (answer["status"], answer["delivery"], answer["decision"]) == ("failed", "failed", "resend")
-    assert outside.call(super_admin, "resolveRequest", data).result == answer
-    assert outside.call(super_admin, "resolveRequest", data | {"decision": "markSent"}).code == "not_uncertain"
+    assert outside.call(super_admin, "threadlineResolveRequest", data).result == answer
+    assert (
+        outside.call(super_admin, "threadlineResolveRequest", data | {"decision": "markSent"}).code == "not_uncertain"
+    )
 
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "connected"})
     wait_for_status(store, paired, "connected")
     wait_until(lambda: request_of(store, answer["resentAs"]).get("status") == "sent", "the new request is sent", 60)
     assert request_of(store, request)["decidedByEmail"] == "root@example.com"
@@ -276,8 +292,10 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
 def test_a_super_admin_says_of_an_uncertain_message_that_it_was_sent_and_of_another_that_it_failed(
     outside: Outside, super_admin: User, employee: User, paired: str, store: firestore.Client
 ) -> None:
-    thread = outside.call(employee, "startConversation", {"accountId": paired, "phoneE164": CONTACT}).result["threadId"]
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "paused"})
+    thread = outside.call(employee, "threadlineStartConversation", {"accountId": paired, "phoneE164": CONTACT}).result[
+        "threadId"
+    ]
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "paused"})
     wait_for_status(store, paired, "disconnected")
     for decision, ended in (("markSent", "sent"), ("markFailed", "failed")):
         request = written(store, employee, thread, f"To be decided: {decision}")
@@ -285,31 +303,35 @@ def test_a_super_admin_says_of_an_uncertain_message_that_it_was_sent_and_of_anot
         # As a job leaves it that dies with its frame on the wire.
         left = {"status": "sending", "attempts": 1, "claimUntil": None}
         store.collection(schema.OUTBOX).document(request).update(left)
-        answer = outside.call(super_admin, "resolveRequest", {"requestId": request, "decision": decision}).result
+        answer = outside.call(
+            super_admin, "threadlineResolveRequest", {"requestId": request, "decision": decision}
+        ).result
         assert (answer["status"], answer["delivery"], answer["decision"]) == (ended, ended, decision)
         assert (answer["createdByUid"], answer["decidedByEmail"]) == (uid_of(employee), "root@example.com")
         document = request_of(store, request)
         assert (document["status"], document["decision"]) == (ended, decision)
         assert (document["decidedByUid"], document["decidedByEmail"]) == (uid_of(super_admin), "root@example.com")
         assert message.get().get("delivery") == ended
-    outside.call(super_admin, "setDesiredState", {"accountId": paired, "desiredState": "connected"})
+    outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "connected"})
     wait_for_status(store, paired, "connected")
 
 
 def test_only_a_gap_that_is_open_is_closed(outside: Outside, super_admin: User, paired: str) -> None:
-    answer = outside.call(super_admin, "closeGap", {"accountId": paired})
+    answer = outside.call(super_admin, "threadlineCloseGap", {"accountId": paired})
     assert (answer.code, "no gap" in answer.body["error"]["message"]) == ("invalid_request", True)
 
 
 def test_an_accounts_limits_are_set_shown_and_set_back(
     outside: Outside, super_admin: User, paired: str, store: firestore.Client
 ) -> None:
-    changed = outside.call(super_admin, "setAccountLimits", {"accountId": paired, "coldPerDay": 80, "queueLimitS": 600})
+    changed = outside.call(
+        super_admin, "threadlineSetAccountLimits", {"accountId": paired, "coldPerDay": 80, "queueLimitS": 600}
+    )
     assert changed.result["limits"]["coldPerDay"] == {"value": 80, "isDefault": False}
     assert account_of(store, paired)["queueLimitS"] == 600
-    assert outside.call(super_admin, "setAccountLimits", {"accountId": paired}).result == changed.result
+    assert outside.call(super_admin, "threadlineSetAccountLimits", {"accountId": paired}).result == changed.result
     back = {"accountId": paired, "coldPerDay": None, "queueLimitS": None}
-    limits = outside.call(super_admin, "setAccountLimits", back).result["limits"]
+    limits = outside.call(super_admin, "threadlineSetAccountLimits", back).result["limits"]
     assert limits["coldPerDay"] == {"value": 50, "isDefault": True}
     assert all(limit["isDefault"] for limit in limits.values())
 
@@ -317,7 +339,7 @@ def test_an_accounts_limits_are_set_shown_and_set_back(
 def test_logging_out_unlinks_the_device_and_keeps_the_account(
     outside: Outside, super_admin: User, paired: str, store: firestore.Client
 ) -> None:
-    outside.call(super_admin, "logoutAccount", {"accountId": paired})
+    outside.call(super_admin, "threadlineLogoutAccount", {"accountId": paired})
     wait_for_status(store, paired, "needs_qr")
     account = account_of(store, paired)
     assert account["lastError"].startswith("logged_out: ")
@@ -325,7 +347,7 @@ def test_logging_out_unlinks_the_device_and_keeps_the_account(
 
 
 def test_flush_takes_the_connectors_token_and_no_other(outside: Outside) -> None:
-    flush = outside.suite.function_url("flush")
+    flush = outside.suite.function_url("threadlineFlush")
     ports = outside.suite.ports
     body = {"accountId": "nobody"}
 
@@ -341,7 +363,7 @@ def test_flush_takes_the_connectors_token_and_no_other(outside: Outside) -> None
 
 
 def test_flush_serves_a_connector_of_the_version_before_and_tells_one_that_is_too_new(outside: Outside) -> None:
-    flush = outside.suite.function_url("flush")
+    flush = outside.suite.function_url("threadlineFlush")
     token = outside.identity_token(outside.suite.ports.identity_connector, flush)
 
     def status(headers: dict[str, str]) -> tuple[int, str]:
@@ -355,7 +377,7 @@ def test_flush_serves_a_connector_of_the_version_before_and_tells_one_that_is_to
 
 @pytest.mark.parametrize("body", [None, [], {}, {"accountId": "a/b"}, {"accountId": 7}])
 def test_flush_called_with_garbage_says_what_is_wrong(outside: Outside, body: object) -> None:
-    flush = outside.suite.function_url("flush")
+    flush = outside.suite.function_url("threadlineFlush")
     token = outside.identity_token(outside.suite.ports.identity_connector, flush)
     answer = post(flush, body, {"Authorization": f"Bearer {token}"})
     assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_request")
@@ -365,10 +387,10 @@ def test_flush_called_with_garbage_says_what_is_wrong(outside: Outside, body: ob
     "data", [None, [], {}, {"threadId": 7}, {"threadId": "t", "key": 1}, {"threadId": "t", "hop": "x"}]
 )
 def test_the_send_endpoint_called_with_garbage_says_what_is_wrong(outside: Outside, data: object) -> None:
-    answer = post(outside.suite.function_url("send"), {"data": data}, {})
+    answer = post(outside.suite.function_url("threadlineSend"), {"data": data}, {})
     assert answer.status == 400
     assert "send job" in answer.body["error"]["message"] or data is None
 
 
 def test_a_send_job_for_a_thread_that_is_none_ends_without_a_retry(outside: Outside) -> None:
-    assert post(outside.suite.function_url("send"), {"data": {"threadId": "a/b"}}, {}).status in (200, 204)
+    assert post(outside.suite.function_url("threadlineSend"), {"data": {"threadId": "a/b"}}, {}).status in (200, 204)

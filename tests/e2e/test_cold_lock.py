@@ -40,7 +40,9 @@ def test_a_cold_message_that_whatsapp_refuses_waits_for_the_locks_end_and_is_sen
     for contact in (STRANGER, KNOWN):
         network.add_contact(contact, "Ion")
     threads = [
-        outside.call(employee, "startConversation", {"accountId": account, "phoneE164": contact}).result["threadId"]
+        outside.call(employee, "threadlineStartConversation", {"accountId": account, "phoneE164": contact}).result[
+            "threadId"
+        ]
         for contact in (STRANGER, KNOWN)
     ]
     network.write(KNOWN, OURS, text="Are you open?")

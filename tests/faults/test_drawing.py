@@ -9,7 +9,9 @@ from local.production.faults import FaultKind, FaultPlan, InvalidPlan, parse_pla
 KEYS = [f"document-{number}" for number in range(2000)]
 
 
-def struck(plan: FaultPlan, kind: FaultKind = FaultKind.LATE, place: str = "send", attempt: int = 0) -> set[str]:
+def struck(
+    plan: FaultPlan, kind: FaultKind = FaultKind.LATE, place: str = "threadlineSend", attempt: int = 0
+) -> set[str]:
     return {key for key in KEYS if plan.strikes(kind, place, key, attempt)}
 
 
@@ -23,7 +25,7 @@ def test_seed_kind_place_and_attempt_each_draw_anew() -> None:
     others = [
         struck(FaultPlan(seed=8, rates=plan.rates)),
         struck(plan, FaultKind.TWICE),
-        struck(plan, place="on_ingest"),
+        struck(plan, place="threadlineOnIngest"),
         struck(plan, attempt=1),
     ]
     assert all(other != struck(plan) for other in others)
@@ -37,7 +39,7 @@ def test_a_rate_is_a_part_of_the_occasions() -> None:
 
 def test_an_amount_lies_between_0_and_1_and_is_independent_of_whether_the_kind_strikes() -> None:
     plan = FaultPlan(rates={FaultKind.LATE: 0.1})
-    amounts = [plan.amount(FaultKind.LATE, "send", key) for key in struck(plan)]
+    amounts = [plan.amount(FaultKind.LATE, "threadlineSend", key) for key in struck(plan)]
     assert all(0 <= amount < 1 for amount in amounts)
     assert max(amounts) > 0.8
 

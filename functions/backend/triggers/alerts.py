@@ -24,7 +24,7 @@ _SECRET = SecretParam(webhook.SECRET, description="Signs the webhook of alerts. 
 @retried
 @firestore_fn.on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S)
 @contained
-def on_alert(event: Event) -> None:
+def threadlineOnAlert(event: Event) -> None:
     """The log line that Cloud Monitoring alerts on (monitoring/)."""
     changed = _told(event)
     if changed is not None:
@@ -34,7 +34,7 @@ def on_alert(event: Event) -> None:
 @retried
 @firestore_fn.on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S, secrets=[_SECRET])
 @contained
-def post_alert(event: Event) -> None:
+def threadlinePostAlert(event: Event) -> None:
     """The webhook, in a function of its own: an address that does not answer is tried again by the platform, with back-off, and
     holds up nothing else."""
     changed = _told(event)

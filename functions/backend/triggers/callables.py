@@ -36,7 +36,7 @@ _STATUS = {
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def createAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineCreateAccount(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"name", "accountId"?} -> {"accountId"}."""
 
     def create(fields: dict[str, Any]) -> dict[str, object]:
@@ -48,7 +48,7 @@ def createAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def pairAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlinePairAccount(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId", "phoneE164"?} -> {}. With a number by phone code, else by QR; both appear in private/state."""
 
     def pair(fields: dict[str, Any]) -> dict[str, object]:
@@ -61,7 +61,7 @@ def pairAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N8
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def setDesiredState(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineSetDesiredState(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId", "desiredState": "connected" | "paused"} -> {}."""
 
     def set_state(fields: dict[str, Any]) -> dict[str, object]:
@@ -76,7 +76,7 @@ def setDesiredState(request: CallableRequest[Any]) -> dict[str, object]:  # noqa
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineLogoutAccount(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId"} -> {}. Unlinks the device."""
 
     def log_out(fields: dict[str, Any]) -> dict[str, object]:
@@ -88,7 +88,7 @@ def logoutAccount(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def closeGap(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineCloseGap(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId"} -> {}. Nobody waits for the missing messages any more."""
 
     def close(fields: dict[str, Any]) -> dict[str, object]:
@@ -100,7 +100,7 @@ def closeGap(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def setAccountLimits(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineSetAccountLimits(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId", "sendsPerMinute"?, "sendBurst"?, "coldPerDay"?, "warmUpDays"?, "queueLimitS"?}, null for a default
     -> {"limits": {name: {"value", "isDefault"}}}. With the id alone it changes nothing."""
 
@@ -113,7 +113,7 @@ def setAccountLimits(request: CallableRequest[Any]) -> dict[str, object]:  # noq
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def startConversation(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineStartConversation(request: CallableRequest[Any]) -> dict[str, object]:
     """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
 
     def start(fields: dict[str, Any]) -> dict[str, object]:
@@ -124,7 +124,7 @@ def startConversation(request: CallableRequest[Any]) -> dict[str, object]:  # no
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def cancelRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineCancelRequest(request: CallableRequest[Any]) -> dict[str, object]:
     """Employees: {"requestId"} -> {}. Its creator alone, and only while it is queued."""
 
     def cancel(fields: dict[str, Any]) -> dict[str, object]:
@@ -136,7 +136,7 @@ def cancelRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
-def resolveRequest(request: CallableRequest[Any]) -> dict[str, object]:  # noqa: N802 - the name that clients call
+def threadlineResolveRequest(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"requestId", "decision"?: "resend" | "markSent" | "markFailed"} -> what is known (core/decision.known).
     Without a decision it changes nothing."""
 

@@ -21,7 +21,7 @@ Event = firestore_fn.Event[Any]
     document=f"{schema.INGEST}/{{eventId}}", timeout_sec=TRIGGER_TIMEOUT_S, min_instances=WARM_INSTANCES
 )
 @contained
-def on_ingest(event: Event) -> None:
+def threadlineOnIngest(event: Event) -> None:
     """A row of the ingest log: becomes a message, a thread, a delivery."""
     if event.data is None or not event.data.exists:
         return  # the emulator fires this for the delete of a document that does not exist
@@ -34,7 +34,7 @@ def on_ingest(event: Event) -> None:
     document=f"{schema.OUTBOX}/{{requestId}}", timeout_sec=TRIGGER_TIMEOUT_S, min_instances=WARM_INSTANCES
 )
 @contained
-def on_outbox(event: Event) -> None:
+def threadlineOnOutbox(event: Event) -> None:
     """A client's request: accepted, then a send job works on its thread. One job a request, under its name."""
     if event.data is None or not event.data.exists:
         return

@@ -27,7 +27,7 @@ from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused
     retry_config=SEND_RETRY, rate_limits=SEND_RATE, timeout_sec=SEND_TIMEOUT_S, min_instances=WARM_INSTANCES
 )
 @contained
-def send(request: https_fn.CallableRequest[Any]) -> None:
+def threadlineSend(request: https_fn.CallableRequest[Any]) -> None:
     """A send job. Raises only for what is broken: an error answer slows the queue for every account."""
     try:
         job = parse_job(request.data)
@@ -39,7 +39,7 @@ def send(request: https_fn.CallableRequest[Any]) -> None:
 
 @https_fn.on_request(timeout_sec=FLUSH_TIMEOUT_S)
 @contained
-def flush(request: Request) -> Response:
+def threadlineFlush(request: Request) -> Response:
     """Called by the connector when a session has opened: {"accountId"} -> {"threads"}."""
     try:
         services().flush_callers.check(request.headers.get("Authorization"))
@@ -64,7 +64,7 @@ def flush(request: Request) -> Response:
 
 @scheduler_fn.on_schedule(schedule="* * * * *", timeout_sec=SWEEP_TIMEOUT_S)
 @contained
-def sweep(_event: scheduler_fn.ScheduledEvent) -> None:
+def threadlineSweep(_event: scheduler_fn.ScheduledEvent) -> None:
     """Each minute: triggers and jobs can be lost, so what they leave is looked for."""
     services().sweep.run()
 

@@ -20,9 +20,9 @@ _lock = threading.Lock()
 
 
 @firestore_fn.on_document_created(document="whatsapp_outbox/{requestId}")
-def on_outbox(event: firestore_fn.Event[Any]) -> None:
+def threadlineOnOutbox(event: firestore_fn.Event[Any]) -> None:
     """The first hop: a task."""
-    parent = f"projects/{os.environ['GOOGLE_CLOUD_PROJECT']}/locations/europe-west1/queues/send"
+    parent = f"projects/{os.environ['GOOGLE_CLOUD_PROJECT']}/locations/europe-west1/queues/threadlineSend"
     request = HttpRequest(
         url=os.environ["SEND_URL"],
         http_method=HttpMethod.POST,
@@ -35,13 +35,13 @@ def on_outbox(event: firestore_fn.Event[Any]) -> None:
 @tasks_fn.on_task_dispatched(
     rate_limits=options.RateLimits(max_concurrent_dispatches=500, max_dispatches_per_second=500)
 )
-def send(request: https_fn.CallableRequest[Any]) -> None:
+def threadlineSend(request: https_fn.CallableRequest[Any]) -> None:
     """The second hop: a POST."""
     _made(_http).post(os.environ["SINK_URL"], json={"id": request.data["id"]}).raise_for_status()
 
 
 @firestore_fn.on_document_created(document="whatsapp_ingest/{eventId}")
-def on_ingest(event: firestore_fn.Event[Any]) -> None:
+def threadlineOnIngest(event: firestore_fn.Event[Any]) -> None:
     """The product's read and its three writes, without a thought and without a precondition."""
     row, db = event.data.to_dict(), _made(_firestore)
     thread_id = f"{row['accountId']}_{row['chatId']}"
