@@ -14,7 +14,7 @@ from connector.queries import open_alerts_of_account
 from connector.store import PRECONDITION_FAILED, UNAVAILABLE
 from connector.term import Term
 from core import schema
-from core.alert import Alert, resolved_fields
+from core.alert import Alert, last_at, resolved_fields
 from core.alert_types import AlertType
 
 
@@ -57,7 +57,7 @@ async def _raise_once(
         await document.create(alert.document(now), retry=None, timeout=call_s)
     except AlreadyExists:
         standing = await document.get(retry=None, timeout=call_s)
-        if (standing.to_dict() or {}).get("createdAt") == now:
+        if last_at(standing.to_dict() or {}) == now:
             return  # an earlier try of this occurrence, whose answer was lost
         fields = {**alert.again_fields(now), "count": Increment(1)}
         known = db.write_option(last_update_time=standing.update_time)

@@ -12,6 +12,7 @@ from connector.admin.context import Context, Document, now
 from connector.admin.screen import Column, Row
 from connector.admin.times import age
 from core import schema
+from core.alert import last_at
 from core.errors import ErrorCode
 from core.ids import AccountId
 
@@ -33,8 +34,8 @@ class OpenAlert:
 
     @property
     def since(self) -> datetime | None:
-        """When it was first raised; createdAt moves with each further time."""
-        at = self.document.get("firstAt") or self.document.get("createdAt")
+        """When it was first raised."""
+        at = self.document.get("createdAt")
         return at if isinstance(at, datetime) else None
 
     @property
@@ -71,7 +72,7 @@ class OpenAlert:
             "alertId": self.alert_id,
             **{name: self.document.get(name) for name in ("type", "severity", "accountId", "message", "count")},
             "since": self.since,
-            "last": self.document.get("createdAt"),
+            "last": last_at(self.document),
             "whatToDo": self.what_to_do,
         }
         if with_documents:
@@ -110,6 +111,6 @@ def _row(alert: OpenAlert, at: datetime, *, with_documents: bool) -> Row:
     document = alert.document
     notes = [str(document.get("message")), f"What to do: {alert.what_to_do}"]
     to_copy = [alert.about or "", alert.command()] if with_documents else []
-    times = (age(alert.since, at), age(document.get("createdAt"), at))
+    times = (age(alert.since, at), age(last_at(document), at))
     cells = [*times, *(str(document.get(name) or "-") for name in ("severity", "type", "accountId"))]
     return Row(cells=[*cells, str(document.get("count") or 1)], notes=notes, to_copy=to_copy)

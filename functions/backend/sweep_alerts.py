@@ -16,7 +16,7 @@ from backend.sweep_owners import SweptOwners
 from backend.sweep_requests import LateHead
 from core import alert_types, schema, stuck
 from core.account import NEVER, Lease, Status, flapping_window_s
-from core.alert import Alert, is_open, resolved_fields
+from core.alert import Alert, is_open, last_at, resolved_fields
 from core.alert_types import ALERTS, MOST_WITHOUT_OWNER, Condition, End
 from core.degradation import Cause, parse_degradation
 from core.ids import AccountId, RequestId
@@ -116,7 +116,7 @@ class AlertSweep:
         return 0
 
     def _is_over(self, alert: Document, seen: Seen, at: datetime) -> bool:
-        alert_type, account, raised_at = alert_types.known(alert["type"]), alert["accountId"], alert["createdAt"]
+        alert_type, account, raised_at = alert_types.known(alert["type"]), alert["accountId"], last_at(alert) or NEVER
         if alert_type is None:
             return False
         match ALERTS[alert_type].end:

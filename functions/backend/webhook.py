@@ -43,6 +43,7 @@ class Webhook:
                 "meaning": told.meaning,
                 "whatToDo": told.what_to_do,
                 "count": told.count,
+                "createdAt": told.created_at.isoformat() if told.created_at else None,
                 "at": told.at.isoformat() if told.at else None,
             }
         ).encode()

@@ -43,16 +43,22 @@ class Alert:
             "threadId": self.thread_id,
             "message": self.message,
             "meta": {"whatToDo": entry.what_to_do, "document": self.about},
-            "firstAt": now,
             "createdAt": now,
+            "lastAt": now,
             "count": 1,
             "resolvedAt": None,
             "expireAt": None,
         }
 
     def again_fields(self, now: datetime) -> dict[str, object]:
-        """What a further occurrence changes, beside `count`: it is open again, as of now."""
-        return {"message": self.message, "createdAt": now, "resolvedAt": None, "expireAt": None}
+        """What a further occurrence changes, beside `count`. The alert is open again; createdAt stays that of the first one."""
+        return {"message": self.message, "lastAt": now, "resolvedAt": None, "expireAt": None}
+
+
+def last_at(document: Mapping[str, object]) -> datetime | None:
+    """When it happened last. An alert that an older version raised has createdAt alone."""
+    at = document.get("lastAt") or document.get("createdAt")
+    return at if isinstance(at, datetime) else None
 
 
 def is_open(document: Mapping[str, object]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.alert import Change
+from core.alert import Change, last_at
 from core.alert_types import ALERTS, known
 from core.errors import Severity
 from core.ids import InvalidId, account_id
@@ -25,6 +25,8 @@ class Told:
     meaning: str
     what_to_do: str
     count: int
+    created_at: datetime | None
+    """When it happened first."""
     at: datetime | None
     """When it happened last, or was over."""
 
@@ -33,7 +35,8 @@ def told(change: Change, alert_id: str, document: Mapping[str, object]) -> Told:
     """Of the document only what cannot hold more than it should: all words are the catalogue's."""
     alert_type, count = known(document.get("type")), document.get("count")
     entry = ALERTS[alert_type] if alert_type is not None else None
-    at = document.get("resolvedAt" if change is Change.RESOLVED else "createdAt")
+    created_at = document.get("createdAt")
+    at = document.get("resolvedAt") if change is Change.RESOLVED else last_at(document)
     return Told(
         change=change,
         alert_id=alert_id,
@@ -43,6 +46,7 @@ def told(change: Change, alert_id: str, document: Mapping[str, object]) -> Told:
         meaning=entry.meaning if entry else "",
         what_to_do=entry.what_to_do if entry else _LOOK,
         count=count if isinstance(count, int) else 1,
+        created_at=created_at if isinstance(created_at, datetime) else None,
         at=at if isinstance(at, datetime) else None,
     )
 

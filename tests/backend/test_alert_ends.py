@@ -45,12 +45,27 @@ def test_an_alert_counts_is_closed_and_is_the_same_one_when_its_cause_is_back(wo
     assert (first["count"], first["resolvedAt"], first["expireAt"]) == (2, None, None)
     world.services.sweep.run()
     closed = standing(world, ErrorCode.BANNED)
-    assert closed["resolvedAt"] >= closed["createdAt"] >= closed["firstAt"]
+    assert closed["resolvedAt"] >= closed["lastAt"] >= closed["createdAt"]
     assert closed["expireAt"] > datetime.now(UTC) + timedelta(days=80)
     raised(world, ErrorCode.BANNED)
     again = standing(world, ErrorCode.BANNED)
     assert (again["count"], again["resolvedAt"], again["expireAt"]) == (3, None, None)
-    assert again["firstAt"] == first["firstAt"]
+    assert again["createdAt"] == first["createdAt"]
+
+
+def test_an_alert_of_nine_and_again_of_five_keeps_its_first_time_and_notes_its_last(world: World) -> None:
+    raised(world, ErrorCode.BANNED, age=timedelta(hours=8))
+    raised(world, ErrorCode.BANNED)
+    alert = standing(world, ErrorCode.BANNED)
+    assert alert["lastAt"] - alert["createdAt"] > timedelta(hours=7)
+    assert datetime.now(UTC) - alert["lastAt"] < timedelta(hours=1)
+
+
+def test_an_alert_that_happens_now_and_then_is_not_over_after_a_quiet_day_since_the_first(world: World) -> None:
+    raised(world, ErrorCode.EXPIRED, age=2 * A_QUIET_DAY)
+    raised(world, ErrorCode.EXPIRED)
+    world.services.sweep.run()
+    assert standing(world, ErrorCode.EXPIRED)["resolvedAt"] is None
 
 
 SESSION = [

@@ -56,6 +56,7 @@ def test_what_is_posted_is_signed_with_its_time(hook: Webhook, receiver: Receive
         "shop",
     )
     assert (fields["severity"], fields["count"], fields["at"]) == ("error", 1, AT.isoformat())
+    assert fields["createdAt"] == AT.isoformat()
     assert fields["whatToDo"]
     assert b"+40712345678" not in posted.body
 

@@ -22,4 +22,4 @@ def test_a_sessions_alert_is_over_when_its_account_is_connected_and_back_when_it
         stage.await_connected(account)
         wait_until(lambda: is_open() == [False], "the alert is over")
     (alert,) = stage.alerts(account)
-    assert alert["firstAt"] < alert["createdAt"] < alert["resolvedAt"] < alert["expireAt"]
+    assert alert["createdAt"] < alert["lastAt"] < alert["resolvedAt"] < alert["expireAt"]

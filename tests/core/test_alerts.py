@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import alert_types
-from core.alert import Alert, Change, change, is_open, resolved_fields
+from core.alert import Alert, Change, change, is_open, last_at, resolved_fields
 from core.alert_telling import told
 from core.alert_types import ALERTS, ENDS, Condition, End
 from core.errors import CATALOGUE, ErrorCode, Severity
@@ -77,7 +77,20 @@ def test_an_alert_that_is_over_expires_and_one_that_is_open_again_does_not() -> 
     assert CLOSED["expireAt"] == AT + timedelta(days=90)
     again = Alert(code=ErrorCode.BANNED, cause="shop", message="x").again_fields(AT + timedelta(days=1))
     assert (again["resolvedAt"], again["expireAt"]) == (None, None)
-    assert "firstAt" not in again
+
+
+def test_an_alert_of_nine_and_again_of_five_says_both_times() -> None:
+    nine, five = AT.replace(hour=9), AT.replace(hour=17)
+    alert = Alert(code=ErrorCode.BANNED, cause="shop", message="x")
+    document = alert.document(nine) | alert.again_fields(five)
+    assert document["createdAt"] == nine
+    assert last_at(document) == five
+    posted = told(Change.REOPENED, alert.alert_id, document)
+    assert (posted.created_at, posted.at) == (nine, five)
+
+
+def test_an_alert_that_an_older_version_raised_happened_last_when_it_was_created() -> None:
+    assert last_at({"createdAt": AT}) == AT
 
 
 def test_what_is_told_outside_has_no_word_of_the_document() -> None:
