@@ -2,14 +2,27 @@
 import { after, before, describe, test } from "node:test";
 import {
   arrayUnion,
+  deleteDoc,
   deleteField,
   doc,
+  getDocFromServer,
+  getDocsFromServer,
   serverTimestamp,
   setDoc,
   Timestamp,
   updateDoc,
 } from "firebase/firestore";
-import { ALICE, as, assertAllowed, assertDenied, startEnvironment, THREAD } from "./environment.js";
+import {
+  ALICE,
+  as,
+  assertAllowed,
+  assertDenied,
+  seed,
+  startEnvironment,
+  THREAD,
+} from "./environment.js";
+
+const PREFS = "whatsapp_thread_prefs";
 
 let environment;
 let alice;
@@ -87,8 +100,29 @@ describe("refused", () => {
   });
 });
 
-test("prefs are their owner's whatever the role", async () => {
-  const withoutRole = as(environment, "norole", {});
-  const own = doc(withoutRole, "users", "norole", "whatsapp_thread_prefs", THREAD);
-  await assertAllowed(setDoc(own, { pinned: true }));
+test("a super-admin has prefs too", async () => {
+  const root = as(environment, "root", { role: "superAdmin" });
+  await assertAllowed(
+    setDoc(doc(root, "users", "root", "whatsapp_thread_prefs", THREAD), { pinned: true }),
+  );
+});
+
+describe("a user who is signed in without a role", () => {
+  const strangers = {
+    "anonymously signed in": { firebase: { sign_in_provider: "anonymous" } },
+    "without a role": { email: "stranger@example.com" },
+    "with a role that is none": { role: "manager" },
+    "with a list of roles": { role: ["employee"] },
+  };
+  for (const [name, token] of Object.entries(strangers)) {
+    test(`${name}: no prefs under the own uid`, async () => {
+      const own = doc(as(environment, "stranger", token), "users", "stranger", PREFS, THREAD);
+      await assertDenied(setDoc(own, { pinned: true }));
+      await assertDenied(getDocFromServer(own));
+      await assertDenied(deleteDoc(own));
+      await seed(environment, { [own.path]: { pinned: true } });
+      await assertDenied(updateDoc(own, { pinned: false }));
+      await assertDenied(getDocsFromServer(own.parent));
+    });
+  }
 });
