@@ -112,7 +112,7 @@ class Accept:
         at = now()
         alert = _alert(stored, refusal) if CATALOGUE[refusal.code].alert is not None else None
         self._end(stored, outbox.refused_fields(refusal, at), alert)
-        log.request_refused(None, stored.id, refusal.code)
+        log.request_refused(outbox.account_of(stored.value), stored.id, refusal.code)
         return Acceptance.ENDED
 
     def _end(self, stored: Stored[Document], fields: dict[str, object], alert: Alert | None) -> None:
@@ -161,6 +161,7 @@ def _alert(stored: Stored[Document], refusal: Refusal) -> Alert:
     return Alert(
         code=refusal.code,
         cause=stored.id,
+        account_id=outbox.account_of(stored.value),
         message=f"An outbox document that the rules would not let through was refused: {refusal.detail}",
         about=f"{schema.OUTBOX}/{stored.id}",
     )

@@ -13,6 +13,7 @@ from core.ids import (
     RequestId,
     ThreadId,
     WaMessageKey,
+    account_id,
     client_message_id,
     dedupe_key,
     is_direct,
@@ -197,6 +198,18 @@ def parse_request(request_id: str, document: Mapping[str, object]) -> Request | 
         created_by_email=email if isinstance(email, str) else None,
         created_at=created_at,
     )
+
+
+def account_of(document: Mapping[str, object]) -> AccountId | None:
+    """The account that a request names, however malformed the rest of it is; None where no part of it names one."""
+    try:
+        return parse_thread_id(document.get("threadId"))[0]
+    except InvalidId:
+        pass
+    try:
+        return account_id(document.get("accountId"))
+    except InvalidId:
+        return None
 
 
 def new_request_problem(document: Mapping[str, object]) -> Refusal | None:

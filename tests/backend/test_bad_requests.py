@@ -65,6 +65,30 @@ def test_a_document_that_bypassed_the_rules_fails_with_what_is_wrong_and_disturb
     assert world.connector.keys(world.account) == [key_of(good)]
 
 
+@pytest.mark.parametrize(
+    "changes", [{"text": ["a"]}, {"clientMessageId": "no spaces"}, {"threadId": 7}, {"accountId": 7}, {"to": "x"}]
+)
+def test_the_alert_of_a_refused_request_names_the_account_that_the_request_names(
+    world: World, changes: dict[str, Any]
+) -> None:
+    bad = world.write(world.chat(), **changes)
+    world.accept(bad)
+    assert [alert["meta"]["document"] for alert in world.alerts()] == [f"{schema.OUTBOX}/{bad}"]
+
+
+def test_the_alert_of_a_request_without_a_thread_names_its_account(world: World) -> None:
+    world.accept(world.write(world.chat(thread=False)))
+    assert [alert["type"] for alert in world.alerts()] == ["thread_unknown"]
+
+
+def test_the_alert_of_a_request_that_names_no_account_names_none(world: World) -> None:
+    bad = world.write(world.chat(), threadId=7, accountId="a/b")
+    world.accept(bad)
+    alert = world.alert_of("invalid_request", bad)
+    assert alert is not None
+    assert alert["accountId"] is None
+
+
 def test_a_bad_head_that_a_job_meets_before_its_trigger_is_refused_by_the_job(world: World) -> None:
     chat = world.chat()
     bad, good = world.write(chat, text="x" * 5000), world.write(chat, "good")
