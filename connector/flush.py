@@ -64,11 +64,11 @@ class Flusher:
                 return
 
     async def _post(self, account: AccountId) -> int:
-        authorization = await asyncio.to_thread(self.tokens.header, self.url)
+        identity = await asyncio.to_thread(self.tokens.headers, self.url)
         async with self.http.post(
             self.url,
             json={"accountId": account},
-            headers={"Authorization": authorization, contract.HEADER: str(contract.VERSION)},
+            headers={**identity, contract.HEADER: str(contract.VERSION)},
             timeout=aiohttp.ClientTimeout(total=self.timing.post_s),
         ) as response:
             if response.status != 200:

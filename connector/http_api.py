@@ -93,7 +93,7 @@ class HttpApi:
         """Everything under /v1 is for the functions alone, addresses that do not exist included, and for those that it understands."""
         if request.path.startswith("/v1"):
             # In a thread: the key set may have to be fetched.
-            await asyncio.to_thread(self.verifier.check, request.headers.get("Authorization"))
+            await asyncio.to_thread(self.verifier.check, request.headers)
             named = request.headers.get(contract.HEADER)
             complaint = contract.complaint(named)
             if complaint is not None:

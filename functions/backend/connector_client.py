@@ -144,7 +144,7 @@ class ConnectorClient:
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:
         try:
-            headers = {"Authorization": self.tokens.header(endpoint), contract.HEADER: str(contract.VERSION)}
+            headers = {**self.tokens.headers(endpoint), contract.HEADER: str(contract.VERSION)}
         except GoogleAuthError as error:
             raise NoIdentityToken from error
         response = self.http.post(f"{endpoint}{path}", json=dict(body), headers=headers, timeout=timeout)

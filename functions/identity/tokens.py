@@ -10,6 +10,8 @@ import google.auth.exceptions
 import google.auth.transport.requests
 from google.auth import compute_engine, jwt
 
+from identity.headers import RequestHeaders, presented_token, token_headers
+
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _CERTS_TTL_S = 3600.0
@@ -32,7 +34,7 @@ class CallerForbidden(Exception):
 
 @dataclass(kw_only=True)
 class TokenVerifier:
-    """Checks signature, expiry, audience, issuer and service account of an Authorization header.
+    """Checks signature, expiry, audience, issuer and service account of the identity token that came with a call.
 
     `certs_url` answers with a JSON object of key id to PEM certificate (or public key), as Google's does; it is kept for an
     hour, and asked again when a token names a key that is not among them. Safe to use from several threads; does blocking
@@ -47,14 +49,17 @@ class TokenVerifier:
     _tried_at: float = field(default=float("-inf"), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def check(self, authorization: str | None) -> None:
+    def check(self, headers: RequestHeaders) -> None:
         """Returns when the caller is the service account.
 
         Raises TokenRefused or CallerForbidden, with a reason that quotes nothing, and KeysUnavailable.
         """
-        scheme, _, token = (authorization or "").partition(" ")
+        scheme, _, token = (presented_token(headers) or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise TokenRefused("an identity token is needed: Authorization: Bearer <token>")
+            raise TokenRefused(
+                "an identity token with its signature is needed, in both headers Authorization and X-Serverless-Authorization: "
+                "Bearer <token>"
+            )
         try:
             key_id = jwt.decode_header(token).get("kid")
             if not isinstance(key_id, str):
@@ -97,8 +102,8 @@ class IdentityTokens:
         self._credentials: dict[str, compute_engine.IDTokenCredentials] = {}
         self._lock = threading.Lock()
 
-    def header(self, audience: str) -> str:
-        """The Authorization header for a call to `audience`. Blocking; a token is kept until shortly before it expires."""
+    def headers(self, audience: str) -> Mapping[str, str]:
+        """The headers that identify a call to `audience`. Blocking; a token is kept until shortly before it expires."""
         request = google.auth.transport.requests.Request()
         with self._lock:
             credentials = self._credentials.get(audience)
@@ -109,7 +114,7 @@ class IdentityTokens:
                 self._credentials[audience] = credentials
             if not credentials.valid:
                 credentials.refresh(request)
-            return f"Bearer {credentials.token}"
+            return token_headers(str(credentials.token))
 
 
 def _parse_certs(body: bytes) -> Mapping[str, str]:

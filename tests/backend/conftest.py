@@ -1,7 +1,7 @@
 """The workflows in this process, on real servers; each test has an account of its own."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ from backend.send_queue import Job
 from backend.services import Services, build
 from backend.settings import Settings
 from core.timing import Timing
+from identity.headers import token_headers
 from identity.tokens import IdentityTokens
 from local import ports
 from local.cloud_tasks.client import TaskServer
@@ -26,8 +27,8 @@ TIME_SCALE = 0.1
 class ScriptedTokens(IdentityTokens):
     """The scripted connector checks none; tests/identity and tests/connector do, with real ones."""
 
-    def header(self, audience: str) -> str:
-        return f"Bearer for {audience}"
+    def headers(self, audience: str) -> Mapping[str, str]:
+        return token_headers(f"for {audience}")
 
 
 def build_services(settings: Settings) -> Services:

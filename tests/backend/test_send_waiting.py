@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from google.auth.exceptions import TransportError
@@ -23,7 +24,7 @@ from tests.backend.world import NOBODY_LISTENS, World, key_of
 class NoTokens(IdentityTokens):
     """The metadata server is away."""
 
-    def header(self, audience: str) -> str:
+    def headers(self, audience: str) -> NoReturn:
         raise TransportError(f"the metadata server does not answer for {audience}")
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from identity.headers import RequestHeaders
 from identity.tokens import TokenVerifier
 
 
@@ -13,7 +14,7 @@ class FlushAddress:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/flush"
         self.flushed: list[str] = []
-        self.authorizations: list[str] = []
+        self.calls: list[RequestHeaders] = []
         self.refusals = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -26,8 +27,8 @@ class FlushAddress:
 
     def check_callers(self, verifier: TokenVerifier) -> None:
         """Raises unless every call carried a good token."""
-        for authorization in self.authorizations:
-            verifier.check(authorization)
+        for headers in self.calls:
+            verifier.check(headers)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         address = self
@@ -35,7 +36,7 @@ class FlushAddress:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                address.authorizations.append(self.headers.get("Authorization", ""))
+                address.calls.append(self.headers)
                 refused = address.refusals > 0
                 if refused:
                     address.refusals -= 1

@@ -30,6 +30,7 @@ from core.account import (
     parse_lease,
 )
 from core.ids import AccountId
+from identity.headers import token_headers
 from local import ports
 from local.identity_server import FUNCTIONS_ACCOUNT
 from local.network.client import AccountState, Network
@@ -85,7 +86,7 @@ class Connector:
         return httpx.post(
             f"{self.url}{path}",
             content=content,
-            headers={"Authorization": f"Bearer {self.token()}"} if headers is None else headers,
+            headers=token_headers(self.token()) if headers is None else headers,
             timeout=timeout_s,
         )
 

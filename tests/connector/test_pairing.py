@@ -52,7 +52,7 @@ def test_the_functions_are_asked_to_flush_once_the_account_says_connected(stage:
     account = stage.paired_account(stage.start_connector(), new_phone())
     wait_until(lambda: stage.flush.flushed, "a flush")
     assert stage.flush.flushed == [account]
-    assert len(stage.flush.authorizations) == 3
+    assert len(stage.flush.calls) == 3
     verifier = TokenVerifier(audience=stage.flush.url, service_account=CONNECTOR_ACCOUNT, certs_url=stage.certs_url)
     stage.flush.check_callers(verifier)
 

@@ -42,7 +42,7 @@ def threadlineSend(request: https_fn.CallableRequest[Any]) -> None:
 def threadlineFlush(request: Request) -> Response:
     """Called by the connector when a session has opened: {"accountId"} -> {"threads"}."""
     try:
-        services().flush_callers.check(request.headers.get("Authorization"))
+        services().flush_callers.check(request.headers)
     except TokenRefused as error:
         return _error(ErrorCode.UNAUTHENTICATED, str(error), 401)
     except CallerForbidden as error:
