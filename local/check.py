@@ -46,7 +46,7 @@ def python_and_javascript() -> list[Check]:
     return [
         Check(name="ruff format", command=[_BIN / "ruff", "format", "--check", "."]),
         Check(name="ruff check", command=[_BIN / "ruff", "check", "."]),
-        Check(name="mypy", command=[_BIN / "mypy", "functions", "connector", "local", "tests"]),
+        Check(name="mypy", command=[_BIN / "mypy", "functions", "connector", "deploy", "local", "tests"]),
         Check(name="biome", command=[ROOT / "node_modules/.bin/biome", "check", "--error-on-warnings", "."]),
     ]
 

@@ -1,0 +1,272 @@
+"""Who may do what: each grant with the resource that it is on, the reason, and who makes it. Least rights: a role is granted on the
+project only where no smaller resource takes it.
+
+Sources: Eventarc, https://cloud.google.com/eventarc/standard/docs/functions/roles-permissions. Cloud Tasks' tokens,
+https://cloud.google.com/tasks/docs/creating-http-target-tasks#token (the caller needs iam.serviceAccounts.actAs). Builds with an
+account of their own, https://cloud.google.com/build/docs/securing-builds/configure-user-specified-service-accounts. The functions'
+build, https://cloud.google.com/build/docs/cloud-build-service-account-updates. Metrics sidecar,
+https://cloud.google.com/run/docs/monitoring-managed-prometheus-sidecar. Cloud SQL, https://cloud.google.com/sql/docs/postgres/roles-and-permissions.
+One Firestore database of several, https://cloud.google.com/firestore/docs/manage-databases (IAM conditions).
+What firebase-tools binds by itself: `ensureServiceAgentRoles`, `grantSecretAccess` and the fabricator's `setInvokerCreate`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deploy.deployment import IMAGE_REPOSITORY, Account, Deployment, connector_service
+from deploy.resources import FLUSH_FUNCTION, FUNCTIONS, SECRETS, SEND_FUNCTION, SEND_QUEUE, SWEEP_FUNCTION, Caller
+
+
+class Kind(StrEnum):
+    """What a role is granted on."""
+
+    PROJECT = "project"
+    SERVICE_ACCOUNT = "service account"
+    SECRET = "secret"  # noqa: S105 - a kind of resource
+    SERVICE = "Cloud Run service"
+    QUEUE = "queue"
+    REPOSITORY = "Artifact Registry repository"
+
+
+class GrantedBy(StrEnum):
+    DEPLOY = "deploy"
+    """`python -m deploy`, with a command of its own."""
+    FIREBASE = "firebase deploy"
+    """firebase-tools binds it while it deploys the functions."""
+    GOOGLE = "Google"
+    """Google binds it when the API is first used; here it is checked alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    kind: Kind
+    name: str
+    """The project's id, a service account's e-mail, or the resource's own short name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """An IAM condition: the grant counts only where the expression is true."""
+
+    title: str
+    expression: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    member: str
+    """As IAM writes it: `serviceAccount:E-MAIL`, or `allUsers`."""
+    role: str
+    resource: Resource
+    why: str
+    granted_by: GrantedBy = GrantedBy.DEPLOY
+    condition: Condition | None = None
+
+    @property
+    def is_before_functions(self) -> bool:
+        """Whether it can be made before functions and connectors exist."""
+        return self.resource.kind not in (Kind.SERVICE, Kind.QUEUE)
+
+
+def grants(deployment: Deployment) -> list[Grant]:
+    """Every grant, in the order in which they are made."""
+    return [
+        *_functions(deployment),
+        *_connector(deployment),
+        *_tasks(deployment),
+        *_builds(deployment),
+        *_service_agents(deployment),
+        *_firebase(deployment),
+    ]
+
+
+def made_by_deploy(deployment: Deployment) -> list[Grant]:
+    return [grant for grant in grants(deployment) if grant.granted_by is GrantedBy.DEPLOY]
+
+
+def _functions(deployment: Deployment) -> Iterator[Grant]:
+    member = _member(deployment, Account.FUNCTIONS)
+    yield _database_user(deployment, member, "read and write Firestore")
+    yield Grant(
+        member=member,
+        role="roles/eventarc.eventReceiver",
+        resource=_project(deployment),
+        why="receive Firestore's events: it is the identity of the triggers",
+    )
+    yield Grant(
+        member=member,
+        role="roles/iam.serviceAccountUser",
+        resource=Resource(kind=Kind.SERVICE_ACCOUNT, name=deployment.email(Account.TASKS)),
+        why="create tasks that carry the tasks account's token",
+    )
+    yield from _secret_readers(deployment, Account.FUNCTIONS)
+    yield Grant(
+        member=member,
+        role="roles/cloudtasks.enqueuer",
+        resource=Resource(kind=Kind.QUEUE, name=SEND_QUEUE),
+        why="create send tasks",
+    )
+    for function in FUNCTIONS:
+        if function.caller is Caller.EVENTS:
+            yield _invoker(member, function.service, "deliver the function's events")
+    yield _invoker(member, SWEEP_FUNCTION.lower(), "Cloud Scheduler's call, each minute")
+    for shard in range(deployment.shards):
+        yield _invoker(member, connector_service(shard), "call the connector")
+
+
+def _connector(deployment: Deployment) -> Iterator[Grant]:
+    member = _member(deployment, Account.CONNECTOR)
+    yield _database_user(deployment, member, "read and write Firestore")
+    if deployment.uses_cloud_sql:
+        yield Grant(
+            member=member,
+            role="roles/cloudsql.client",
+            resource=_project(deployment),
+            why="connect to the session store; Cloud SQL takes this role on the project alone",
+        )
+    yield Grant(
+        member=member,
+        role="roles/monitoring.metricWriter",
+        resource=_project(deployment),
+        why="the metrics sidecar writes to Cloud Monitoring",
+    )
+    yield Grant(
+        member=member,
+        role="roles/logging.logWriter",
+        resource=_project(deployment),
+        why="the metrics sidecar writes its own log",
+    )
+    yield from _secret_readers(deployment, Account.CONNECTOR)
+    yield _invoker(member, FLUSH_FUNCTION.lower(), "call flush when a session has opened")
+
+
+def _tasks(deployment: Deployment) -> Iterator[Grant]:
+    yield _invoker(_member(deployment, Account.TASKS), SEND_FUNCTION.lower(), "Cloud Tasks' call of the send function")
+
+
+def _builds(deployment: Deployment) -> Iterator[Grant]:
+    member = _member(deployment, Account.BUILD)
+    yield Grant(
+        member=member,
+        role="roles/artifactregistry.writer",
+        resource=Resource(kind=Kind.REPOSITORY, name=IMAGE_REPOSITORY),
+        why="push the connector's image",
+    )
+    yield Grant(
+        member=member,
+        role="roles/logging.logWriter",
+        resource=_project(deployment),
+        why="write the build's log: an account of one's own may not use the default log bucket",
+    )
+    yield Grant(
+        member=member,
+        role="roles/storage.objectViewer",
+        resource=_project(deployment),
+        why="read the uploaded source, in a bucket that Cloud Build creates with the first build",
+    )
+    yield Grant(
+        member=default_compute_member(deployment),
+        role="roles/cloudbuild.builds.builder",
+        resource=_project(deployment),
+        why="build the functions: firebase-tools can name no other account, and new projects give this one no role",
+    )
+
+
+def _service_agents(deployment: Deployment) -> Iterator[Grant]:
+    number = deployment.project_number
+    yield Grant(
+        member=f"serviceAccount:service-{number}@gcp-sa-eventarc.iam.gserviceaccount.com",
+        role="roles/eventarc.serviceAgent",
+        resource=_project(deployment),
+        why="Eventarc's own account creates what carries the events; asked for at once, since Google's own grant takes minutes",
+    )
+
+
+def _firebase(deployment: Deployment) -> Iterator[Grant]:
+    """What a first `firebase deploy` of event functions binds by itself. Nothing of Threadline's needs it."""
+    number, project = deployment.project_number, _project(deployment)
+    for member, role in (
+        (
+            f"serviceAccount:service-{number}@gcp-sa-pubsub.iam.gserviceaccount.com",
+            "roles/iam.serviceAccountTokenCreator",
+        ),
+        (default_compute_member(deployment), "roles/run.invoker"),
+        (default_compute_member(deployment), "roles/eventarc.eventReceiver"),
+    ):
+        yield Grant(
+            member=member,
+            role=role,
+            resource=project,
+            why="firebase-tools binds it before the first function of an event; Threadline's functions run as another account",
+            granted_by=GrantedBy.FIREBASE,
+        )
+    for function in FUNCTIONS:
+        if function.caller is Caller.PEOPLE:
+            yield Grant(
+                member="allUsers",
+                role="roles/run.invoker",
+                resource=Resource(kind=Kind.SERVICE, name=function.service),
+                why="a callable is called from people's devices; the function checks the ID token and the role",
+                granted_by=GrantedBy.FIREBASE,
+            )
+
+
+def _database_user(deployment: Deployment, member: str, why: str) -> Grant:
+    """A named database's grant is of that database alone: the others of the project are an application's."""
+    condition = None
+    if deployment.has_named_database:
+        condition = Condition(
+            title="threadline-database",
+            expression=f'resource.name == "projects/{deployment.project}/databases/{deployment.database}"',
+        )
+    return Grant(
+        member=member, role="roles/datastore.user", resource=_project(deployment), why=why, condition=condition
+    )
+
+
+def _secret_readers(deployment: Deployment, account: Account) -> Iterator[Grant]:
+    for secret in SECRETS:
+        if account in secret.readers:
+            yield Grant(
+                member=_member(deployment, account),
+                role="roles/secretmanager.secretAccessor",
+                resource=Resource(kind=Kind.SECRET, name=secret.name),
+                why=secret.why,
+            )
+
+
+def _invoker(member: str, service: str, why: str) -> Grant:
+    return Grant(member=member, role="roles/run.invoker", resource=Resource(kind=Kind.SERVICE, name=service), why=why)
+
+
+def _member(deployment: Deployment, account: Account) -> str:
+    return f"serviceAccount:{deployment.email(account)}"
+
+
+def default_compute_member(deployment: Deployment) -> str:
+    return f"serviceAccount:{deployment.project_number}-compute@developer.gserviceaccount.com"
+
+
+def _project(deployment: Deployment) -> Resource:
+    return Resource(kind=Kind.PROJECT, name=deployment.project)
+
+
+DEPLOYER_ROLES = {
+    "roles/serviceusage.serviceUsageAdmin": "enable the APIs",
+    "roles/firebase.admin": "make the project a Firebase project; functions, rules, indexes and users",
+    "roles/iam.serviceAccountAdmin": "create the service accounts, and grant roles on them",
+    "roles/iam.serviceAccountUser": "deploy functions, services and builds that run as them",
+    "roles/resourcemanager.projectIamAdmin": "grant roles on the project",
+    "roles/artifactregistry.admin": "create the image repository, and grant roles on it",
+    "roles/cloudbuild.builds.editor": "build the image",
+    "roles/storage.admin": "the bucket to which a build's source is uploaded",
+    "roles/cloudsql.admin": "create the session store (not with a PostgreSQL of your own)",
+    "roles/secretmanager.admin": "create the secrets, and grant roles on them",
+    "roles/datastore.owner": "create the database, its backups and documents",
+    "roles/run.admin": "deploy the connector, and grant its invoker role",
+    "roles/cloudtasks.admin": "grant roles on the send queue",
+    "roles/logging.configWriter": "create the log-based metrics",
+    "roles/monitoring.editor": "create the dashboard",
+}
+"""What the person who deploys needs on the project, unless Owner (roles/owner)."""
