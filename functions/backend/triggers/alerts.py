@@ -1,30 +1,25 @@
 """The triggers that tell somebody of an alert. Each write of an alert's document comes here; most change nothing for a person."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from firebase_functions import firestore_fn
 from firebase_functions.params import SecretParam
 
 from backend import log, webhook
 from backend.deployment import TRIGGER_TIMEOUT_S, retried
-from backend.edge import contained
+from backend.document_events import DocumentEvent, on_document_written
 from backend.services import posting
 from core import schema
 from core.alert import change
 from core.alert_telling import Told, told
 from core.timing import Timing
 
-Event = firestore_fn.Event[Any]
-
 _DOCUMENT = f"{schema.ALERTS}/{{alertId}}"
 _SECRET = SecretParam(webhook.SECRET, description="Signs the webhook of alerts. Without a webhook, any random string.")
 
 
 @retried
-@firestore_fn.on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S)
-@contained
-def threadlineOnAlert(event: Event) -> None:
+@on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S)
+def threadlineOnAlert(event: DocumentEvent) -> None:
     """The log line that Cloud Monitoring alerts on (monitoring/)."""
     changed = _told(event)
     if changed is not None:
@@ -32,9 +27,8 @@ def threadlineOnAlert(event: Event) -> None:
 
 
 @retried
-@firestore_fn.on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S, secrets=[_SECRET])
-@contained
-def threadlinePostAlert(event: Event) -> None:
+@on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S, secrets=[_SECRET])
+def threadlinePostAlert(event: DocumentEvent) -> None:
     """The webhook, in a function of its own: an address that does not answer is tried again by the platform, with back-off, and
     holds up nothing else."""
     changed = _told(event)
@@ -57,11 +51,7 @@ def post(hook: webhook.Webhook, changed: Told, event_id: str, event_time: dateti
         raise
 
 
-def _told(event: Event) -> Told | None:
-    before, after = _document(event.data.before), _document(event.data.after)
-    changed = change(before, after)
-    return told(changed, event.params["alertId"], after) if changed is not None and after is not None else None
-
-
-def _document(snapshot: Any) -> dict[str, Any] | None:
-    return snapshot.to_dict() if snapshot is not None and snapshot.exists else None
+def _told(event: DocumentEvent) -> Told | None:
+    before, after = event.before, event.after
+    changed = change(before.value if before else None, after.value if after else None)
+    return told(changed, after.id, after.value) if changed is not None and after is not None else None
