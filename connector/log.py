@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
 from core.ids import AccountId, WaMessageKey, WorkerId
-from core.log_hash import log_hash
+from core.log_hash import log_hash, log_hash_key
 
 _SEVERITIES = {"INFO", "WARNING", "ERROR"}
 _GO_PLACE = re.compile(rb"^\s+(\S+\.go:[0-9]+)")
@@ -248,8 +248,7 @@ def _failure(
 
 
 def _hash(value: str) -> str:
-    """LOG_HASH_KEY makes it a secret who is meant; without it the project's id is the key, and numbers can be tried out."""
-    return log_hash(os.environ.get("LOG_HASH_KEY") or os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
+    return log_hash(log_hash_key(os.environ), value)
 
 
 def _named(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from connector.admin.screen import pairs
 from connector.admin.standing import unknown
 from core import schema
 from core.ids import AccountId, RequestId, outbound_key
-from core.log_hash import log_hash
+from core.log_hash import log_hash, log_hash_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,8 @@ def resolve(context: Context, arguments: Namespace) -> None:
     account: AccountId | None = arguments.account
     if account is not None and context.read(schema.ACCOUNTS, account) is None:
         raise unknown(context, account)
-    key = os.environ.get("LOG_HASH_KEY") or context.project
+    secret = os.environ.get("LOG_HASH_KEY", "")
+    key = log_hash_key({"LOG_HASH_KEY": secret, "GOOGLE_CLOUD_PROJECT": context.project})
     looked_at = 0
     for kind in _KINDS:
         for name in _ids(context, kind, account):
@@ -53,11 +54,7 @@ def resolve(context: Context, arguments: Namespace) -> None:
                 if log_hash(key, value) == arguments.hash:
                     _show(context, field, kind.collection, name)
                     return
-    key_note = (
-        "LOG_HASH_KEY of this shell"
-        if os.environ.get("LOG_HASH_KEY")
-        else "the project's id, as LOG_HASH_KEY is not set here"
-    )
+    key_note = "LOG_HASH_KEY of this shell" if secret.strip() else "the project's id, as LOG_HASH_KEY is not set here"
     raise NotFound(
         f"none of {looked_at} threads, requests and rows has this hash under {key_note}; it must be the services' key. "
         "What has been removed after its time cannot be found."

@@ -12,7 +12,7 @@ from core.alert import Change
 from core.alert_telling import Told
 from core.errors import ErrorCode
 from core.ids import AccountId
-from core.log_hash import log_hash
+from core.log_hash import log_hash, log_hash_key
 
 
 def row_refused(account: AccountId | None, event_id: str, code: ErrorCode) -> None:
@@ -120,8 +120,7 @@ def _of_webhook(told: Told, why: str) -> dict[str, object]:
 
 
 def _hash(value: str) -> str:
-    """LOG_HASH_KEY makes it a secret who is meant; without it the project's id is the key, and numbers can be tried out."""
-    return log_hash(os.environ.get("LOG_HASH_KEY") or os.environ.get("GOOGLE_CLOUD_PROJECT", ""), value)
+    return log_hash(log_hash_key(os.environ), value)
 
 
 def _traceback() -> str:

@@ -2,8 +2,26 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 
 _LENGTH = 12
+
+
+class NoLogHashKey(Exception):
+    """There is neither a key nor a project: a hash without a key could be computed by anybody."""
+
+
+def log_hash_key(environment: Mapping[str, str]) -> str:
+    """The key of functions, connector and command line: LOG_HASH_KEY, a secret; where there is none, the project's id, with
+    which whoever reads the logs can try out numbers. Raises NoLogHashKey.
+
+    GCLOUD_PROJECT is the name that firebase-tools gives the project's id in a deployed function. White space around a secret is
+    not part of it: a shell drops the line's end that a secret from a file has.
+    """
+    for name in ("LOG_HASH_KEY", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
+        if value := environment.get(name, "").strip():
+            return value
+    raise NoLogHashKey("set LOG_HASH_KEY, or GOOGLE_CLOUD_PROJECT or GCLOUD_PROJECT")
 
 
 def log_hash(key: str, value: str) -> str:
