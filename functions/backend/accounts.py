@@ -1,17 +1,16 @@
 """What a super-admin does with accounts: create, pair, pause and resume, log out, close a gap, set limits. What an owner has to do is written to
 the lease, where it sees it."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend import log
-from backend.clock import now, stand_back
+from backend.clock import now
 from backend.connector_client import ConnectorClient
+from backend.contention import until_committed
 from backend.flush import Flush
-from backend.ingest import ContentionError
 from backend.refusal import Refused
-from backend.stores import Commit, Conflict, Missing, Stores
+from backend.stores import Commit, DocumentExists, Missing, Stores
 from core import account, account_limits, gap, schema
 from core.account import CommandKind, DesiredState
 from core.account_limits import InvalidLimit
@@ -19,7 +18,6 @@ from core.errors import ErrorCode
 from core.ids import AccountId
 
 MAX_NAME_CHARACTERS = 100
-_TRIES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +28,23 @@ class Accounts:
     connector: ConnectorClient
     flush: Flush
 
-    def create(self, name: str, account_id: AccountId | None) -> AccountId:
-        """Raises Refused (account_exists)."""
-        created = account_id or AccountId(f"wa-{secrets.token_hex(6)}")
+    def create(self, name: str, account_id: AccountId) -> AccountId:
+        """Idempotent: a second call with the same id and name answers the account of the first one. Raises Refused."""
+        until_committed(lambda: self._create(name, account_id), "the account could not be created")
+        self._poke(account_id)
+        return account_id
+
+    def _create(self, name: str, account_id: AccountId) -> None:
+        """Raises Conflict, and Refused (account_exists)."""
         commit = self.stores.commit()
-        commit.create(schema.ACCOUNTS, created, account.new_account_document(created, name))
-        commit.create(schema.LEASES, created, account.new_lease_document(now()))
+        commit.create(schema.ACCOUNTS, account_id, account.new_account_document(account_id, name))
+        commit.create(schema.LEASES, account_id, account.new_lease_document(now()))
         try:
             commit.run()
-        except Conflict as error:
-            raise Refused(ErrorCode.ACCOUNT_EXISTS, "there is an account of this id already") from error
-        self._poke(created)
-        return created
+        except DocumentExists as error:
+            current = self.stores.account(account_id)
+            if current is None or current.value.get("name") != name:
+                raise Refused(ErrorCode.ACCOUNT_EXISTS, "there is an account of this id with another name") from error
 
     def pair(self, account_id: AccountId, phone_e164: str | None) -> None:
         """By QR, or, with a number, by a code that is typed into its phone. Raises Refused."""
@@ -82,9 +85,9 @@ class Accounts:
         try:
             fields = account_limits.checked(changes)
             if fields:
-                commit = self.stores.commit()
-                commit.change(schema.ACCOUNTS, account_id, fields)
-                commit.run()
+                until_committed(
+                    lambda: self._set_limits(account_id, fields), "the limits could not be written", Missing
+                )
         except InvalidLimit as error:
             raise Refused(ErrorCode.INVALID_REQUEST, str(error)) from error
         except Missing as error:
@@ -94,17 +97,18 @@ class Accounts:
             raise _unknown()
         return account_limits.known(stored.value)
 
+    def _set_limits(self, account_id: AccountId, fields: Mapping[str, object]) -> None:
+        commit = self.stores.commit()
+        commit.change(schema.ACCOUNTS, account_id, fields)
+        commit.run()
+
     def _change(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> None:
-        for conflicts in range(_TRIES):
-            try:
-                self._wish(account_id, state, lease_fields).run()
-                break
-            except Missing as error:
-                raise _unknown() from error
-            except Conflict:
-                stand_back(conflicts + 1)
-        else:
-            raise ContentionError("the lease could not be written: others were faster each time")
+        try:
+            until_committed(
+                lambda: self._wish(account_id, state, lease_fields).run(), "the lease could not be written", Missing
+            )
+        except Missing as error:
+            raise _unknown() from error
         self._poke(account_id)
 
     def _wish(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> Commit:

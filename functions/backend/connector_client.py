@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +21,8 @@ from identity.tokens import IdentityTokens
 
 _CALL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
+_NOTIFY_TIMEOUT_S = 3.0
+"""A notification only makes things faster, and a person may wait for it: a connector answers it at once."""
 _REFUSALS = frozenset({400, 401, 403, 404, 405})
 _NOT_TAKEN = frozenset({408, 413})
 """A platform's answers in the connector's place: the call never reached it."""
@@ -125,22 +129,38 @@ class ConnectorClient:
             raise ConnectorUnreachable from error
 
     def poke(self, endpoint: str | None, account: AccountId, silent: set[str] | None = None) -> bool:
-        """Makes a connector look at the account's lease: its owner, or, where nobody is, any shard. Whether one answered.
+        """Notifies a connector to look at the account's lease: its owner, or, where there is none, all shards side by side.
+        Whether one answered, within 3 s.
 
-        `silent`: those that did not answer before, which are not asked; those that do not answer now are added to it.
+        `silent`: those that did not answer before, which are not asked; those that do not answer now are added to it. Without it,
+        the first answer is enough.
         """
         unanswering = set() if silent is None else silent
-        candidates = [endpoint] if endpoint is not None and self.allows(endpoint) else sorted(self.allowed)
-        for candidate in candidates:
-            if candidate in unanswering:
-                continue
-            try:
-                path = f"/v1/accounts/{account}/poke"
-                if self._post(candidate, path, {}, httpx.Timeout(_CALL_TIMEOUT_S)).is_success:
-                    return True
-            except (httpx.HTTPError, NoIdentityToken):
-                unanswering.add(candidate)
-        return False
+        candidates = {endpoint} if endpoint is not None and self.allows(endpoint) else set(self.allowed)
+        candidates -= unanswering
+        if not candidates:
+            return False
+        pool = ThreadPoolExecutor(len(candidates))
+        asked = {pool.submit(self._notify, candidate, account): candidate for candidate in candidates}
+        is_taken, answering = False, set[str]()
+        with suppress(TimeoutError):
+            for done in as_completed(asked, timeout=_NOTIFY_TIMEOUT_S):
+                if (answer := done.result()) is not None:
+                    answering.add(asked[done])
+                    is_taken = is_taken or answer
+                if is_taken and silent is None:
+                    break
+        pool.shutdown(wait=False, cancel_futures=True)
+        unanswering |= candidates - answering
+        return is_taken
+
+    def _notify(self, endpoint: str, account: AccountId) -> bool | None:
+        """Whether the connector takes the notification; None: it did not answer."""
+        path = f"/v1/accounts/{account}/poke"
+        try:
+            return self._post(endpoint, path, {}, httpx.Timeout(_NOTIFY_TIMEOUT_S)).is_success
+        except (httpx.HTTPError, NoIdentityToken):
+            return None
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:
         try:

@@ -44,6 +44,17 @@ def request_decided(account: AccountId, request_id: str, decision: str) -> None:
     _write("INFO", "a person ended a request", accountId=account, request=_hash(request_id), decision=decision)
 
 
+def number_looked_up(account: AccountId, uid: str, phone_e164: str, *, is_found: bool) -> None:
+    """The audit of who has which numbers looked up: whatsapp_lookups has the same for 90 days."""
+    message = "a person had a number looked up at WhatsApp"
+    _write("NOTICE", message, accountId=account, person=_hash(uid), number=_hash(phone_e164), isFound=is_found)
+
+
+def lookup_refused(account: AccountId, uid: str, phone_e164: str) -> None:
+    message = "a look-up was refused: the account or the person has had too many"
+    _write("WARNING", message, accountId=account, person=_hash(uid), number=_hash(phone_e164))
+
+
 def endpoint_not_allowed(account: AccountId) -> None:
     _write("ERROR", "a lease names an address outside CONNECTOR_ENDPOINTS", accountId=account)
 

@@ -1,6 +1,7 @@
 """The composition root: every workflow with its clients, made at the first use of each process."""
 
 import functools
+import os
 import threading
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from backend.decisions import Decisions
 from backend.expiry import Expiry
 from backend.flush import Flush
 from backend.ingest import Ingest
+from backend.lookups import Lookups
 from backend.owners import Owners
 from backend.running import Running
 from backend.send import Send
@@ -30,6 +32,7 @@ from backend.sweep_pauses import PauseSweep
 from backend.sweep_requests import RequestSweep
 from backend.sweep_rows import RowSweep
 from backend.webhook import Webhook, configured
+from core.log_hash import log_hash_key
 from core.timing import Timing
 from identity.tokens import IdentityTokens, TokenVerifier
 
@@ -92,7 +95,9 @@ def build(settings: Settings) -> Services:
             alerts=AlertSweep(stores=stores, timing=settings.timing),
         ),
         accounts=Accounts(stores=stores, connector=connector, flush=flush),
-        conversations=Conversations(stores=stores, connector=connector),
+        conversations=Conversations(
+            stores=stores, lookups=Lookups(stores=stores, connector=connector, key=log_hash_key(os.environ))
+        ),
         decisions=Decisions(stores=stores, accept=accept, queue=queue),
         flush_callers=TokenVerifier(
             audience=settings.flush_url,

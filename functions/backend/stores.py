@@ -24,11 +24,18 @@ Snapshot = DocumentSnapshot[DocumentReference]
 
 
 class Conflict(Exception):
-    """Somebody else was faster: a precondition failed, or a document stands that was to be created."""
+    """Nothing was written, because another writer was faster: load again, decide again, commit again.
+
+    It proves nothing about any document. In particular, `Aborted` only means that Firestore gave up under contention.
+    """
+
+
+class DocumentExists(Conflict):
+    """A document that the commit was to create exists already."""
 
 
 class Missing(Conflict):
-    """A document that was to be changed does not exist."""
+    """A document that the commit was to change does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +108,7 @@ class Commit:
                 return [result.update_time for result in self._batch().commit(retry=None, timeout=COMMIT_TIMEOUT_S)]
             except AlreadyExists as error:
                 if not self._change_what_stands(str(error)):
-                    raise Conflict(type(error).__name__) from error
+                    raise DocumentExists(type(error).__name__) from error
             except NotFound as error:
                 raise Missing from error
             except (FailedPrecondition, Aborted) as error:
@@ -197,6 +204,12 @@ class Stores:
             return set()
         found = self.db.get_all(references, field_paths=["delivery"])
         return {WaMessageId(snapshot.id) for snapshot in found if snapshot.exists}
+
+    def documents(self, collection: str, document_ids: Iterable[str]) -> dict[str, Stored[Document]]:
+        """One read of several documents; those that do not exist are left out."""
+        references = [self.reference(collection, document_id) for document_id in document_ids]
+        found = self.db.get_all(references)
+        return {snapshot.id: stored_as(snapshot, dict) for snapshot in found if snapshot.exists}
 
     def find(self, query: Query) -> list[Stored[Document]]:
         return [stored_as(snapshot, dict) for snapshot in query.stream()]

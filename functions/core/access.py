@@ -1,7 +1,16 @@
 """Who may do what: the roles of the custom claims."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Who is signed in."""
+
+    uid: str
+    email: str | None
 
 
 class Role(StrEnum):

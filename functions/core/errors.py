@@ -44,6 +44,7 @@ class ErrorCode(StrEnum):
     PACED = "paced"
     COLD_LIMIT = "cold_limit"
     COLD_LOCKED = "cold_locked"
+    LOOKUP_LIMIT = "lookup_limit"
 
 
 class Severity(StrEnum):
@@ -96,8 +97,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.ACCOUNT_EXISTS: Entry(
         seen_in=_CALLABLE,
-        meaning="threadlineCreateAccount was given an id that is taken.",
-        what_to_do="Leave accountId out, so that one is chosen, or give another.",
+        meaning="threadlineCreateAccount was given an id, or a requestKey, of an account with another name.",
+        what_to_do="Give another accountId or requestKey, or leave both out. With the same name the call answers the account that exists.",
     ),
     ErrorCode.CHAT_NOT_SUPPORTED: Entry(
         seen_in=f"{_OUTBOX}; {_CONNECTOR}",
@@ -271,6 +272,11 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=f"{_WAITING}; {_ACCOUNT.replace('lastError', 'degradedReason')}",
         meaning="WhatsApp refuses the account's messages to people who have not written to it (error 463). They wait; answers go out.",
         what_to_do="Write to fewer people who do not know the number. The messages are tried again by themselves when the time in coldLockedUntil is over; do not try by hand before.",
+    ),
+    ErrorCode.LOOKUP_LIMIT: Entry(
+        seen_in=_CALLABLE,
+        meaning="threadlineStartConversation has looked up as many numbers as the account or the person may: at once 20 an account and 10 a person, then one in 6 and in 12 minutes. WhatsApp bans numbers that look up many others.",
+        what_to_do="Wait as long as the text says. A number that was looked up today, or has a conversation already, costs nothing.",
     ),
 }
 

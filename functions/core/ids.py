@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from typing import NewType
 
 AccountId = NewType("AccountId", str)
@@ -35,6 +36,18 @@ class InvalidId(ValueError):
 def account_id(value: object) -> AccountId:
     """Checks an account id: 1 to 64 of A-Z a-z 0-9 and the hyphen. Raises InvalidId."""
     return AccountId(_checked(value, _ACCOUNT_ID, "accountId must be 1 to 64 characters of A-Z, a-z, 0-9 and '-'"))
+
+
+def new_account_id(request_key: str | None) -> AccountId:
+    """An id for an account whose creator gave none. With the creator's own key, a retry of its call gets the same id."""
+    if request_key is None:
+        return AccountId(f"wa-{secrets.token_hex(6)}")
+    return AccountId(f"wa-{hashlib.sha256(f'createAccount|{request_key}'.encode()).hexdigest()[:20]}")
+
+
+def request_key(value: object) -> str:
+    """Checks the key that a client chose for its call. Raises InvalidId."""
+    return _checked(value, _CLIENT_MESSAGE_ID, "requestKey must be 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")
 
 
 def chat_id(value: object) -> ChatId:
@@ -122,6 +135,11 @@ def canonical_chat(jid: str, other_name: str) -> str:
     if bare.endswith(_LID_SERVER) and other.endswith(_NUMBER_SERVER):
         return other
     return bare
+
+
+def chat_of_phone(phone: str) -> ChatId:
+    """The chat of a checked number, unless WhatsApp knows its owner by a LID alone."""
+    return ChatId(f"{phone.removeprefix('+')}{_NUMBER_SERVER}")
 
 
 def phone_of(chat: ChatId) -> str | None:

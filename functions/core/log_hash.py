@@ -24,6 +24,11 @@ def log_hash_key(environment: Mapping[str, str]) -> str:
     raise NoLogHashKey("set LOG_HASH_KEY, or GOOGLE_CLOUD_PROJECT or GCLOUD_PROJECT")
 
 
+def keyed_hash(key: str, value: str) -> str:
+    """64 hex digits: for ids of documents that stand for a number or a person."""
+    return hmac.new(key.encode(), value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
 def log_hash(key: str, value: str) -> str:
     """Twelve hex digits, the same for the same id within a project; whoever holds the key and the id can compare."""
-    return hmac.new(key.encode(), value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_LENGTH]
+    return keyed_hash(key, value)[:_LENGTH]

@@ -57,6 +57,10 @@ class ScriptedConnector:
     posts: list[dict[str, Any]] = field(default_factory=list)
     poked: list[str] = field(default_factory=list)
     """The accounts that it was told to look at."""
+    looked_up: list[tuple[str, str]] = field(default_factory=list)
+    """The accounts and numbers of each look-up. A number that ends in 0 is not on WhatsApp."""
+    lookups: deque[Answer] = field(default_factory=deque)
+    """How the next look-ups are answered: with which status, and what happens before. Without any: as WhatsApp does."""
     versions: dict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     """The contract versions that the posts of an account have named."""
     _scripts: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
@@ -120,8 +124,19 @@ def _handler(connector: ScriptedConnector) -> type[BaseHTTPRequestHandler]:
             elif self.path.endswith("/poke"):
                 connector.poked.append(self.path.split("/")[-2])
                 self._reply(202, b"{}")
+            elif self.path.endswith("/is-on-whatsapp"):
+                self._look_up(self.path.split("/")[-2], body["phoneE164"])
             else:
                 self._reply(404, b"{}")
+
+        def _look_up(self, account: str, phone: str) -> None:
+            connector.looked_up.append((account, phone))
+            answer = connector.lookups.popleft() if connector.lookups else Answer()
+            if answer.before is not None:
+                answer.before()
+            is_found = not phone.endswith("0")
+            words = {"registered": is_found, "chatId": f"{phone[1:]}@s.whatsapp.net" if is_found else None}
+            self._reply(answer.status, json.dumps(words).encode())
 
         def _run_job(self, body: dict[str, Any]) -> None:
             assert connector.run_job is not None

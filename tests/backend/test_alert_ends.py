@@ -227,16 +227,14 @@ def test_an_account_without_an_owner_is_poked_and_after_a_while_somebody_is_told
 def test_a_shard_that_hangs_is_asked_once_a_sweep_and_the_others_are_told_of_every_account(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connector_client, "_CALL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(connector_client, "_NOTIFY_TIMEOUT_S", 0.5)
     accounts = [world.account, *(f"{world.account}-{n}" for n in range(2))]
     for account in accounts:
         world.db.collection(schema.LEASES).document(account).set(new_lease_document(datetime.now(UTC) - LONG))
     owners = world.services.sweep.owners
     with socket.create_server(("", 0)) as hanging:  # it takes calls, and answers none
         hanging.setblocking(False)
-        silent = (
-            f"http://0.0.0.0:{hanging.getsockname()[1]}"  # before the others, in the order in which shards are asked
-        )
+        silent = f"http://0.0.0.0:{hanging.getsockname()[1]}"
         shards = replace(owners.connector, allowed=owners.connector.allowed | {silent})
         replace(world.services.sweep, owners=replace(owners, connector=shards)).run()
         hanging.accept()[0].close()

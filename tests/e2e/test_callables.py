@@ -95,6 +95,8 @@ def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, emp
         ("threadlineCreateAccount", {}, "invalid_request", "name"),
         ("threadlineCreateAccount", {"name": " "}, "invalid_request", "name"),
         ("threadlineCreateAccount", {"name": "x", "accountId": "a/b"}, "invalid_request", "accountId"),
+        ("threadlineCreateAccount", {"name": "x", "requestKey": "a b"}, "invalid_request", "requestKey"),
+        ("threadlineCreateAccount", {"name": "x", "requestKey": "a", "accountId": "b"}, "invalid_request", "not both"),
         ("threadlinePairAccount", {"accountId": "a_b"}, "invalid_request", "accountId"),
         ("threadlinePairAccount", {"accountId": "nobody", "phoneE164": "0712"}, "invalid_request", "phone number"),
         ("threadlinePairAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
@@ -144,8 +146,17 @@ def test_an_accounts_id_is_taken_once(outside: Outside, super_admin: User) -> No
     assert outside.call(super_admin, "threadlineCreateAccount", {"name": "A", "accountId": "taken"}).result == {
         "accountId": "taken"
     }
+    again = outside.call(super_admin, "threadlineCreateAccount", {"name": "A", "accountId": "taken"})
+    assert again.result == {"accountId": "taken"}
     answer = outside.call(super_admin, "threadlineCreateAccount", {"name": "B", "accountId": "taken"})
     assert (answer.status, answer.code) == (409, "account_exists")
+
+
+def test_a_call_that_is_repeated_with_its_key_creates_one_account(outside: Outside, super_admin: User) -> None:
+    data = {"name": "Back office", "requestKey": "e2e-1"}
+    first, again = (outside.call(super_admin, "threadlineCreateAccount", data).result for _ in range(2))
+    assert first == again
+    assert outside.call(super_admin, "threadlineCreateAccount", {"name": "Back office"}).result != first
 
 
 def test_a_paired_account_knows_its_number_and_its_codes_are_erased(paired: str, store: firestore.Client) -> None:
@@ -185,7 +196,9 @@ def test_a_paused_account_closes_its_session_keeps_it_and_resumes_without_pairin
 ) -> None:
     outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "paused"})
     wait_for_status(store, paired, "disconnected")
-    answer = outside.call(employee, "threadlineStartConversation", {"accountId": paired, "phoneE164": CONTACT})
+    data = {"accountId": paired, "phoneE164": CONTACT}
+    assert outside.call(employee, "threadlineStartConversation", data).result["threadId"], "nothing is looked up"
+    answer = outside.call(employee, "threadlineStartConversation", data | {"phoneE164": "+40712000099"})
     assert answer.code == "not_connected"
     refused = outside.call(super_admin, "threadlineLogoutAccount", {"accountId": paired})
     assert "set desiredState to connected first" in refused.body["error"]["message"]

@@ -41,8 +41,9 @@ LONG_OR_SECRET = [
     ("private", "qrCodeDataUrl"),
     ("private", "pairingCode"),
     ("private", "authMeta"),
+    ("whatsapp_lookups", "chatId"),
 ]
-EXPIRING = ["whatsapp_ingest", "whatsapp_outbox", "whatsapp_alerts"]
+EXPIRING = ["whatsapp_ingest", "whatsapp_outbox", "whatsapp_alerts", "whatsapp_lookups"]
 
 
 def composite_indexes() -> Counter[tuple[str, str]]:

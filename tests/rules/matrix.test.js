@@ -77,6 +77,11 @@ const CLASSES = [
     may: {},
   },
   {
+    path: "whatsapp_lookups/number_0",
+    fields: { chatId: CHAT },
+    may: {},
+  },
+  {
     path: `whatsapp_outbox/${REQUEST_ID}`,
     fields: { ...requestFields({ createdAt: new Date() }), createdByUid: ALICE },
     may: { get: OWNER },

@@ -12,10 +12,11 @@ from backend.edge import contained
 from backend.refusal import Refused
 from backend.services import services
 from core import access
+from core.access import Person
 from core.account import DesiredState
 from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode, described
-from core.ids import AccountId, InvalidId, account_id, checked_request_id, phone_e164
+from core.ids import AccountId, InvalidId, account_id, checked_request_id, new_account_id, phone_e164, request_key
 
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: FunctionsErrorCode.UNAUTHENTICATED,
@@ -29,6 +30,7 @@ _STATUS = {
     ErrorCode.NOT_FOUND: FunctionsErrorCode.NOT_FOUND,
     ErrorCode.NOT_CANCELLABLE: FunctionsErrorCode.FAILED_PRECONDITION,
     ErrorCode.NOT_UNCERTAIN: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.LOOKUP_LIMIT: FunctionsErrorCode.RESOURCE_EXHAUSTED,
     ErrorCode.CONNECTOR_REFUSED: FunctionsErrorCode.INTERNAL,
     ErrorCode.CONNECTOR_UNREACHABLE: FunctionsErrorCode.UNAVAILABLE,
 }
@@ -37,11 +39,16 @@ _STATUS = {
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
 @contained
 def threadlineCreateAccount(request: CallableRequest[Any]) -> dict[str, object]:
-    """Super-admins: {"name", "accountId"?} -> {"accountId"}."""
+    """Super-admins: {"name", "accountId"? or "requestKey"?} -> {"accountId"}. With one of the two, a call may be repeated."""
 
     def create(fields: dict[str, Any]) -> dict[str, object]:
-        wanted = account_id(fields["accountId"]) if fields.get("accountId") is not None else None
-        return {"accountId": services().accounts.create(_name(fields.get("name")), wanted)}
+        wanted, key = fields.get("accountId"), fields.get("requestKey")
+        if wanted is not None and key is not None:
+            raise Refused(ErrorCode.INVALID_REQUEST, "pass accountId or requestKey, not both")
+        chosen = (
+            account_id(wanted) if wanted is not None else new_account_id(request_key(key) if key is not None else None)
+        )
+        return {"accountId": services().accounts.create(_name(fields.get("name")), chosen)}
 
     return _answered(request, access.is_super_admin, create)
 
@@ -117,7 +124,8 @@ def threadlineStartConversation(request: CallableRequest[Any]) -> dict[str, obje
     """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
 
     def start(fields: dict[str, Any]) -> dict[str, object]:
-        return {"threadId": services().conversations.start(_account(fields), phone_e164(fields.get("phoneE164")))}
+        account, phone = _account(fields), phone_e164(fields.get("phoneE164"))
+        return {"threadId": services().conversations.start(account, phone, by=_person(request))}
 
     return _answered(request, access.is_employee, start)
 
@@ -177,10 +185,15 @@ def _https_error(code: ErrorCode, detail: str) -> https_fn.HttpsError:
 
 
 def _caller(request: CallableRequest[Any]) -> DecidedBy:
+    person = _person(request)
+    return DecidedBy(uid=person.uid, email=person.email)
+
+
+def _person(request: CallableRequest[Any]) -> Person:
     """Of a call whose sign-in was checked."""
     assert request.auth is not None
     email = (request.auth.token or {}).get("email")
-    return DecidedBy(uid=str(request.auth.uid), email=email if isinstance(email, str) else None)
+    return Person(uid=str(request.auth.uid), email=email if isinstance(email, str) else None)
 
 
 def _account(fields: dict[str, Any]) -> AccountId:
