@@ -46,7 +46,7 @@ def close_services(services: Services) -> None:
 @pytest.fixture(scope="session")
 def task_server_ports(processes: Processes) -> tuple[int, int]:
     grpc_port, control_port = ports.free_port(), ports.free_port()
-    queue = "send,max_attempts=20,min_backoff_s=0.2,max_backoff_s=2"
+    queue = "threadlineSend,max_attempts=20,min_backoff_s=0.2,max_backoff_s=2"
     arguments = [sys.executable, "-m", "local.cloud_tasks", "--port", str(grpc_port)]
     arguments += ["--control-port", str(control_port), "--queue", queue]
     environment = {"PYTHONPATH": PYTHONPATH}
