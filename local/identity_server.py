@@ -1,10 +1,11 @@
-"""Plays Google's metadata server for the two service accounts, and Google's key set for whoever checks their tokens.
+"""Plays Google's metadata server for the two service accounts, the issuer of tokens for others, and Google's key set.
 
     python -m local.identity_server --functions-port A --connector-port B --certs-port C
         [--functions-account EMAIL] [--connector-account EMAIL] [--key-file FILE]
 
 GCE_METADATA_HOST=127.0.0.1:A makes a process the functions' service account, :B the connector's;
-IDENTITY_CERTS_URL=http://127.0.0.1:C/certs is the key set. The key is made at start; with --key-file it is read from there,
+IDENTITY_CERTS_URL=http://127.0.0.1:C/certs is the key set; the same port issues tokens of any account to the services of Google
+that call as one (Cloud Tasks, Cloud Scheduler), as IAM's generateIdToken does. The key is made at start; with --key-file it is read from there,
 so that a test can sign (bad) tokens with it: see local/signing.py.
 """
 
@@ -46,11 +47,21 @@ def metadata_application(key: SigningKey, service_account: str) -> web.Applicati
     return application
 
 
-def certs_application(key: SigningKey) -> web.Application:
+def issuer_application(key: SigningKey) -> web.Application:
+    """The key set, and IAM's call that issues a token of an account
+    (https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken)."""
+
     async def certs(_request: web.Request) -> web.Response:
         return web.json_response(key.public_keys())
 
+    async def generate(request: web.Request) -> web.Response:
+        audience = (await request.json()).get("audience")
+        if not audience:
+            raise web.HTTPBadRequest(text="audience is required")
+        return web.json_response({"token": key.token(audience=audience, service_account=request.match_info["account"])})
+
     application = web.Application()
+    application.router.add_post("/v1/projects/-/serviceAccounts/{account}:generateIdToken", generate)
     application.router.add_get("/certs", certs)
     return application
 
@@ -68,7 +79,7 @@ async def main() -> None:
     runners = [
         await start_http(metadata_application(key, options.functions_account), options.functions_port),
         await start_http(metadata_application(key, options.connector_account), options.connector_port),
-        await start_http(certs_application(key), options.certs_port),
+        await start_http(issuer_application(key), options.certs_port),
     ]
     await serve_until_terminated(f"identity on {HOST}:{options.certs_port}")
     for runner in runners:

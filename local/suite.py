@@ -10,10 +10,14 @@ from pathlib import Path
 
 from backend.triggers.sending import threadlineSend
 from local import firestore_jar, whatsapp
+from local.cloud_run.front import Service, connector_service
+from local.cloud_run.routes import Route
+from local.cloud_run.routes import write as write_routes
 from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.ports import HOST
 from local.processes import Child, Processes, StartFailed, answers, printed
+from local.production.manifest import SCHEDULER_ACCOUNT, discover
 from local.project import PROJECT_ID, PYTHONPATH, REGION, ROOT
 from local.suite_ports import FIREBASE_JSON, SuitePorts
 from local.whatsapp import NetworkKind
@@ -31,7 +35,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """The addresses of a suite that runs, and its processes."""
+    """The addresses of a suite that runs, and its processes. Functions and connector are behind Cloud Run's front end."""
 
     ports: SuitePorts
     processes: Processes
@@ -47,7 +51,7 @@ class Suite:
 
     @property
     def connector_url(self) -> str:
-        return _url(self.ports.connector)
+        return _url(self.ports.connector_front)
 
     def function_url(self, name: str) -> str:
         return _function_url(self.ports, name)
@@ -92,9 +96,15 @@ def start(
         suite_ports.cloud_tasks_control,
         "--queue",
         send_queue().argument(),
+        "--tokens-url",
+        _url(suite_ports.identity_certs),
         environment=scale,
     )
-    for helper in (identity, stand_in.child, tasks):
+    fronts = [
+        _spawn_front(processes, suite_ports, "functions-front", suite_ports.functions_front, _function_routes),
+        _spawn_front(processes, suite_ports, "connector-front", suite_ports.connector_front, _connector_routes),
+    ]
+    for helper in (identity, stand_in.child, tasks, *fronts):
         processes.await_ready(helper, printed("ready "), time_limit_s=_LIMIT_S)
     processes.await_ready(firebase, answers(suite_ports.firestore), time_limit_s=_SUITE_LIMIT_S)
     settings = {**stand_in.connector_environment(processes), **_connector_environment(suite_ports), **scale}
@@ -103,8 +113,14 @@ def start(
 
     report("Connector")
     processes.await_ready(connector, answers(suite_ports.connector), time_limit_s=_LIMIT_S)
-    sweep = _function_url(suite_ports, "threadlineSweep-0")
-    scheduler = _spawn_python(processes, "scheduler", "local.scheduler", "--url", sweep, environment=scale)
+    scheduler = _spawn_python(
+        processes,
+        "scheduler",
+        "local.scheduler",
+        *("--url", _function_url(suite_ports, "threadlineSweep")),
+        *("--service-account", SCHEDULER_ACCOUNT, "--tokens-url", _url(suite_ports.identity_certs)),
+        environment=scale,
+    )
     processes.await_ready(scheduler, printed("ready "), time_limit_s=_LIMIT_S)
     return Suite(ports=suite_ports, processes=processes, connector=connector)
 
@@ -112,6 +128,41 @@ def start(
 def send_queue() -> QueueSettings:
     """The send queue with the settings that are deployed."""
     return queue_of_manifest("threadlineSend", threadlineSend.__firebase_endpoint__.taskQueueTrigger)  # type: ignore[attr-defined] # the decorator adds it
+
+
+def _spawn_front(
+    processes: Processes,
+    suite_ports: SuitePorts,
+    name: str,
+    port: int,
+    routes_of: Callable[[Processes, SuitePorts], list[Route]],
+) -> Child:
+    routes = processes.folder / f"{name}.json"
+    write_routes(routes, routes_of(processes, suite_ports))
+    certs = f"{_url(suite_ports.identity_certs)}/certs"
+    return _spawn_python(processes, name, "local.cloud_run", "--port", port, "--certs-url", certs, "--services", routes)
+
+
+def _function_routes(processes: Processes, suite_ports: SuitePorts) -> list[Route]:
+    """Of every function, under the path that the Functions emulator and its clients call it by."""
+    return [
+        Route(
+            path=_function_path(name),
+            # The Functions emulator names a scheduled function by its number, too.
+            instance=f"{_url(suite_ports.functions)}{_function_path(name)}{'-0' if function.is_scheduled else ''}",
+            service=Service(
+                name=name,
+                audiences=frozenset({_function_url(suite_ports, name)}),
+                invokers=frozenset(function.invokers),
+            ),
+        )
+        for name, function in discover(processes).items()
+    ]
+
+
+def _connector_routes(_processes: Processes, suite_ports: SuitePorts) -> list[Route]:
+    service = connector_service(_url(suite_ports.connector_front), FUNCTIONS_ACCOUNT)
+    return [Route(path="", instance=_url(suite_ports.connector), service=service)]
 
 
 def _spawn_emulators(processes: Processes, suite_ports: SuitePorts, scale: dict[str, str]) -> Child:
@@ -194,7 +245,7 @@ def _server_environment(suite_ports: SuitePorts) -> dict[str, str]:
 def _functions_environment(suite_ports: SuitePorts) -> dict[str, str]:
     return {
         **_server_environment(suite_ports),
-        "CONNECTOR_ENDPOINTS": _url(suite_ports.connector),
+        "CONNECTOR_ENDPOINTS": _url(suite_ports.connector_front),
         "SEND_URL": _function_url(suite_ports, "threadlineSend"),
         "CLOUD_TASKS_GRPC": _address(suite_ports.cloud_tasks),
         "GCE_METADATA_HOST": _address(suite_ports.identity_functions),
@@ -204,7 +255,7 @@ def _functions_environment(suite_ports: SuitePorts) -> dict[str, str]:
 def _connector_environment(suite_ports: SuitePorts) -> dict[str, str]:
     return {
         **_server_environment(suite_ports),
-        "PUBLIC_ENDPOINT": _url(suite_ports.connector),
+        "PUBLIC_ENDPOINT": _url(suite_ports.connector_front),
         "PACING": "off",  # nobody is banned here, and tests send in bursts
         "HOST": HOST,
         "PORT": str(suite_ports.connector),
@@ -221,4 +272,8 @@ def _url(port: int) -> str:
 
 
 def _function_url(suite_ports: SuitePorts, name: str) -> str:
-    return f"{_url(suite_ports.functions)}/{PROJECT_ID}/{REGION}/{name}"
+    return f"{_url(suite_ports.functions_front)}{_function_path(name)}"
+
+
+def _function_path(name: str) -> str:
+    return f"/{PROJECT_ID}/{REGION}/{name}"

@@ -32,6 +32,9 @@ class SuitePorts:
     identity_certs: int
     network_control: int
     connector: int
+    functions_front: int
+    """Cloud Run's front end before the functions, and the next one before the connector: the addresses that are called."""
+    connector_front: int
 
     @classmethod
     def shifted(cls, offset: int) -> Self:
@@ -53,6 +56,8 @@ class SuitePorts:
             "identity_certs": 8127,
             "network_control": 8128,
             "connector": 8129,
+            "functions_front": 8130,
+            "connector_front": 8131,
         }
         shifted = {name: port + offset for name, port in standard.items()}
         if not all(1024 <= port <= 65535 for port in shifted.values()):

@@ -141,7 +141,7 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ErrorCode.CONNECTOR_REFUSED: Entry(
         seen_in=f"{_WAITING}; {_CALLABLE}",
         meaning="The connector refused the functions' call (its answer's status is given): its token or its settings do not fit. The message waits and burns no attempt.",
-        what_to_do="Compare FUNCTIONS_SERVICE_ACCOUNT and PUBLIC_ENDPOINT of the connector with the functions' settings, and the two versions that are deployed.",
+        what_to_do="Compare FUNCTIONS_SERVICE_ACCOUNT and PUBLIC_ENDPOINT of the connector with the functions' settings, and the two versions that are deployed. A 401 or 403 without a code is Cloud Run's own answer: the functions' service account needs roles/run.invoker on the connector's service.",
         alert=Severity.ERROR,
     ),
     ErrorCode.CONNECTOR_UNREACHABLE: Entry(

@@ -1,5 +1,6 @@
 """python -m local.cloud_tasks --port N --control-port M --queue NAME[,max_attempts=..,...] ...: Cloud Tasks as a process.
 
+--tokens-url is the identity server that issues the tokens of tasks with an `oidc_token`; without it they carry none.
 TIME_SCALE scales the queues' back-off. README.md names the settings and the control API.
 """
 
@@ -14,6 +15,7 @@ from local.cloud_tasks.queue import Queue
 from local.cloud_tasks.service import CloudTasksService
 from local.cloud_tasks.settings import InvalidQueue, parse_queue
 from local.cloud_tasks.trouble import Trouble
+from local.issued_tokens import IssuedTokens
 from local.serving import HOST, serve_until_terminated, start_http
 from local.time_scale import time_scale
 
@@ -23,6 +25,7 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="gRPC")
     parser.add_argument("--control-port", type=int, required=True)
     parser.add_argument("--queue", action="append", required=True, help="NAME,max_attempts=5,min_backoff_s=1,...")
+    parser.add_argument("--tokens-url", help="where identity tokens are issued (local/identity_server.py)")
     options = parser.parse_args()
     scale = time_scale()
     try:
@@ -32,7 +35,8 @@ async def main() -> None:
 
     trouble = Trouble()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        queues = {queue.name: Queue(queue, trouble, session) for queue in settings}
+        tokens = IssuedTokens(options.tokens_url, session) if options.tokens_url else None
+        queues = {queue.name: Queue(queue, trouble, session, tokens) for queue in settings}
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((CloudTasksService(queues).handler(),))
         server.add_insecure_port(f"{HOST}:{options.port}")

@@ -11,11 +11,20 @@ import aiohttp
 
 from local.cloud_tasks.settings import QueueSettings
 from local.cloud_tasks.trouble import Trouble, TroubleKind
+from local.issued_tokens import IssuedTokens
 
 NAME_RESERVED_S = 3600.0
 """How long a name stays taken after its task has ended, as in production."""
 _BURST_S = 0.2
 """Dispatches that were not made for this long may be made up for at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Whose identity token a task carries (`oidc_token`)."""
+
+    service_account: str
+    audience: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +38,7 @@ class TaskSpec:
     body: bytes
     schedule_at: float
     deadline_s: float
+    caller: Caller | None
     message: Any
 
     @property
@@ -46,12 +56,19 @@ class Task:
 
 
 class Queue:
-    def __init__(self, settings: QueueSettings, trouble: Trouble, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        settings: QueueSettings,
+        trouble: Trouble,
+        session: aiohttp.ClientSession,
+        tokens: IssuedTokens | None = None,
+    ) -> None:
         self.settings = settings
         self.tasks: dict[str, Task] = {}
         """Those that have not ended, by their full name."""
         self._trouble = trouble
         self._session = session
+        self._tokens = tokens
         self._reserved_until: dict[str, float] = {}
         self._slots = asyncio.Semaphore(settings.max_concurrent)
         self._next_dispatch = 0.0
@@ -153,6 +170,7 @@ class Queue:
             headers["X-CloudTasks-TaskPreviousResponse"] = str(previous)
         self.count("dispatched")
         try:
+            headers |= await self._identity(spec)
             async with self._session.request(
                 spec.method,
                 spec.url,
@@ -170,6 +188,14 @@ class Queue:
             return None
         self.count(f"answered_{response.status}")
         return response.status
+
+    async def _identity(self, spec: TaskSpec) -> dict[str, str]:
+        """In `Authorization` alone, as Cloud Tasks sends it. A task's own header of that name gives way to it."""
+        if spec.caller is None or self._tokens is None:
+            return {}
+        return {
+            "Authorization": f"Bearer {await self._tokens.token(spec.caller.service_account, spec.caller.audience)}"
+        }
 
     async def _pace(self) -> None:
         self._next_dispatch = max(self._next_dispatch, time.monotonic() - _BURST_S) + 1 / self.settings.max_per_second

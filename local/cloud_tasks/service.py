@@ -10,7 +10,7 @@ import grpc
 from google.cloud import tasks_v2
 from google.protobuf import empty_pb2
 
-from local.cloud_tasks.queue import Queue, TaskSpec
+from local.cloud_tasks.queue import Caller, Queue, TaskSpec
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -111,8 +111,17 @@ def _spec(task: Any) -> TaskSpec:
         body=request.body,
         schedule_at=task.schedule_time.ToMicroseconds() / 1e6,
         deadline_s=task.dispatch_deadline.ToMilliseconds() / 1e3,
+        caller=_caller(request),
         message=task,
     )
+
+
+def _caller(request: Any) -> Caller | None:
+    """The audience is the target's address unless the task names one."""
+    token = request.oidc_token
+    if not token.service_account_email:
+        return None
+    return Caller(service_account=token.service_account_email, audience=token.audience or request.url)
 
 
 def _complaint(task: TaskSpec, parent: str, now: float) -> str | None:

@@ -99,7 +99,7 @@ def _client_settings(demo: suite.Suite, result: Path, *, once: bool) -> dict[str
         "region": REGION,
         "auth": demo.auth,
         "firestore": demo.firestore,
-        "functions": f"{HOST}:{demo.ports.functions}",
+        "functions": f"{HOST}:{demo.ports.functions_front}",
         "network": f"{HOST}:{demo.ports.network_control}",
         "superAdmin": {"email": people.SUPER_ADMIN.email, "password": people.PASSWORD},
         "employee": {"email": people.EMPLOYEE.email, "password": people.PASSWORD},

@@ -1,4 +1,4 @@
-"""python -m local.production.cloud SETTINGS: Cloud Run and Eventarc as one process; SETTINGS is a JSON file of CloudSettings."""
+"""python -m local.production.cloud SETTINGS: Cloud Run with its front end, and Eventarc, as one process; SETTINGS is a JSON file of CloudSettings."""
 
 import argparse
 import asyncio
@@ -6,9 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
+from local.cloud_run.front import Front
+from local.cloud_run.front import Service as CloudRunService
+from local.cloud_run.google_tokens import GoogleTokens
 from local.cloud_tasks.settings import QueueSettings
 from local.production.control import Control
 from local.production.delivery import Delivery, Lengths
@@ -16,7 +20,7 @@ from local.production.front_door import FrontDoor
 from local.production.instances import Instance, Service
 from local.production.manifest import DeployedFunction, Trigger
 from local.production.relay import Relay
-from local.serving import serve_until_terminated, start_http
+from local.serving import HOST, serve_until_terminated, start_http
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ class CloudSettings:
     firestore: str
     events_port: int
     front_port: int
+    certs_url: str
     control_port: int
     time_scale: float
     late_s: float
@@ -46,13 +51,13 @@ class CloudSettings:
         return cls(**{**fields, "functions": tuple(_function(function) for function in fields["functions"])})
 
 
-def _function(fields: dict[str, object]) -> DeployedFunction:
+def _function(fields: dict[str, Any]) -> DeployedFunction:
     trigger, queue = fields["trigger"], fields["queue"]
     made = {
         "trigger": Trigger(**trigger) if isinstance(trigger, dict) else None,
         "queue": QueueSettings(**queue) if isinstance(queue, dict) else None,
     }
-    return DeployedFunction(**{**fields, **made})  # type: ignore[arg-type] # written by `write`
+    return DeployedFunction(**{**fields, **made, "invokers": tuple(fields["invokers"])})
 
 
 async def serve(settings: CloudSettings) -> None:
@@ -60,10 +65,12 @@ async def serve(settings: CloudSettings) -> None:
     connections = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(connector=connections, auto_decompress=False) as session:
         delivery = Delivery(services, session, Lengths(late_s=settings.late_s))
+        front = Front(GoogleTokens(settings.certs_url, session))
+        fronted = {function.name: _fronted(function, settings) for function in settings.functions}
         relay = Relay(delivery, settings.functions, settings.time_scale)
         runners = [
             await start_http(relay.application(), settings.events_port),
-            await start_http(FrontDoor(delivery).application(), settings.front_port),
+            await start_http(FrontDoor(delivery, front, fronted).application(), settings.front_port),
             await start_http(Control(delivery).application(), settings.control_port),
         ]
         runs = [
@@ -82,6 +89,12 @@ async def serve(settings: CloudSettings) -> None:
             await asyncio.gather(*runs, return_exceptions=True)
             for runner in runners:
                 await runner.cleanup()
+
+
+def _fronted(function: DeployedFunction, settings: CloudSettings) -> CloudRunService:
+    """A function's own address is an audience that its service takes."""
+    address = f"http://{HOST}:{settings.front_port}/{function.name}"
+    return CloudRunService(name=function.name, audiences=frozenset({address}), invokers=frozenset(function.invokers))
 
 
 def _service(function: DeployedFunction, settings: CloudSettings) -> Service:

@@ -1,4 +1,4 @@
-"""python -m local.production.connector_gate: an HTTP proxy before the connector, which delays, loses or spoils answers to sends.
+"""python -m local.production.connector_gate: Cloud Run's front end before the connector, which delays, loses or spoils answers to sends.
 
 It keeps a record of the sends that reached the connector, each with what the connector said.
 """
@@ -11,9 +11,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
+from local.cloud_run.answers import NO_INSTANCE, FrontAnswer
+from local.cloud_run.forwarding import PENDING_S, Forwarding, new_session, response_of
+from local.cloud_run.front import Front, Service, connector_service
+from local.cloud_run.google_tokens import GoogleTokens
 from local.control_api import Fields, Json, control_application
 from local.production.faults import NO_FAULTS, FaultKind, FaultPlan, InvalidPlan, parse_plan
 from local.refusals import Malformed
@@ -21,10 +25,6 @@ from local.serving import HOST, serve_until_terminated, start_http
 
 _PLACE = "connector"
 _SEND = "/v1/send"
-_NOT_PASSED_ON = frozenset({"host", "connection", "accept-encoding", "content-length", "transfer-encoding"})
-_CALL_TIMEOUT_S = 120.0
-_PENDING_S = 10.0
-_RETRY_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +41,15 @@ class Post:
 
 
 class ConnectorGate:
-    def __init__(self, connector: str, session: aiohttp.ClientSession, late_s: float) -> None:
+    def __init__(self, connector: str, service: Service, front: Front, forwarding: Forwarding, late_s: float) -> None:
         self.plan: FaultPlan = NO_FAULTS
         self.posts: list[Post] = []
         self.counters: Counter[str] = Counter()
         self.under_way = 0
-        self._connector = connector
-        self._session = session
+        self.connector = connector
+        self._service = service
+        self._front = front
+        self._forwarding = forwarding
         self._late_s = late_s
         self._attempts: Counter[str] = Counter()
 
@@ -58,15 +60,18 @@ class ConnectorGate:
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
+        admitted = await self._front.admit(self._service, request.path, CIMultiDict(request.headers))
+        if isinstance(admitted, FrontAnswer):
+            return response_of(admitted)
         self.under_way += 1
         try:
             if request.path == _SEND:
-                return await self._send(request, body)
-            return await self._pass_on(request, body)
+                return await self._send(request, admitted, body)
+            return await self._pass_on(request, admitted, body)
         finally:
             self.under_way -= 1
 
-    async def _send(self, request: web.Request, body: bytes) -> web.Response:
+    async def _send(self, request: web.Request, headers: "CIMultiDict[str]", body: bytes) -> web.Response:
         """A fault strikes before or after the connector's work; which, is drawn too."""
         fields, came_s = json.loads(body), time.time()
         key, account = str(fields["waMessageKey"]), str(fields["accountId"])
@@ -81,7 +86,9 @@ class ConnectorGate:
             await asyncio.sleep(late_s)
         if FaultKind.CONNECTOR_FAILS in before:
             return web.Response(status=500)
-        answer = await self._pass_on(request, body)
+        answer = await self._pass_on(request, headers, body)
+        if answer.status == NO_INSTANCE.status:
+            return answer
         self.posts.append(
             Post(
                 wa_message_key=key,
@@ -99,31 +106,9 @@ class ConnectorGate:
             request.transport.abort()
         return answer
 
-    async def _pass_on(self, request: web.Request, body: bytes) -> web.Response:
-        """While no instance listens the call waits for one, as at Cloud Run (its documentation: pending requests, 10 s)."""
-        deadline = asyncio.get_running_loop().time() + _PENDING_S
-        while True:
-            try:
-                return await self._try_to_pass_on(request, body)
-            except aiohttp.ClientConnectorError:
-                if asyncio.get_running_loop().time() > deadline:
-                    return web.Response(status=503)
-            await asyncio.sleep(_RETRY_S)
-
-    async def _try_to_pass_on(self, request: web.Request, body: bytes) -> web.Response:
-        """Raises ClientConnectorError where nobody listens: nothing was passed on then."""
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON]
-        try:
-            async with self._session.request(
-                request.method, f"{self._connector}{request.path_qs}", data=body, headers=headers
-            ) as response:
-                return web.Response(
-                    status=response.status, body=await response.read(), content_type=response.content_type
-                )
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ClientError, TimeoutError):
-            return web.Response(status=502)
+    async def _pass_on(self, request: web.Request, headers: "CIMultiDict[str]", body: bytes) -> web.Response:
+        url = f"{self.connector}{request.raw_path}"
+        return await self._forwarding.forward(url, request.method, headers, body)
 
 
 _KINDS = (FaultKind.CONNECTOR_LATE, FaultKind.CONNECTOR_LOST, FaultKind.CONNECTOR_FAILS)
@@ -168,11 +153,16 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--control-port", type=int, required=True)
     parser.add_argument("--connector", required=True, help="the connector's origin")
+    parser.add_argument("--endpoint", required=True, help="the connector's address as its leases name it: this gate's")
+    parser.add_argument("--invoker", required=True, help="the service account that may call the connector")
+    parser.add_argument("--certs-url", required=True, help="the key set that tokens are checked against")
+    parser.add_argument("--pending-s", type=float, default=PENDING_S, help="how long a call waits for a connector")
     parser.add_argument("--late-s", type=float, default=4.0, help="the longest that an answer is held up")
     options = parser.parse_args()
-    limit = aiohttp.ClientTimeout(total=_CALL_TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=limit, connector=aiohttp.TCPConnector(limit=0)) as session:
-        gate = ConnectorGate(options.connector, session, options.late_s)
+    service = connector_service(options.endpoint, options.invoker)
+    async with new_session() as session:
+        front, forwarding = Front(GoogleTokens(options.certs_url, session)), Forwarding(session, options.pending_s)
+        gate = ConnectorGate(options.connector, service, front, forwarding, options.late_s)
         runners = [
             await start_http(gate.application(), options.port),
             await start_http(Control(gate).application(), options.control_port),

@@ -1,21 +1,27 @@
-"""The functions' HTTP addresses, `/NAME`: tasks meet the plan's faults on their way in, other calls go straight through."""
+"""The functions' HTTP addresses, `/NAME`, behind Cloud Run's front end: tasks meet the plan's faults, other calls go straight through."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
+from multidict import CIMultiDict
 
+from local.cloud_run.answers import NOT_FOUND, FrontAnswer
+from local.cloud_run.forwarding import end_to_end, response_of
+from local.cloud_run.front import Front, Service
 from local.production.delivery import Call, Delivery
 from local.production.instances import Answer
 
 _TASK_NAME = "X-CloudTasks-TaskName"
 _RETRY_COUNT = "X-CloudTasks-TaskRetryCount"
 _MAX_BODY_BYTES = 1024 * 1024
-_NOT_PASSED_ON = frozenset({"host", "connection", "accept-encoding", "content-length", "transfer-encoding"})
 
 
 class FrontDoor:
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, front: Front, services: Mapping[str, Service]) -> None:
         self._delivery = delivery
+        self._front = front
+        self._services = services
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=_MAX_BODY_BYTES)
@@ -24,13 +30,17 @@ class FrontDoor:
 
     async def _take(self, request: web.Request) -> web.Response:
         function = request.match_info["function"]
-        if not self._delivery.is_function(function):
-            return web.json_response({}, status=404)
+        service = self._services.get(function)
+        if service is None:
+            return response_of(NOT_FOUND)
+        admitted = await self._front.admit(service, request.path, CIMultiDict(request.headers))
+        if isinstance(admitted, FrontAnswer):
+            return response_of(admitted)
         call = Call(
             function=function,
             document=request.headers.get(_TASK_NAME, ""),
             path="/" + request.match_info["rest"].removeprefix("/"),
-            headers=[(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON],
+            headers=list(end_to_end(admitted).items()),
             body=await request.read(),
         )
         answer = await (self._task(call, int(request.headers[_RETRY_COUNT])) if call.document else self._post(call))

@@ -11,6 +11,8 @@ from pathlib import Path
 import aiohttp
 
 from local import ports
+from local.cloud_run.answers import NO_INSTANCE
+from local.cloud_run.forwarding import PENDING_S
 from local.production.manifest import PYTHON, DeployedFunction
 
 _POLL_S = 0.02
@@ -30,6 +32,9 @@ class Answer:
     @property
     def is_success(self) -> bool:
         return 200 <= self.status < 300
+
+
+_NO_INSTANCE = Answer(status=NO_INSTANCE.status, body=NO_INSTANCE.body, content_type=NO_INSTANCE.content_type)
 
 
 class Instance:
@@ -90,18 +95,27 @@ class Instance:
         return True
 
     async def post(self, session: aiohttp.ClientSession, path: str, headers: Headers, body: bytes) -> Answer:
-        """Waits until there is a process and a slot in it."""
+        """Waits for a slot, since Cloud Run would start another instance, and up to PENDING_S for a process that takes the call."""
         self.busy += 1
         try:
             async with self._slots:
-                while True:
-                    await self.is_up.wait()
-                    try:
-                        return await self._post_once(session, path, headers, body)
-                    except aiohttp.ClientConnectorError:
-                        await asyncio.sleep(_POLL_S)  # it did not take the call: it is just ending, or beginning
+                return await self._post_when_up(session, path, headers, body)
         finally:
             self.busy -= 1
+
+    async def _post_when_up(self, session: aiohttp.ClientSession, path: str, headers: Headers, body: bytes) -> Answer:
+        """The time is not scaled: how long a process takes to start is not, either."""
+        deadline = asyncio.get_running_loop().time() + PENDING_S
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self.is_up.wait()
+            except TimeoutError:
+                return _NO_INSTANCE
+            try:
+                return await self._post_once(session, path, headers, body)
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(_POLL_S)  # it did not take the call: it is just ending, or beginning
 
     async def _post_once(self, session: aiohttp.ClientSession, path: str, headers: Headers, body: bytes) -> Answer:
         limit = aiohttp.ClientTimeout(total=self.function.timeout_s)

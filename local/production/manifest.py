@@ -2,7 +2,7 @@
 
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,19 @@ from urllib.error import URLError
 import yaml
 
 from local import ports
+from local.cloud_run.front import ALL_USERS
 from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.processes import Processes, StartFailed
 from local.project import PROJECT_ID, ROOT
 
 FUNCTIONS = ROOT / "functions"
 PYTHON = FUNCTIONS / "venv/bin/python"
 """What production installs, and nothing of the development tools."""
+SCHEDULER_ACCOUNT = FUNCTIONS_ACCOUNT
+"""The functions' own, unless a scheduled function names another."""
+_UNDECLARED = {"threadlineSend": (FUNCTIONS_ACCOUNT,), "threadlineFlush": (CONNECTOR_ACCOUNT,)}
+"""Invokers that the functions do not declare; README's table of roles has them."""
 _LIMIT_S = 30.0
 _POLL_S = 0.05
 
@@ -33,13 +39,18 @@ class Trigger:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedFunction:
-    """A function with the settings it is deployed with; `queue` is a task-queue function's."""
+    """A function with the settings it is deployed with; `queue` is a task-queue function's.
+
+    `invokers`: who may call its service, as `firebase deploy` binds roles/run.invoker: e-mails, or ALL_USERS.
+    """
 
     name: str
     concurrency: int
     timeout_s: float
     trigger: Trigger | None
     queue: QueueSettings | None
+    is_scheduled: bool
+    invokers: tuple[str, ...]
 
     @property
     def signature(self) -> str:
@@ -84,7 +95,33 @@ def parse_endpoint(name: str, endpoint: Mapping[str, Any]) -> DeployedFunction:
             retried=bool(event.get("retry")),
         ),
         queue=None if queue is None else queue_of_manifest(name, queue),
+        is_scheduled="scheduleTrigger" in endpoint,
+        invokers=_UNDECLARED.get(name) or tuple(_invokers(endpoint)),
     )
+
+
+def _invokers(endpoint: Mapping[str, Any]) -> Iterable[str]:
+    """What firebase-tools binds (lib/deploy/functions/release/fabricator.js): of an HTTP function its invokers or everybody, of a
+    callable everybody, of a task queue function its invokers or nobody, of a scheduled one the account that Cloud Scheduler calls as.
+    A Firestore trigger's events come past the front, by the event relay."""
+    if "callableTrigger" in endpoint:
+        return [ALL_USERS]
+    if "httpsTrigger" in endpoint:
+        return _named(endpoint["httpsTrigger"].get("invoker") or ["public"])
+    if "taskQueueTrigger" in endpoint:
+        return _named(endpoint["taskQueueTrigger"].get("invoker") or [])
+    if "scheduleTrigger" in endpoint:
+        return _named([endpoint.get("serviceAccountEmail") or SCHEDULER_ACCOUNT])
+    return []
+
+
+def _named(invokers: Sequence[str]) -> list[str]:
+    if "private" in invokers:
+        return []
+    if "public" in invokers:
+        return [ALL_USERS]
+    suffix = f"{PROJECT_ID}.iam.gserviceaccount.com"
+    return [f"{invoker}{suffix}" if invoker.endswith("@") else invoker for invoker in invokers]
 
 
 def deployed_environment(source: Path = FUNCTIONS) -> dict[str, str]:

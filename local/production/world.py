@@ -11,6 +11,10 @@ from pathlib import Path
 from google.cloud.firestore import Client
 
 from local import emulator, ports, whatsapp
+from local.cloud_run.forwarding import PENDING_S
+from local.cloud_run.front import connector_service
+from local.cloud_run.routes import Route
+from local.cloud_run.routes import write as write_routes
 from local.cloud_tasks.client import TaskServer
 from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
 from local.network.client import Network
@@ -18,7 +22,7 @@ from local.ports import HOST
 from local.processes import Child, Processes, answers, printed
 from local.production.clients import Cloud, ConnectorGate, FirestoreCounter, FirestoreGate
 from local.production.cloud import CloudSettings
-from local.production.manifest import FUNCTIONS, DeployedFunction, deployed_environment, discover
+from local.production.manifest import FUNCTIONS, SCHEDULER_ACCOUNT, DeployedFunction, deployed_environment, discover
 from local.project import PROJECT_ID, PYTHONPATH
 from local.whatsapp import NetworkKind
 
@@ -33,7 +37,7 @@ _EMULATOR_VARIABLE = "FIRESTORE_EMULATOR_HOST"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerPorts:
-    """One connector's, with those of the gates before it and before its Firestore."""
+    """One connector's, with those of the gate (or front) before it and of the gate before its Firestore."""
 
     connector: int = field(default_factory=ports.free_port)
     gate: int = field(default_factory=ports.free_port)
@@ -83,7 +87,10 @@ class Worker:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What runs. `firestore_gate` and the workers' gates are None in a world without gates, which is a little faster."""
+    """What runs. `firestore_gate` and the workers' gates are None in a world without gates, which is a little faster.
+
+    Cloud Run's front end is before every connector and every function, with gates and without.
+    """
 
     processes: Processes
     ports: Ports
@@ -174,6 +181,7 @@ def start(
         firestore=_address(used.firestore),
         events_port=used.events,
         front_port=used.front,
+        certs_url=_certs_url(used),
         control_port=used.cloud_control,
         time_scale=time_scale,
         late_s=late_s,
@@ -182,7 +190,9 @@ def start(
     emulator.start_firestore(processes, used.firestore, functions_port=used.events)
     names_of = {CONNECTOR if workers == 1 else f"{CONNECTOR}-{number}": ports for number, ports in enumerate(started)}
     if gates:
-        waiting += _spawn_gates(processes, used, names_of, late_s)
+        waiting += _spawn_gates(processes, used, names_of, late_s, time_scale)
+    else:
+        waiting += _spawn_fronts(processes, used, names_of, time_scale)
     if counted:
         waiting.append(_spawn_counter(processes, used))
     reached = stand_in.connector_environment(processes) if workers else {}
@@ -221,7 +231,10 @@ def start(
 
 def start_scheduler(world: World, *, interval_s: float, time_scale: float) -> Child:
     """The sweeper's clock. `interval_s` is scaled."""
-    arguments = ("--url", world.function_url("threadlineSweep"), "--interval-s", interval_s)
+    arguments = (
+        *("--url", world.function_url("threadlineSweep"), "--interval-s", interval_s),
+        *("--service-account", SCHEDULER_ACCOUNT, "--tokens-url", _url(world.ports.identity_certs)),
+    )
     child = _spawn(
         world.processes, "scheduler", "local.scheduler", *arguments, environment={"TIME_SCALE": str(time_scale)}
     )
@@ -253,12 +266,15 @@ def _spawn_identity(processes: Processes, used: Ports) -> Child:
 
 def _spawn_tasks(processes: Processes, used: Ports, queues: list[str], scale: dict[str, str]) -> Child:
     arguments: list[object] = ["--port", used.tasks, "--control-port", used.tasks_control]
+    arguments += ["--tokens-url", _url(used.identity_certs)]
     for queue in queues:
         arguments += ["--queue", queue]
     return _spawn(processes, "cloud-tasks", "local.cloud_tasks", *arguments, environment=scale)
 
 
-def _spawn_gates(processes: Processes, used: Ports, workers: Mapping[str, WorkerPorts], late_s: float) -> list[Child]:
+def _spawn_gates(
+    processes: Processes, used: Ports, workers: Mapping[str, WorkerPorts], late_s: float, time_scale: float
+) -> list[Child]:
     clients = {FUNCTION: used.firestore_gate} | {name: of_worker.firestore_gate for name, of_worker in workers.items()}
     arguments: list[object] = ["--control-port", used.firestore_gate_control, "--firestore", _address(used.firestore)]
     for client, port in clients.items():
@@ -269,10 +285,30 @@ def _spawn_gates(processes: Processes, used: Ports, workers: Mapping[str, Worker
             name.replace(CONNECTOR, f"{CONNECTOR}-gate"),
             "local.production.connector_gate",
             *("--port", of_worker.gate, "--control-port", of_worker.gate_control, "--late-s", late_s),
-            *("--connector", _url(of_worker.connector)),
+            *("--connector", _url(of_worker.connector), "--endpoint", _url(of_worker.gate)),
+            *("--invoker", FUNCTIONS_ACCOUNT, "--certs-url", _certs_url(used), "--pending-s", PENDING_S * time_scale),
         )
         for name, of_worker in workers.items()
     ]
+
+
+def _spawn_fronts(
+    processes: Processes, used: Ports, workers: Mapping[str, WorkerPorts], time_scale: float
+) -> list[Child]:
+    return [_spawn_front(processes, used, name, of_worker, time_scale) for name, of_worker in workers.items()]
+
+
+def _spawn_front(processes: Processes, used: Ports, name: str, worker: WorkerPorts, time_scale: float) -> Child:
+    service = connector_service(_url(worker.gate), FUNCTIONS_ACCOUNT)
+    routes = processes.folder / f"{name}.routes.json"
+    write_routes(routes, [Route(path="", instance=_url(worker.connector), service=service)])
+    return _spawn(
+        processes,
+        name.replace(CONNECTOR, f"{CONNECTOR}-front"),
+        "local.cloud_run",
+        *("--port", worker.gate, "--services", routes),
+        *("--certs-url", _certs_url(used), "--pending-s", PENDING_S * time_scale),
+    )
 
 
 def _spawn_counter(processes: Processes, used: Ports) -> Child:
@@ -324,7 +360,7 @@ def _worker_environment(used: Ports, worker: WorkerPorts, *, gates: bool) -> dic
     return {
         **_common_environment(used, worker.firestore_gate if gates else used.firestore),
         **_counted_environment(used, CONNECTOR),
-        "PUBLIC_ENDPOINT": _connector_url(worker, gates=gates),
+        "PUBLIC_ENDPOINT": _url(worker.gate),
         "PACING": "off",  # nobody is banned here, and what is measured is the speed of the product
         "HOST": HOST,
         "PORT": str(worker.connector),
@@ -347,7 +383,7 @@ def _common_environment(used: Ports, firestore_port: int) -> dict[str, str]:
     return {
         "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
         _EMULATOR_VARIABLE: _address(firestore_port),
-        "IDENTITY_CERTS_URL": f"{_url(used.identity_certs)}/certs",
+        "IDENTITY_CERTS_URL": _certs_url(used),
         "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
         "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
         "FLUSH_URL": f"{_url(used.front)}/threadlineFlush",
@@ -358,7 +394,7 @@ def _functions_environment(used: Ports, workers: Sequence[WorkerPorts], *, gates
     """They see what they will see when deployed: nothing of this machine's Python set-up or Google account."""
     return {
         **_common_environment(used, used.firestore_gate if gates else used.firestore),
-        "CONNECTOR_ENDPOINTS": ",".join(_connector_url(worker, gates=gates) for worker in workers or [WorkerPorts()]),
+        "CONNECTOR_ENDPOINTS": ",".join(_url(worker.gate) for worker in workers or [WorkerPorts()]),
         "SEND_URL": f"{_url(used.front)}/threadlineSend",
         "CLOUD_TASKS_GRPC": _address(used.tasks),
         "GCE_METADATA_HOST": _address(used.identity_functions),
@@ -368,8 +404,8 @@ def _functions_environment(used: Ports, workers: Sequence[WorkerPorts], *, gates
     }
 
 
-def _connector_url(worker: WorkerPorts, *, gates: bool) -> str:
-    return _url(worker.gate if gates else worker.connector)
+def _certs_url(used: Ports) -> str:
+    return f"{_url(used.identity_certs)}/certs"
 
 
 def _address(port: int) -> str:

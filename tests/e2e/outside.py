@@ -2,10 +2,13 @@
 
 import json
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError
 
+from identity.headers import token_headers
+from local.identity_server import FUNCTIONS_ACCOUNT
 from local.network.client import Network
 from local.project import ROOT
 from local.suite import Suite
@@ -27,6 +30,13 @@ NOBODY = User(token=None)
 class Answer:
     status: int
     body: dict[str, Any]
+    """Empty where the answer is not a JSON object."""
+    text: str
+
+    @property
+    def error(self) -> str:
+        """The product's error code in an answer between the services, "" in one of Cloud Run's front end."""
+        return str(self.body.get("error", {}).get("code", ""))
 
     @property
     def result(self) -> dict[str, Any]:
@@ -74,27 +84,44 @@ class Outside:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return str(answer.read().decode())
 
+    def connectors_headers(self) -> Mapping[str, str]:
+        """With which the connector calls flush."""
+        flush = self.suite.function_url("threadlineFlush")
+        return token_headers(self.identity_token(self.suite.ports.identity_connector, flush))
+
+    def functions_headers(self) -> Mapping[str, str]:
+        """With which the functions call the connector."""
+        return token_headers(self.identity_token(self.suite.ports.identity_functions, self.suite.connector_url))
+
+    def task_headers(self) -> dict[str, str]:
+        """With which Cloud Tasks calls the send function."""
+        send = self.suite.function_url("threadlineSend")
+        issuer = f"http://127.0.0.1:{self.suite.ports.identity_certs}"
+        account = f"{issuer}/v1/projects/-/serviceAccounts/{FUNCTIONS_ACCOUNT}:generateIdToken"
+        return {"Authorization": f"Bearer {post(account, {'audience': send}, {}).body['token']}"}
+
     def _auth(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = post(f"http://{self.suite.auth}/identitytoolkit.googleapis.com/v1/{method}?key=demo", body, {})
         assert answer.status == 200, answer.body
         return answer.body
 
 
-def post(url: str, body: object, headers: dict[str, str]) -> Answer:
+def post(url: str, body: object, headers: Mapping[str, str]) -> Answer:
     request = urllib.request.Request(
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json", **headers}
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return Answer(status=answer.status, body=_object(answer.read()))
+            return _answer(answer.status, answer.read())
     except HTTPError as error:
         with error:
-            return Answer(status=error.code, body=_object(error.read()))
+            return _answer(error.code, error.read())
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _answer(status: int, body: bytes) -> Answer:
+    text = body.decode()
     try:
-        found = json.loads(body)
+        found = json.loads(text)
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = None
+    return Answer(status=status, body=found if isinstance(found, dict) else {}, text=text)

@@ -359,29 +359,12 @@ def test_logging_out_unlinks_the_device_and_keeps_the_account(
     assert account["phoneE164"] == PHONE
 
 
-def test_flush_takes_the_connectors_token_and_no_other(outside: Outside) -> None:
-    flush = outside.suite.function_url("threadlineFlush")
-    ports = outside.suite.ports
-    body = {"accountId": "nobody"}
-
-    def status(token: str | None) -> tuple[int, str]:
-        answer = post(flush, body, {"Authorization": f"Bearer {token}"} if token else {})
-        return answer.status, answer.body.get("error", {}).get("code", "")
-
-    assert status(None) == (401, "unauthenticated")
-    assert status("not.a.token") == (401, "unauthenticated")
-    assert status(outside.identity_token(ports.identity_connector, "http://elsewhere")) == (401, "unauthenticated")
-    assert status(outside.identity_token(ports.identity_functions, flush)) == (403, "forbidden")
-    assert status(outside.identity_token(ports.identity_connector, flush)) == (200, "")
-
-
 def test_flush_serves_a_connector_of_the_version_before_and_tells_one_that_is_too_new(outside: Outside) -> None:
     flush = outside.suite.function_url("threadlineFlush")
-    token = outside.identity_token(outside.suite.ports.identity_connector, flush)
 
     def status(headers: dict[str, str]) -> tuple[int, str]:
-        answer = post(flush, {"accountId": "nobody"}, {"Authorization": f"Bearer {token}"} | headers)
-        return answer.status, answer.body.get("error", {}).get("code", "")
+        answer = post(flush, {"accountId": "nobody"}, {**outside.connectors_headers(), **headers})
+        return answer.status, answer.error
 
     assert status({}) == (200, "")
     assert status({contract.HEADER: str(contract.VERSION)}) == (200, "")
@@ -391,8 +374,7 @@ def test_flush_serves_a_connector_of_the_version_before_and_tells_one_that_is_to
 @pytest.mark.parametrize("body", [None, [], {}, {"accountId": "a/b"}, {"accountId": 7}])
 def test_flush_called_with_garbage_says_what_is_wrong(outside: Outside, body: object) -> None:
     flush = outside.suite.function_url("threadlineFlush")
-    token = outside.identity_token(outside.suite.ports.identity_connector, flush)
-    answer = post(flush, body, {"Authorization": f"Bearer {token}"})
+    answer = post(flush, body, outside.connectors_headers())
     assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_request")
 
 
@@ -400,10 +382,11 @@ def test_flush_called_with_garbage_says_what_is_wrong(outside: Outside, body: ob
     "data", [None, [], {}, {"threadId": 7}, {"threadId": "t", "key": 1}, {"threadId": "t", "hop": "x"}]
 )
 def test_the_send_endpoint_called_with_garbage_says_what_is_wrong(outside: Outside, data: object) -> None:
-    answer = post(outside.suite.function_url("threadlineSend"), {"data": data}, {})
+    answer = post(outside.suite.function_url("threadlineSend"), {"data": data}, outside.task_headers())
     assert answer.status == 400
     assert "send job" in answer.body["error"]["message"] or data is None
 
 
 def test_a_send_job_for_a_thread_that_is_none_ends_without_a_retry(outside: Outside) -> None:
-    assert post(outside.suite.function_url("threadlineSend"), {"data": {"threadId": "a/b"}}, {}).status in (200, 204)
+    answer = post(outside.suite.function_url("threadlineSend"), {"data": {"threadId": "a/b"}}, outside.task_headers())
+    assert answer.status in (200, 204)

@@ -23,11 +23,12 @@ class Asked:
 
 @dataclass(kw_only=True)
 class Handler:
-    """`answers` are given one after the other, then 200. While `gate` is closed, requests wait."""
+    """`answers` are given one after the other, then 200, each with `body`. While `gate` is closed, requests wait."""
 
     url: str
     asked: list[Asked] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    body: bytes = b""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     at_once: int = 0
     most_at_once: int = 0
@@ -42,7 +43,7 @@ class Handler:
             await self.gate.wait()
         finally:
             self.at_once -= 1
-        return web.Response(status=status)
+        return web.Response(status=status, body=self.body)
 
 
 @asynccontextmanager
@@ -52,7 +53,7 @@ async def handler_served() -> AsyncIterator[Handler]:
     handler = Handler(url=f"http://{HOST}:{port}/function")
     handler.gate.set()
     application = web.Application()
-    application.router.add_route("*", "/function", handler.serve)
+    application.router.add_route("*", "/{path:.*}", handler.serve)
     runner = await start_http(application, port)
     yield handler
     handler.gate.set()

@@ -12,6 +12,8 @@ from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 from google.protobuf import duration_pb2, timestamp_pb2
 
+from identity.headers import SERVERLESS_AUTHORIZATION
+from identity.tokens import TokenVerifier
 from local.cloud_tasks.client import TaskServer
 from local.cloud_tasks.trouble import TroubleKind
 from local.ports import free_port
@@ -24,7 +26,15 @@ QUICK, ONE_BY_ONE, RATED = PARENT + "quick", PARENT + "onebyone", PARENT + "rate
 
 
 @pytest.fixture(scope="module")
-def ports(processes: Processes) -> Iterator[tuple[int, int]]:
+def issuer_port(processes: Processes) -> Iterator[int]:
+    port = free_port()
+    arguments = [f"--functions-port={free_port()}", f"--connector-port={free_port()}", f"--certs-port={port}"]
+    with running(processes, "local.identity_server", *arguments):
+        yield port
+
+
+@pytest.fixture(scope="module")
+def ports(processes: Processes, issuer_port: int) -> Iterator[tuple[int, int]]:
     port, control_port = free_port(), free_port()
     with running(
         processes,
@@ -34,6 +44,7 @@ def ports(processes: Processes) -> Iterator[tuple[int, int]]:
         "--queue=quick,max_attempts=3,min_backoff_s=1,max_doublings=1",
         "--queue=onebyone,max_concurrent=1",
         "--queue=rated,max_per_second=20",
+        f"--tokens-url=http://127.0.0.1:{issuer_port}",
         environment={"TIME_SCALE": "0.2"},
     ):
         yield port, control_port
@@ -88,6 +99,31 @@ async def test_a_task_is_posted_with_its_body_and_production_s_headers(
     assert abs(float(asked.headers["X-CloudTasks-TaskETA"]) - time.time()) < 10
     assert created.name == f"{QUICK}/tasks/named"
     await until(lambda: server.counters() == {"created": 1, "dispatched": 1, "answered_200": 1, "succeeded": 1})
+
+
+@pytest.mark.parametrize("audience", ["https://audience.example", ""])
+async def test_a_task_carries_the_token_of_its_service_account_in_authorization_alone(
+    server: TaskServer, client: tasks_v2.CloudTasksClient, handler: Handler, issuer_port: int, audience: str
+) -> None:
+    """For its target's address where it names no audience."""
+    created = task(handler)
+    account = "tasks@demo.iam.gserviceaccount.com"
+    created.http_request.oidc_token = tasks_v2.OidcToken(service_account_email=account, audience=audience)
+    client.create_task(parent=QUICK, task=created)
+    await until(lambda: len(handler.asked) == 1)
+    headers = handler.asked[0].headers
+    assert SERVERLESS_AUTHORIZATION not in headers
+    certs_url = f"http://127.0.0.1:{issuer_port}/certs"
+    verifier = TokenVerifier(audience=audience or handler.url, service_account=account, certs_url=certs_url)
+    await asyncio.to_thread(verifier.check, headers)
+
+
+async def test_a_task_without_a_service_account_carries_no_token(
+    server: TaskServer, client: tasks_v2.CloudTasksClient, handler: Handler
+) -> None:
+    client.create_task(parent=QUICK, task=task(handler))
+    await until(lambda: len(handler.asked) == 1)
+    assert "Authorization" not in handler.asked[0].headers
 
 
 async def test_a_name_is_used_once_while_the_task_lives_and_after_it(

@@ -8,7 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
+import httpx
 import psutil
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
@@ -18,7 +20,9 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
 from core import schema
+from local.identity_server import FUNCTIONS_ACCOUNT
 from local.processes import Processes
+from local.production import instances
 from local.production import world as production
 from local.production.commits import CommitKind
 from local.production.faults import NO_FAULTS, FaultKind, FaultPlan
@@ -103,6 +107,7 @@ def enqueue(world: World, name: str) -> None:
         url=world.function_url("work"),
         headers={"Content-Type": "application/json"},
         body=json.dumps({"data": name}).encode(),
+        oidc_token=tasks_v2.OidcToken(service_account_email=FUNCTIONS_ACCOUNT),
     )
     client.create_task(parent=parent, task=tasks_v2.Task(name=f"{parent}/tasks/{name}", http_request=request))
     channel.close()
@@ -117,6 +122,26 @@ def test_the_settings_are_those_of_the_deploy_manifest(world: World, db: Client)
     assert (work.signature, work.queue.max_attempts, work.queue.min_backoff_s) == ("http", 9, 1.0)
     name = create(db, named(FaultKind.LATE, NO_FAULTS, struck=False))
     assert wait_for(lambda: calls(db, name), "the call")[0]["threads"] == "7"
+
+
+def test_a_function_is_called_through_cloud_runs_front_end(world: World, db: Client) -> None:
+    """A task queue's function by whom its deploy names, an event's function by nobody."""
+    name = f"thing-{next(_names)}"
+    for function in ("work", "on_thing"):
+        answer = httpx.post(world.function_url(function), json={"data": name})
+        assert (answer.status_code, answer.headers["Content-Type"]) == (403, "text/html")
+    assert not calls(db, name)
+    enqueue(world, name)
+    wait_for(lambda: calls(db, name), "the call")
+
+
+async def test_a_call_for_which_no_process_comes_is_answered_429(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "PENDING_S", 0.1)
+    instance = instances.Instance(world.functions["work"], 0, {}, BARE, tmp_path)
+    async with aiohttp.ClientSession() as session:
+        assert (await instance.post(session, "/", [], b"")).status == 429
 
 
 def test_as_many_calls_at_a_time_as_the_functions_concurrency(world: World, db: Client) -> None:

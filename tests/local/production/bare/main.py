@@ -29,3 +29,7 @@ on_thing.__firebase_endpoint__.eventTrigger["retry"] = True  # type: ignore[attr
 @tasks_fn.on_task_dispatched(retry_config=options.RetryConfig(max_attempts=9, min_backoff_seconds=1))
 def work(request: https_fn.CallableRequest[Any]) -> None:
     _tell(str(request.data))
+
+
+# The decorator takes an `invoker` and drops it (firebase-functions 0.6.0).
+work.__firebase_endpoint__.taskQueueTrigger["invoker"] = ["functions@"]  # type: ignore[attr-defined]

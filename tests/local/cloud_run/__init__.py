@@ -1,0 +1,1 @@
+"""Cloud Run's front end as the local worlds play it."""
