@@ -15,7 +15,7 @@ VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pair test cost bench faults chaos drills check format proto bump lock clean
+.PHONY: help setup deploy demo pair test cost bench faults chaos drills check format proto bump lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -27,6 +27,12 @@ setup: ## everything that the other commands need
 demo: ## one conversation live, then stays up; Ctrl-C ends it
 	@$(call set_up,$(if $(filter-out 0 no,$(real)),test,demo))
 	@exec $(VENV)/python -m local.demo --port-offset "$(PORT_OFFSET)" $(if $(filter-out 0 no,$(once)),--once) $(if $(filter-out 0 no,$(real)),--real)
+
+deploy: ## to Google Cloud (project=ID; dry=1 prints every command and runs none; docs/deploy.md has the other parameters)
+	@test -n "$(project)" || { echo "Name the project: make deploy project=ID" >&2; exit 2; }
+	@$(if $(filter-out 0 no,$(dry)),,$(call set_up,demo))
+	@exec $(VENV)/python -m deploy --project "$(project)" --region "$(region)" --database "$(database)" --shards "$(shards)" --store "$(store)" \
+		--admin "$(admin)" --account "$(account)" --tag "$(tag)" --image "$(image)" $(if $(filter-out 0 no,$(dry)),--dry)
 
 pair: ## links a phone over the real WhatsApp, with a QR code in the terminal (folder=out/pair)
 	@$(call set_up,pair)

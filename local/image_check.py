@@ -18,13 +18,15 @@ from pathlib import Path
 
 import yaml
 
+from deploy.deployment import Deployment
+from deploy.service_template import render
 from local import go, ports
 from local.dockerfile import Build, Stage, stages
 from local.processes import Child, Processes, StartFailed
 from local.project import ROOT
 
 DOCKERFILE = ROOT / "connector/Dockerfile"
-SERVICE = ROOT / "connector/service.yaml"
+SERVICE = ROOT / "deploy/connector_service.yaml"
 APP = "/app"
 _PINNED = re.compile(r"[\w./-]+(?::[\w-]*\d+\.\d+\.\d+[\w.-]*|(?::[\w.-]+)?@sha256:[0-9a-f]{64})")
 _STOP_S = 10.0
@@ -219,7 +221,7 @@ def check_backup(image: Image) -> None:
 
 
 def check_life(image: Image, processes: Processes) -> None:
-    """With the settings of service.yaml it serves, with its engine, and ends in time. Raises Unfit and StartFailed."""
+    """With the settings of its Cloud Run service it serves, with its engine, and ends in time. Raises Unfit and StartFailed."""
     port = ports.free_port()
     environment = settings(image, port)
     child = processes.spawn("image", image.command(), environment=environment, folder=image.app, grace_s=_STOP_S)
@@ -243,14 +245,15 @@ def _check_stop(processes: Processes, child: Child) -> None:
 
 
 def settings(image: Image, port: int) -> dict[str, str]:
-    """As service.yaml sets them, with a store and a Firestore of this machine's (where nobody answers)."""
-    containers = yaml.safe_load(SERVICE.read_text())["spec"]["template"]["spec"]["containers"]
+    """As its Cloud Run service sets them, with a store and a Firestore of this machine's (where nobody answers)."""
+    service = render(SERVICE.read_text(), Deployment(project="my-project", project_number="1"), 0, "image")
+    containers = yaml.safe_load(service)["spec"]["template"]["spec"]["containers"]
     (container,) = (each for each in containers if each["name"] == "connector")
     named = {entry["name"]: entry.get("value", "a secret") for entry in container["env"]}
     named["ENGINE_BINARY"] = str(image.build.place(image.last, named["ENGINE_BINARY"]))
     return {
         **image.last.environment(),
-        **{name: value.replace("SHARD", "1").replace("REGION", "region") for name, value in named.items()},
+        **named,
         "ENGINE_STORE": f"sqlite:{image.build.folder}/engine.db",
         "FIRESTORE_EMULATOR_HOST": f"{ports.HOST}:{ports.free_port()}",
         "PORT": str(port),

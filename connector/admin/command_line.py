@@ -15,6 +15,7 @@ from google.auth.exceptions import GoogleAuthError
 from connector.admin import (
     accounts,
     alerts,
+    creation,
     decisions,
     hashes,
     limits,
@@ -162,6 +163,16 @@ def _add_accounts(add: Add) -> None:
         "--phone", type=_checked(phone_e164), metavar="NUMBER", help="the account's own number, as +40712345678"
     )
     pair.add_argument("--wait", type=_seconds, default=300.0, metavar="SECONDS", help="how long to wait for it (300)")
+
+    created = add(
+        "create",
+        creation.create,
+        "creates a number's account, which is then paired; for the first one",
+        "create sales-1 --name 'Sales, Cluj'",
+        "Of an account that exists it changes nothing.",
+    )
+    _account(created)
+    created.add_argument("--name", metavar="TEXT", help="what people read (the accountId)")
 
     paused = add(
         "pause",

@@ -43,6 +43,7 @@ COMMANDS = [
     "accounts",
     "account",
     "pair",
+    "create",
     "pause",
     "resume",
     "logout",

@@ -1,0 +1,140 @@
+"""What the operator asks for: the command line of `python -m deploy`, checked."""
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.deployment import DEFAULT_DATABASE, DEFAULT_REGION, Deployment, InvalidDeployment
+
+STORE_VARIABLE = "ENGINE_STORE"
+PLACEHOLDER_NUMBER = "999999999999"
+"""In the place of the project's number in a dry run, which asks the cloud nothing."""
+_POSTGRESQL = re.compile(r"postgres(ql)?://\S+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_ACCOUNT = re.compile(r"[A-Za-z0-9-]{1,64}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_IMAGE = re.compile(r"[a-z0-9.-]+(/[\w.-]+)+(:[\w.-]+|@sha256:[0-9a-f]{64})")
+
+
+class WrongUsage(Exception):
+    """A parameter is missing or malformed. The message names it, with an example."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    project: str
+    region: str = DEFAULT_REGION
+    database: str = DEFAULT_DATABASE
+    shards: int = 1
+    store: str | None = field(default=None, repr=False)
+    """The address of a PostgreSQL of the operator's, with its password; None for Cloud SQL."""
+    admin: str | None = None
+    """The e-mail of the first super-admin."""
+    account: str | None = None
+    """The id of the first WhatsApp account."""
+    tag: str | None = None
+    image: str | None = None
+    """An image that exists; None to build one."""
+    is_dry: bool = False
+    pause_s: float = 15.0
+    """Between two tries of what Google is not ready for."""
+
+    def deployment(self, project_number: str) -> Deployment:
+        """Raises WrongUsage."""
+        try:
+            return Deployment(
+                project=self.project,
+                project_number=project_number,
+                region=self.region,
+                database=self.database,
+                shards=self.shards,
+                uses_cloud_sql=self.store is None,
+            )
+        except InvalidDeployment as error:
+            raise WrongUsage(str(error)) from error
+
+
+def read_parameters(arguments: Sequence[str], store_from_environment: str | None) -> Parameters:
+    """Raises WrongUsage, and SystemExit for --help."""
+    named = _parser().parse_args(arguments)
+    parameters = Parameters(
+        project=named.project,
+        region=named.region or DEFAULT_REGION,
+        database=named.database or DEFAULT_DATABASE,
+        shards=_shards(named.shards),
+        store=_store(named.store, store_from_environment),
+        admin=_matching("admin", named.admin, _EMAIL, "you@example.com"),
+        account=_matching("account", named.account, _ACCOUNT, "sales-1"),
+        tag=_matching("tag", named.tag, _TAG, "v1"),
+        image=_matching("image", named.image, _IMAGE, "europe-docker.pkg.dev/my-project/repository/connector:v1"),
+        is_dry=named.dry,
+        pause_s=named.pause,
+    )
+    parameters.deployment(PLACEHOLDER_NUMBER)
+    return parameters
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override] # raises instead of ending the process
+        raise WrongUsage(f"{message}; `python -m deploy --help` lists the parameters")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m deploy", description="Deploys Threadline to a Google Cloud project.", allow_abbrev=False
+    )
+    parser.add_argument("--project", required=True, metavar="ID", help="the Google Cloud project")
+    parser.add_argument("--region", default="", help=f"of functions, connector and database ({DEFAULT_REGION})")
+    parser.add_argument("--database", default="", help=f"the Firestore database ({DEFAULT_DATABASE})")
+    parser.add_argument("--shards", default="", metavar="N", help="connector services (1)")
+    parser.add_argument(
+        "--store",
+        default="",
+        metavar="FILE",
+        help=f"a file with the address of your own PostgreSQL; or set {STORE_VARIABLE} to the address. Without either, Cloud SQL",
+    )
+    parser.add_argument("--admin", default="", metavar="EMAIL", help="the first super-admin, who has signed in once")
+    parser.add_argument("--account", default="", metavar="ID", help="the first WhatsApp account")
+    parser.add_argument("--tag", default="", help="of the connector's image (a digest of its sources)")
+    parser.add_argument("--image", default="", help="an image that exists, in place of building one")
+    parser.add_argument("--dry", action="store_true", help="prints every step and command, and runs nothing")
+    parser.add_argument("--pause", type=float, default=15.0, metavar="SECONDS", help="between two tries (15)")
+    return parser
+
+
+def _shards(value: str) -> int:
+    if value and not re.fullmatch(r"[0-9]{1,3}", value):
+        raise WrongUsage(f"shards must be a whole number such as 2, not {value!r}")
+    return int(value or 1)
+
+
+def _matching(name: str, value: str, pattern: re.Pattern[str], example: str) -> str | None:
+    if value and not pattern.fullmatch(value):
+        raise WrongUsage(f"{name} must look like {example}, not {value!r}")
+    return value or None
+
+
+def _store(path: str, from_environment: str | None) -> str | None:
+    """Never quotes the address."""
+    if "://" in path:
+        raise WrongUsage(
+            "store must be the path of a file that holds the address: every user of a machine can read a command line. "
+            "Change the password that was just shown"
+        )
+    address = from_environment or ""
+    if path:
+        try:
+            address = Path(path).read_text()
+        except OSError as error:
+            raise WrongUsage(f"store: {path} cannot be read ({error.strerror})") from error
+    address = address.strip()
+    if address and not _POSTGRESQL.fullmatch(address):
+        raise WrongUsage("store must hold one address such as postgres://USER:PASSWORD@HOST/DATABASE")
+    return address or None
+
+
+def store_from_environment() -> str | None:
+    return os.environ.get(STORE_VARIABLE) or None

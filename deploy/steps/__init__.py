@@ -1,0 +1,1 @@
+"""The steps of a deploy, in the order of plan.py."""

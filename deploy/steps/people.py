@@ -1,0 +1,42 @@
+"""The first super-admin, the first account, and the check of all of it: commands of `python -m connector.admin`."""
+
+from deploy.command import PYTHON, Command
+from deploy.deployment import Deployment
+from deploy.step import Item, Step
+
+
+def admin_step(deployment: Deployment, email: str) -> Step:
+    return Step(
+        name="first super-admin",
+        why="gives everybody else a role, and pairs the phones",
+        items=(Item(name=email, commands=(_admin(deployment, "make-super-admin", email),)),),
+        advice=(
+            "Turn Authentication on (https://console.firebase.google.com, Authentication, Get started); the person must have signed in "
+            "once, or be added there under Users."
+        ),
+    )
+
+
+def account_step(deployment: Deployment, account: str) -> Step:
+    return Step(
+        name="first account",
+        why="a WhatsApp number, ready to be paired",
+        items=(Item(name=account, commands=(_admin(deployment, "create", account),)),),
+    )
+
+
+def doctor_step(deployment: Deployment) -> Step:
+    return Step(
+        name="doctor",
+        why="checks the whole deployment, with a signed call in both directions",
+        items=(Item(name="the table of checks", commands=(_admin(deployment, "doctor", prints=True),)),),
+        advice="Each line that failed says what to do. Everything is deployed; the same check alone: python -m connector.admin doctor",
+    )
+
+
+def _admin(deployment: Deployment, *words: str, prints: bool = False) -> Command:
+    return Command(
+        arguments=(PYTHON, "-m", "connector.admin", "--project", deployment.project, *words),
+        environment={"FIRESTORE_DATABASE": deployment.database},
+        prints=prints,
+    )
