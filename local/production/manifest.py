@@ -96,20 +96,20 @@ def parse_endpoint(name: str, endpoint: Mapping[str, Any]) -> DeployedFunction:
         ),
         queue=None if queue is None else queue_of_manifest(name, queue),
         is_scheduled="scheduleTrigger" in endpoint,
-        invokers=_UNDECLARED.get(name) or tuple(_invokers(endpoint)),
+        invokers=tuple(_invokers(name, endpoint)),
     )
 
 
-def _invokers(endpoint: Mapping[str, Any]) -> Iterable[str]:
+def _invokers(name: str, endpoint: Mapping[str, Any]) -> Iterable[str]:
     """What firebase-tools binds (lib/deploy/functions/release/fabricator.js): of an HTTP function its invokers or everybody, of a
     callable everybody, of a task queue function its invokers or nobody, of a scheduled one the account that Cloud Scheduler calls as.
     A Firestore trigger's events come past the front, by the event relay."""
     if "callableTrigger" in endpoint:
         return [ALL_USERS]
     if "httpsTrigger" in endpoint:
-        return _named(endpoint["httpsTrigger"].get("invoker") or ["public"])
+        return _named(endpoint["httpsTrigger"].get("invoker") or _UNDECLARED.get(name) or ["public"])
     if "taskQueueTrigger" in endpoint:
-        return _named(endpoint["taskQueueTrigger"].get("invoker") or [])
+        return _named(endpoint["taskQueueTrigger"].get("invoker") or _UNDECLARED.get(name) or [])
     if "scheduleTrigger" in endpoint:
         return _named([endpoint.get("serviceAccountEmail") or SCHEDULER_ACCOUNT])
     return []
