@@ -1,15 +1,26 @@
-"""What a WAL row keeps when Firestore will never take all of it: enough to be found, marked and explained."""
+"""What a WAL row keeps when it is too large: for the event that its trigger is given, or for a document of Firestore.
+
+A row whose event would not be carried leaves out the wire bytes, where the functions understand the row without them. Nothing else is
+left out for an event: a text that no event carries stays in the row, and the sweeper takes it up within a minute or two. What Firestore
+will never take is left out until the rest is enough to be found, marked and explained.
+"""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from connector.event_size import CARRIED_BODY_BYTES, created_body_bytes
 from connector.events import WalRow
+from core import schema
 
 DOCUMENT_LIMIT_BYTES = 1024 * 1024
 """Firestore's own, which counts names and ids, too: a little below it, Firestore is asked."""
 _SHORT_BYTES = 1024
+_SURELY_CARRIED_BYTES = 64 * 1024
+"""Of payload: what else a row has is ids of at most 1,500 bytes and times, so nothing has to be encoded to know that it is carried."""
+_NO_DOCUMENT = "Firestore cannot hold the row with it"
+_NO_EVENT = "no event carries the row with it"
 
 
 def payload_bytes(row: WalRow) -> int:
@@ -18,33 +29,47 @@ def payload_bytes(row: WalRow) -> int:
 
 def reductions(row: WalRow) -> Iterator[WalRow]:
     """Ever smaller forms of the row: without the wire bytes, then without every long value."""
-    yield _without(row, {"wire"})
-    yield _without(
-        row, {name for name, value in row.document["payload"].items() if _size(value) > _SHORT_BYTES} | {"wire"}
-    )
+    yield _without(row, {"wire"}, _NO_DOCUMENT)
+    long = {name for name, value in row.document["payload"].items() if _size(value) > _SHORT_BYTES}
+    yield _without(row, long | {"wire"}, _NO_DOCUMENT)
 
 
 def fitting(row: WalRow) -> WalRow:
-    """The row itself, or its largest form that a document can hold."""
-    if payload_bytes(row) <= DOCUMENT_LIMIT_BYTES:
+    """The row itself; else without the wire bytes, where its event is carried then; else its largest form that a document can hold."""
+    if _is_carried(row):
         return row
-    return next((form for form in reductions(row) if payload_bytes(form) <= DOCUMENT_LIMIT_BYTES), row)
+    if _is_understood_without_wire(row) and _is_carried(smaller := _without(row, {"wire"}, _NO_EVENT)):
+        return smaller
+    forms = (row, *reductions(row))
+    return next((form for form in forms if payload_bytes(form) <= DOCUMENT_LIMIT_BYTES), row)
 
 
-def _without(row: WalRow, names: set[str]) -> WalRow:
+def _is_carried(row: WalRow) -> bool:
+    if payload_bytes(row) <= _SURELY_CARRIED_BYTES:
+        return True
+    return created_body_bytes(schema.INGEST, row.event_id, row.document) <= CARRIED_BODY_BYTES
+
+
+def _is_understood_without_wire(row: WalRow) -> bool:
+    """A text or a receipt. Of everything else the wire bytes are all that a later reader has."""
     payload = row.document["payload"]
-    left_out = {name: _described(payload[name]) for name in sorted(names) if payload.get(name)}
+    return payload.get("text") is not None or "target" in payload
+
+
+def _without(row: WalRow, names: set[str], why: str) -> WalRow:
+    payload = row.document["payload"]
+    left_out = {name: _described(payload[name], why) for name in sorted(names) if payload.get(name)}
     kept = {name: None if name in left_out else value for name, value in payload.items()}
     return replace(row, document=row.document | {"payload": kept | {"leftOut": left_out}})
 
 
-def _described(value: Any) -> dict[str, Any]:
+def _described(value: Any, why: str) -> dict[str, Any]:
     """Size and digest: whoever finds the original elsewhere can tell that it is the one."""
     raw = value if isinstance(value, bytes) else str(value).encode()
     return {
         "bytes": len(raw),
         "sha256": hashlib.sha256(raw).hexdigest(),
-        "why": "Firestore cannot hold the row with it",
+        "why": why,
     }
 
 

@@ -206,6 +206,14 @@ describe("forged fields are refused", () => {
       assertDenied(createRequest(alice, requestFields({ [field]: value }))));
   }
 
+  // An event of more than 512 KB reaches no function: no field can make a client's request that large.
+  for (const field of [...Object.keys(requestFields()), "attempts", "note"]) {
+    test(`half a mebibyte as ${field}`, () =>
+      assertDenied(
+        createRequest(alice, requestFields({ [field]: "x".repeat(512 * 1024) }), `${THREAD}_x`),
+      ));
+  }
+
   test("a uid and an e-mail of one's own are refused under a colleague's session", () =>
     assertDenied(createRequest(bob, requestFields())));
 });
