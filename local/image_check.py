@@ -133,10 +133,14 @@ def check_declarations(all_stages: list[Stage]) -> None:
 
 
 def check_notices(image: Image) -> None:
-    """The licences that bind whoever passes the engine on. Raises Unfit."""
+    """The licences that bind whoever passes the image on. Raises Unfit and FileNotFoundError."""
     notices = image.app / "notices"
     if not (notices / "engine-source/go.mod").is_file() or not (notices / "NOTICE").is_file():
         raise Unfit("it has not the engine's source, or no NOTICE")
+    if (notices / "LICENSE").read_text() != (ROOT / "LICENSE").read_text():
+        raise Unfit("it has not the project's LICENSE")
+    if "GNU General Public License, version 3" not in (notices / "NOTICE").read_text():
+        raise Unfit("its NOTICE does not say under which licence the engine is passed on")
     for module, title in (("whatsmeow", "Mozilla Public License"), ("libsignal", "GNU GENERAL PUBLIC LICENSE")):
         texts = [path.read_text() for path in notices.glob(f"modules/go.mau.fi/{module}@*/LICENSE")]
         if not any(title in text for text in texts):
