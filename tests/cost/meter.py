@@ -43,6 +43,8 @@ class Measured:
 
     bill: Bill
     parts: Counter[str]
+    log_lines: list[str]
+    """Of functions and connector, as Cloud Logging would be given them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Meter:
     def measure(self, act: Callable[[], object], is_done: Callable[[], bool], what: str) -> Measured:
         """`is_done` tells when the event has had its effect; what is still under way then is waited for and counted."""
         self.wait_until_calm()
-        firestore, functions = self._firestore(), self._invocations()
+        firestore, functions, logged = self._firestore(), self._invocations(), self._logged()
         act()
         wait_until(is_done, what)
         self.wait_until_calm()
@@ -74,6 +76,7 @@ class Meter:
                 }
                 | {f"{function} is invoked": count for function, count in invoked.items()}
             ),
+            log_lines=list((self._logged() - logged).elements()),
         )
 
     def wait_until_calm(self) -> None:
@@ -90,6 +93,11 @@ class Meter:
     def _invocations(self) -> Counter[str]:
         counters = self.world.cloud.counters()
         return Counter({name: counters.get(f"invoked_{name}", 0) for name in self.world.functions})
+
+    def _logged(self) -> Counter[str]:
+        folder = self.world.processes.folder
+        logs = [*sorted(folder.glob("function.*.log")), folder / f"{CONNECTOR}.log"]
+        return Counter(line for log in logs for line in log.read_text().splitlines())
 
     def _firestore(self) -> Counter[tuple[str, Operation, str]]:
         assert self.world.counter is not None

@@ -18,6 +18,9 @@ BUDGET = {
     "outbound": Bill(writes=6, reads=5, invocations=2),
     "receipt": Bill(writes=3, reads=1, invocations=1),
 }
+LOG_BUDGET = {"inbound, the chat's first": 0, "inbound": 0, "outbound": 2, "receipt": 0}
+"""Lines of functions and connector."""
+LOG_LINE_BYTES = 300
 RULES_LOOK_UPS = 1
 """Documents that the rules read when a client creates a request: its thread. Billed, but not seen by the counter."""
 
@@ -26,6 +29,14 @@ RULES_LOOK_UPS = 1
 def test_a_message_costs_what_is_budgeted(flow: str, measured: dict[str, Measured]) -> None:
     overruns = measured[flow].bill.overruns(BUDGET[flow])
     assert not overruns, "\n  ".join([f"{flow}: {', '.join(overruns)}", *sorted(_lines(measured[flow]))])
+
+
+@pytest.mark.parametrize("flow", LOG_BUDGET)
+def test_a_message_logs_what_is_budgeted(flow: str, measured: dict[str, Measured]) -> None:
+    """docs/cost.md reckons with it. A line for each message in is one too many: Cloud Run writes one of the request already."""
+    lines = measured[flow].log_lines
+    assert len(lines) == LOG_BUDGET[flow], "\n".join(lines)
+    assert sum(map(len, lines)) <= LOG_BUDGET[flow] * LOG_LINE_BYTES, "\n".join(lines)
 
 
 def test_the_rules_read_one_document_for_a_request() -> None:
@@ -41,6 +52,7 @@ def test_what_was_measured_is_written_down(measured: dict[str, Measured]) -> Non
             "writes": found.bill.writes,
             "reads": found.bill.reads,
             "invocations": found.bill.invocations,
+            "log_bytes": sum(len(line) + 1 for line in found.log_lines),
             "parts": _lines(found) + _rules_parts(flow),
             "over": found.bill.overruns(BUDGET[flow]),
         }
