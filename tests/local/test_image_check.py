@@ -9,6 +9,7 @@ from local import image_check
 from local.dockerfile import is_ignored, stages
 from local.image_check import DOCKERFILE, Image, Unfit
 from local.processes import Processes
+from local.project import ROOT
 
 PATTERNS = ["*", "!connector", "!functions/core", "**/__pycache__", "connector/engine/**/*_test.go"]
 
@@ -30,6 +31,18 @@ def test_what_the_copy_lines_put_into_a_clean_folder_starts_serves_and_ends_in_t
 
 def test_the_licences_and_the_engines_source_are_in_it(image: Image) -> None:
     image_check.check_notices(image)
+
+
+def test_cloud_build_is_given_everything_that_the_copy_lines_name() -> None:
+    """`gcloud builds submit` uploads what .gcloudignore lets through."""
+    taken = {line[1:] for line in (ROOT / ".gcloudignore").read_text().splitlines() if line.startswith("!")}
+    copies = [
+        value for stage in stages(DOCKERFILE.read_text()) for value in stage.values("COPY") if "--from" not in value
+    ]
+    sources = [source for value in copies for source in value.split()[:-1]]
+    assert [each for each in sources if not any(f"/{each}".startswith(path.rstrip("*")) for path in taken)] == []
+    folders = {path for path in taken if path.endswith("/")}
+    assert {f"{path}**" for path in folders if path not in ("/functions/", "/deploy/")} <= taken
 
 
 def test_nothing_is_in_it_that_was_not_meant_to_be(image: Image) -> None:
