@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { doc, getDocFromServer } from "firebase/firestore";
+import { doc, getDocFromServer, writeBatch } from "firebase/firestore";
 import {
   ACCOUNT,
   ALICE,
   ALICE_EMAIL,
   as,
   CHAT,
+  requestFields,
   seed,
   startEnvironment,
   THREAD,
@@ -51,6 +52,51 @@ before(async () => {
 });
 
 after(() => environment?.cleanup());
+
+describe("newClientMessageId", () => {
+  const sequences = JSON.parse(readFileSync(new URL("message_ids.json", import.meta.url), "utf8"));
+  const TAKEN = /^[A-Za-z0-9_-]{1,64}$/;
+
+  for (const { name, ids } of sequences) {
+    test(`${name}: the ids ascend, and are the vector's`, () => {
+      const made = ids.map(({ nowMs, random }) => client.newClientMessageId(nowMs, random));
+      assert.deepEqual(
+        made,
+        ids.map(({ clientMessageId }) => clientMessageId),
+      );
+      assert.deepEqual(made.toSorted(), made);
+      assert.equal(new Set(made).size, made.length);
+      for (const id of made) assert.match(id, TAKEN);
+    });
+  }
+
+  test("five messages of one batch leave in the order in which they were written", async () => {
+    const texts = ["one", "two", "three", "four", "five"];
+    const batch = writeBatch(alice);
+    const requests = [];
+    for (const text of texts) {
+      const clientMessageId = client.newClientMessageId();
+      const fields = requestFields({ text, clientMessageId });
+      const request = doc(alice, "whatsapp_outbox", await client.requestIdOf(fields));
+      batch.set(request, fields);
+      requests.push(request);
+    }
+    await batch.commit();
+    const standing = await Promise.all(requests.map((request) => getDocFromServer(request)));
+    const leaves = standing
+      .map((request) => request.data())
+      .sort(
+        (one, other) =>
+          one.createdAt.toMillis() - other.createdAt.toMillis() ||
+          (one.clientMessageId < other.clientMessageId ? -1 : 1),
+      );
+    assert.equal(new Set(leaves.map(({ createdAt }) => createdAt.valueOf())).size, 1);
+    assert.deepEqual(
+      leaves.map(({ text }) => text),
+      texts,
+    );
+  });
+});
 
 describe("each vector", () => {
   for (const vector of VECTORS) {

@@ -41,3 +41,19 @@ def test_the_documents_example_is_the_first_vector() -> None:
     shown = {cells[0].strip("`"): cells[1].strip("`") for cells in example if len(cells) == 2}
     assert len(shown) == 6
     assert shown == {name: VECTORS[0][name] for name in shown}
+
+
+MESSAGE_IDS = json.loads((Path(__file__).parent / "message_ids.json").read_text())
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@pytest.mark.parametrize("sequence", [pytest.param(each, id=each["name"]) for each in MESSAGE_IDS])
+def test_the_message_ids_ascend_as_the_queue_orders_them_and_hold_their_time(
+    sequence: dict[str, list[dict[str, str | int]]],
+) -> None:
+    made = [ids.client_message_id(each["clientMessageId"]) for each in sequence["ids"]]
+    assert sorted(made, key=str.encode) == made
+    assert len(set(made)) == len(made)
+    times = [int("".join(f"{DIGITS.index(digit):05b}" for digit in each[:10]), 2) for each in made]
+    given = [int(each["nowMs"]) for each in sequence["ids"]]
+    assert times == [max(given[: place + 1]) for place in range(len(given))]

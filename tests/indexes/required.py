@@ -140,14 +140,16 @@ def _comparison(one: StructuredQuery.Filter) -> tuple[str, bool]:
 
 
 def _orders(query: StructuredQuery, unequal: set[str]) -> tuple[Ordered, ...]:
-    """The sort as Firestore completes it: a range sorts by its field first; every index ends in the id, in its last direction."""
+    """The sort as Firestore completes it: the field of a range that is not among the orders is appended, in the last direction; so is the
+    id, in which every index ends (StructuredQuery.order_by, https://cloud.google.com/firestore/docs/reference/rpc)."""
     orders = [
         Ordered(field=order.field.field_path, direction=Direction(order.direction.name)) for order in query.order_by
     ]
-    if orders and orders[0].field not in unequal and unequal:
-        raise UnknownQueryShape("a range whose field is not the first to sort by")
-    if not orders:
-        orders = [Ordered(field=field, direction=Direction.ASCENDING) for field in unequal]
+    direction = orders[-1].direction if orders else Direction.ASCENDING
+    if orders and orders[-1].field == _NAME and unequal - {ordered.field for ordered in orders}:
+        raise UnknownQueryShape("a range whose field comes behind the id")
+    missing = sorted(unequal - {ordered.field for ordered in orders})
+    orders += [Ordered(field=field, direction=direction) for field in missing]
     if orders and orders[-1].field == _NAME and (len(orders) == 1 or orders[-2].direction == orders[-1].direction):
         orders.pop()
     return tuple(orders)

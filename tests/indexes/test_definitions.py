@@ -23,6 +23,9 @@ ADDED = [
     ("whatsapp_ingest", "accountId ASCENDING, fromHistory ASCENDING, timestamp ASCENDING"),
     ("whatsapp_account_leases", "wanted ASCENDING, leaseUntil ASCENDING"),
     ("whatsapp_messages", "accountId ASCENDING, threadId ASCENDING, timestamp DESCENDING"),
+    ("whatsapp_messages", "senderUid ASCENDING, delivery ASCENDING, createdAt DESCENDING"),
+    ("whatsapp_threads", "ownerUid ASCENDING, lastMessageAt DESCENDING"),
+    ("whatsapp_threads", "lastMessageAt DESCENDING, unreadCountGlobal DESCENDING"),
 ]
 LONG_OR_SECRET = [
     ("whatsapp_ingest", "payload"),

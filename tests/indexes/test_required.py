@@ -121,6 +121,11 @@ def test_single_field_indexes_are_enough(query: BaseQuery) -> None:
             id="an order by a field that is compared too",
         ),
         pytest.param(
+            rows().where(filter=by("a", ">")).order_by("b", direction=Query.DESCENDING),
+            index(set(), ("b", DOWN), ("a", DOWN)),
+            id="a range behind another order",
+        ),
+        pytest.param(
             group().where(filter=by("a", "==")).order_by("b"),
             index({"a"}, ("b", UP), scope=Scope.COLLECTION_GROUP),
             id="a collection group",
@@ -137,7 +142,7 @@ def test_a_composite_index_is_needed(query: BaseQuery, expected: Index) -> None:
         pytest.param(rows().where(filter=Or([by("a", "=="), by("b", "==")])), id="or"),
         pytest.param(rows().where(filter=by("a", "array_contains")), id="array-contains"),
         pytest.param(rows().where(filter=by("a", "<")).where(filter=by("b", "<")), id="two ranges"),
-        pytest.param(rows().where(filter=by("a", "<")).order_by("b"), id="a range behind another order"),
+        pytest.param(rows().where(filter=by("a", "<")).order_by("__name__"), id="a range behind the id"),
     ],
 )
 def test_a_shape_that_is_not_known_is_refused(query: BaseQuery) -> None:
