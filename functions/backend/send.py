@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from google.api_core.exceptions import InvalidArgument
+
 from backend import log, queries
 from backend.accept import Accept, Acceptance, is_replay_of_failed
 from backend.clock import jitter, now, stand_back
@@ -245,6 +247,11 @@ class Send:
             progress.limit_s = self.expiry.limit_s(progress.account)
         return expiry.is_past(head.value, at, progress.limit_s)
 
+    def _may_be_too_old(self, progress: _Progress, head: Stored[Document], at: datetime) -> bool:
+        """The same without a read: where the account's limit is not known yet, an old head is looked at by itself."""
+        limit_s = self.timing.queue_limit_least_s if progress.limit_s is None else progress.limit_s
+        return expiry.is_past(head.value, at, limit_s)
+
     def _look_ahead(self, progress: _Progress, held: _Held) -> None:
         """In a backlog, the next heads: the next one's claim goes with this one's settling."""
         if progress.backlog and not progress.rows:
@@ -257,13 +264,13 @@ class Send:
     ) -> JobEnd | None:
         """Commits the outcome under the claim, and with it the claim of the next head. None: the job goes on."""
         progress.held = None
-        message_id = self._message_id(held)
+        message_id, room = self._message_id(held), Document()
         for conflicts in range(_TRIES):
             standing = message.value.delivery if message and message.value.delivery else Delivery.QUEUED
             at = now()
             settlement = settling.settle(held.claim, result, standing, at, self.timing, jitter())
             commit = self.stores.commit()
-            commit.update(schema.OUTBOX, held.head.id, settlement.request, at=held.claim_time)
+            commit.update(schema.OUTBOX, held.head.id, {**room, **settlement.request}, at=held.claim_time)
             if settlement.message and message is not None:
                 commit.update(schema.MESSAGES, message_id, settlement.message, at=message.update_time)
             following = self._add_next_claim(progress, settlement, commit, at)
@@ -281,6 +288,12 @@ class Send:
                 if current is not None and current.update_time == held.claim_time:
                     continue  # it was the message that moved, or the next head
                 return self._claim_lost(progress, held, result, current)
+            except InvalidArgument:  # for good: first without the next head, then with the long fields of this one cut
+                if following is None and room:
+                    raise
+                room = outbox.shortened_fields(held.head.value) if following is None else {}
+                progress.rows.clear()
+                continue
             log.request_settled(progress.account, held.head.id, result.outcome, held.claim.attempts)
             if following is not None:
                 head, claim, position = following
@@ -291,12 +304,15 @@ class Send:
     def _add_next_claim(
         self, progress: _Progress, settlement: Settlement, commit: Commit, at: datetime
     ) -> tuple[Stored[Document], Claim, int] | None:
-        """Without it other jobs would steal the head between two commits."""
+        """Without it other jobs would steal the head between two commits. Only of a request that is valid, and not too old as far as
+        is known: the outcome of an attempt must not depend on another document."""
         if settlement.step is not NextStep.NEXT_HEAD or not progress.rows or time.monotonic() > progress.ends_at:
             return None
         head = progress.rows[0]
         state = outbox.queue_state(head.value)
-        if state.is_held(at) or self._is_too_old(progress, head, at):
+        if state.is_held(at) or self._may_be_too_old(progress, head, at):
+            return None
+        if isinstance(outbox.parse_request(head.id, head.value), Refusal):
             return None
         claim, fields = outbox.claim(RequestId(head.id), state, at, self.timing)
         position = commit.update(schema.OUTBOX, head.id, fields, at=head.update_time)

@@ -30,8 +30,11 @@ MAX_HOLD_S = 3600.0
 """No claim and no waiting lasts longer: a claimUntil beyond it is nobody's."""
 MAX_UID_CHARACTERS = 128
 MAX_EMAIL_CHARACTERS = 320
-MAX_DOCUMENT_CHARACTERS = 64 * 1024
-"""Of all its strings: a request of the rules' making has far fewer, and the server must have room for its own fields."""
+MAX_DOCUMENT_BYTES = 64 * 1024
+"""As Firestore counts a document's fields: a request of the rules' making has far fewer, and the server must have room for its own."""
+_SCALAR_BYTES = 8
+_OTHER_BYTES = 6 * 1024
+"""No client may write a value of another type. The largest that Firestore has is a reference, with a path of 6 KiB."""
 _SHORTENED_CHARACTERS = 200
 RESEND_PREFIX = "resend-"
 """Of the clientMessageId of what is sent again: a client that could take it first would stand in the way of a decision."""
@@ -155,7 +158,7 @@ class SendResult:
 
 def parse_request(request_id: str, document: Mapping[str, object]) -> Request | Refusal:
     """Checks again what the rules check of the fields that a send needs: a document may have been written by a server key."""
-    if _characters(document) > MAX_DOCUMENT_CHARACTERS:
+    if _bytes(document) > MAX_DOCUMENT_BYTES:
         return Refusal(
             code=ErrorCode.INVALID_REQUEST, detail="the document is too large; it may hold only the client's fields"
         )
@@ -282,15 +285,17 @@ def finished_fields(status: RequestStatus, error: str | None, now: datetime) -> 
     }
 
 
-def _characters(value: object) -> int:
-    """Of all strings and bytes in a document, field names included."""
-    if isinstance(value, str | bytes):
+def _bytes(value: object) -> int:
+    """At least as many as Firestore counts, field names included (https://cloud.google.com/firestore/docs/storage-size)."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass")) + 1
+    if isinstance(value, bytes):
         return len(value)
     if isinstance(value, Mapping):
-        return sum(_characters(name) + _characters(inner) for name, inner in value.items())
+        return sum(_bytes(name) + _bytes(inner) for name, inner in value.items())
     if isinstance(value, list):
-        return sum(_characters(inner) + 1 for inner in value)
-    return 0
+        return sum(_bytes(inner) for inner in value)
+    return _SCALAR_BYTES if value is None or isinstance(value, int | float | datetime) else _OTHER_BYTES
 
 
 def _text_problem(text: object) -> str | None:

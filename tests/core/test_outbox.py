@@ -180,3 +180,19 @@ def test_the_prefix_of_what_is_sent_again_is_nobody_elses() -> None:
     assert refusal is not None
     assert refusal.code is ErrorCode.INVALID_REQUEST
     assert outbox.new_request_problem(taken | {"resendOf": "another"}) is None
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        pytest.param("ü" * 33_000, id="characters of two bytes"),
+        pytest.param(b"m" * 66_000, id="bytes"),
+        pytest.param([1.5] * 9_000, id="numbers"),
+        pytest.param({"a": [{"b": None, "c": AT}] * 4_000}, id="maps in a list"),
+        pytest.param([object()] * 11, id="values that no client may write"),
+    ],
+)
+def test_a_document_that_leaves_the_server_too_little_room_is_refused_whatever_fills_it(media: object) -> None:
+    refused = parse(document(media=media))
+    assert isinstance(refused, Refusal)
+    assert "too large" in refused.detail
