@@ -73,20 +73,89 @@ class HelloResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTRACT_FIELD_NUMBER: _builtins.int
+    WHATSMEOW_FIELD_NUMBER: _builtins.int
     contract: _builtins.int
     """The version that the engine speaks: 2."""
+    whatsmeow: _builtins.str
+    """The version of whatsmeow that the engine was built with, as Go names it; empty where the engine does not say. Added within version 2."""
     def __init__(
         self,
         *,
         contract: _builtins.int = ...,
+        whatsmeow: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "whatsmeow", b"whatsmeow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HelloResponse: _TypeAlias = HelloResponse  # noqa: Y015
+
+@_typing.final
+class CheckStoreRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckStoreRequest: _TypeAlias = CheckStoreRequest  # noqa: Y015
+
+@_typing.final
+class CheckStoreResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Result:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CheckStoreResponse._Result.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        RESULT_UNSPECIFIED: CheckStoreResponse._Result.ValueType  # 0
+        WRITABLE: CheckStoreResponse._Result.ValueType  # 1
+        """The store has answered, and takes writes."""
+        READ_ONLY: CheckStoreResponse._Result.ValueType  # 2
+        """The store has answered, and takes no writes: a replica, or a database in read-only mode."""
+        UNREACHABLE: CheckStoreResponse._Result.ValueType  # 3
+        """The store has not answered within the call's time, or has refused the connection."""
+
+    class Result(_Result, metaclass=_ResultEnumTypeWrapper): ...
+    RESULT_UNSPECIFIED: CheckStoreResponse.Result.ValueType  # 0
+    WRITABLE: CheckStoreResponse.Result.ValueType  # 1
+    """The store has answered, and takes writes."""
+    READ_ONLY: CheckStoreResponse.Result.ValueType  # 2
+    """The store has answered, and takes no writes: a replica, or a database in read-only mode."""
+    UNREACHABLE: CheckStoreResponse.Result.ValueType  # 3
+    """The store has not answered within the call's time, or has refused the connection."""
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    result: Global___CheckStoreResponse.Result.ValueType
+    kind: _builtins.str
+    """"postgres" or "sqlite"."""
+    version: _builtins.str
+    """The database's own version, such as "16.4"; empty with UNREACHABLE."""
+    def __init__(
+        self,
+        *,
+        result: Global___CheckStoreResponse.Result.ValueType = ...,
+        kind: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "result", b"result", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckStoreResponse: _TypeAlias = CheckStoreResponse  # noqa: Y015
 
 @_typing.final
 class OpenRequest(_message.Message):

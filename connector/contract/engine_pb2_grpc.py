@@ -94,6 +94,11 @@ class EngineStub:
                 request_serializer=connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.SerializeToString,
                 response_deserializer=connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.FromString,
                 _registered_method=True)
+        self.CheckStore = channel.unary_unary(
+                '/threadline.engine.v1.Engine/CheckStore',
+                request_serializer=connector_dot_contract_dot_engine__pb2.CheckStoreRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.CheckStoreResponse.FromString,
+                _registered_method=True)
 
 
 class EngineServicer:
@@ -190,6 +195,14 @@ class EngineServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckStore(self, request, context):
+        """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
+        it is not known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EngineServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -252,6 +265,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.RequestHistory,
                     request_deserializer=connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.FromString,
                     response_serializer=connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.SerializeToString,
+            ),
+            'CheckStore': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckStore,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.CheckStoreRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.CheckStoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -578,6 +596,33 @@ class Engine:
             '/threadline.engine.v1.Engine/RequestHistory',
             connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.SerializeToString,
             connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/CheckStore',
+            connector_dot_contract_dot_engine__pb2.CheckStoreRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.CheckStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,10 @@ class EngineStub:
     """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
     some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
     """
+    CheckStore: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CheckStoreRequest, _engine_pb2.CheckStoreResponse]
+    """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
+    it is not known.
+    """
 
 @_typing.type_check_only
 class EngineAsyncStub(EngineStub):
@@ -113,6 +117,10 @@ class EngineAsyncStub(EngineStub):
     RequestHistory: _aio.UnaryUnaryMultiCallable[_engine_pb2.RequestHistoryRequest, _engine_pb2.RequestHistoryResponse]  # type: ignore[assignment]
     """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
     some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+    """
+    CheckStore: _aio.UnaryUnaryMultiCallable[_engine_pb2.CheckStoreRequest, _engine_pb2.CheckStoreResponse]  # type: ignore[assignment]
+    """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
+    it is not known.
     """
 
 class EngineServicer(metaclass=_abc_1.ABCMeta):
@@ -223,6 +231,16 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_engine_pb2.RequestHistoryResponse, _abc.Awaitable[_engine_pb2.RequestHistoryResponse]]:
         """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
         some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckStore(
+        self,
+        request: _engine_pb2.CheckStoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CheckStoreResponse, _abc.Awaitable[_engine_pb2.CheckStoreResponse]]:
+        """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
+        it is not known.
         """
 
 def add_EngineServicer_to_server(servicer: EngineServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,6 +27,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type CheckStoreResponse_Result int32
+
+const (
+	CheckStoreResponse_RESULT_UNSPECIFIED CheckStoreResponse_Result = 0
+	// The store has answered, and takes writes.
+	CheckStoreResponse_WRITABLE CheckStoreResponse_Result = 1
+	// The store has answered, and takes no writes: a replica, or a database in read-only mode.
+	CheckStoreResponse_READ_ONLY CheckStoreResponse_Result = 2
+	// The store has not answered within the call's time, or has refused the connection.
+	CheckStoreResponse_UNREACHABLE CheckStoreResponse_Result = 3
+)
+
+// Enum value maps for CheckStoreResponse_Result.
+var (
+	CheckStoreResponse_Result_name = map[int32]string{
+		0: "RESULT_UNSPECIFIED",
+		1: "WRITABLE",
+		2: "READ_ONLY",
+		3: "UNREACHABLE",
+	}
+	CheckStoreResponse_Result_value = map[string]int32{
+		"RESULT_UNSPECIFIED": 0,
+		"WRITABLE":           1,
+		"READ_ONLY":          2,
+		"UNREACHABLE":        3,
+	}
+)
+
+func (x CheckStoreResponse_Result) Enum() *CheckStoreResponse_Result {
+	p := new(CheckStoreResponse_Result)
+	*p = x
+	return p
+}
+
+func (x CheckStoreResponse_Result) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckStoreResponse_Result) Descriptor() protoreflect.EnumDescriptor {
+	return file_connector_contract_engine_proto_enumTypes[0].Descriptor()
+}
+
+func (CheckStoreResponse_Result) Type() protoreflect.EnumType {
+	return &file_connector_contract_engine_proto_enumTypes[0]
+}
+
+func (x CheckStoreResponse_Result) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckStoreResponse_Result.Descriptor instead.
+func (CheckStoreResponse_Result) EnumDescriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4, 0}
+}
+
 type ReceiptReceived_Type int32
 
 const (
@@ -64,11 +119,11 @@ func (x ReceiptReceived_Type) String() string {
 }
 
 func (ReceiptReceived_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[0].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[1].Descriptor()
 }
 
 func (ReceiptReceived_Type) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[0]
+	return &file_connector_contract_engine_proto_enumTypes[1]
 }
 
 func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
@@ -77,7 +132,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
 }
 
 type SessionChanged_State int32
@@ -130,11 +185,11 @@ func (x SessionChanged_State) String() string {
 }
 
 func (SessionChanged_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[1].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[2].Descriptor()
 }
 
 func (SessionChanged_State) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[1]
+	return &file_connector_contract_engine_proto_enumTypes[2]
 }
 
 func (x SessionChanged_State) Number() protoreflect.EnumNumber {
@@ -143,7 +198,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24, 0}
 }
 
 type PairingEnded_Result int32
@@ -183,11 +238,11 @@ func (x PairingEnded_Result) String() string {
 }
 
 func (PairingEnded_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[2].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[3].Descriptor()
 }
 
 func (PairingEnded_Result) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[2]
+	return &file_connector_contract_engine_proto_enumTypes[3]
 }
 
 func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
@@ -196,7 +251,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type SendResponse_Outcome int32
@@ -250,11 +305,11 @@ func (x SendResponse_Outcome) String() string {
 }
 
 func (SendResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[3].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[4].Descriptor()
 }
 
 func (SendResponse_Outcome) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[3]
+	return &file_connector_contract_engine_proto_enumTypes[4]
 }
 
 func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
@@ -263,7 +318,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -367,7 +422,9 @@ func (x *HelloRequest) GetContract() uint32 {
 type HelloResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The version that the engine speaks: 2.
-	Contract      uint32 `protobuf:"varint,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	Contract uint32 `protobuf:"varint,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	// The version of whatsmeow that the engine was built with, as Go names it; empty where the engine does not say. Added within version 2.
+	Whatsmeow     string `protobuf:"bytes,2,opt,name=whatsmeow,proto3" json:"whatsmeow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -409,6 +466,111 @@ func (x *HelloResponse) GetContract() uint32 {
 	return 0
 }
 
+func (x *HelloResponse) GetWhatsmeow() string {
+	if x != nil {
+		return x.Whatsmeow
+	}
+	return ""
+}
+
+type CheckStoreRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckStoreRequest) Reset() {
+	*x = CheckStoreRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckStoreRequest) ProtoMessage() {}
+
+func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
+func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{3}
+}
+
+type CheckStoreResponse struct {
+	state  protoimpl.MessageState    `protogen:"open.v1"`
+	Result CheckStoreResponse_Result `protobuf:"varint,1,opt,name=result,proto3,enum=threadline.engine.v1.CheckStoreResponse_Result" json:"result,omitempty"`
+	// "postgres" or "sqlite".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The database's own version, such as "16.4"; empty with UNREACHABLE.
+	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckStoreResponse) Reset() {
+	*x = CheckStoreResponse{}
+	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckStoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckStoreResponse) ProtoMessage() {}
+
+func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
+func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CheckStoreResponse) GetResult() CheckStoreResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return CheckStoreResponse_RESULT_UNSPECIFIED
+}
+
+func (x *CheckStoreResponse) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *CheckStoreResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 type OpenRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -425,7 +587,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +599,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +612,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{3}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OpenRequest) GetSession() *Session {
@@ -489,7 +651,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +663,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +676,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OpenResponse) GetPaired() bool {
@@ -549,7 +711,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +723,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +736,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExtendRequest) GetSession() *Session {
@@ -600,7 +762,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +774,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +787,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExtendResponse) GetStoreMark() uint64 {
@@ -644,7 +806,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +818,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +831,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CloseRequest) GetSession() *Session {
@@ -689,7 +851,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +863,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +876,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CloseResponse) GetStoreMark() uint64 {
@@ -733,7 +895,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +907,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +920,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EventsRequest) GetSession() *Session {
@@ -778,7 +940,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +952,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +965,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AcknowledgeRequest) GetSession() *Session {
@@ -829,7 +991,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +1003,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +1016,7 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AcknowledgeResponse) GetStoreMark() uint64 {
@@ -875,7 +1037,7 @@ type PairRequest struct {
 
 func (x *PairRequest) Reset() {
 	*x = PairRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +1049,7 @@ func (x *PairRequest) String() string {
 func (*PairRequest) ProtoMessage() {}
 
 func (x *PairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +1062,7 @@ func (x *PairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairRequest.ProtoReflect.Descriptor instead.
 func (*PairRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PairRequest) GetSession() *Session {
@@ -925,7 +1087,7 @@ type PairResponse struct {
 
 func (x *PairResponse) Reset() {
 	*x = PairResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1099,7 @@ func (x *PairResponse) String() string {
 func (*PairResponse) ProtoMessage() {}
 
 func (x *PairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1112,7 @@ func (x *PairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairResponse.ProtoReflect.Descriptor instead.
 func (*PairResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
 }
 
 type LogoutRequest struct {
@@ -962,7 +1124,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1136,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1149,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LogoutRequest) GetSession() *Session {
@@ -1005,7 +1167,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1179,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1192,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
 }
 
 type Event struct {
@@ -1057,7 +1219,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1231,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1244,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -1259,7 +1421,7 @@ type MessageReceived struct {
 
 func (x *MessageReceived) Reset() {
 	*x = MessageReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1433,7 @@ func (x *MessageReceived) String() string {
 func (*MessageReceived) ProtoMessage() {}
 
 func (x *MessageReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1446,7 @@ func (x *MessageReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageReceived.ProtoReflect.Descriptor instead.
 func (*MessageReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MessageReceived) GetWhatsappId() string {
@@ -1401,7 +1563,7 @@ type BacklogDelivered struct {
 
 func (x *BacklogDelivered) Reset() {
 	*x = BacklogDelivered{}
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1575,7 @@ func (x *BacklogDelivered) String() string {
 func (*BacklogDelivered) ProtoMessage() {}
 
 func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1588,7 @@ func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacklogDelivered.ProtoReflect.Descriptor instead.
 func (*BacklogDelivered) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BacklogDelivered) GetAnnounced() uint32 {
@@ -1493,7 +1655,7 @@ type MessageAwaited struct {
 
 func (x *MessageAwaited) Reset() {
 	*x = MessageAwaited{}
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1667,7 @@ func (x *MessageAwaited) String() string {
 func (*MessageAwaited) ProtoMessage() {}
 
 func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1680,7 @@ func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageAwaited.ProtoReflect.Descriptor instead.
 func (*MessageAwaited) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *MessageAwaited) GetWhatsappId() string {
@@ -1568,7 +1730,7 @@ type ReachoutLock struct {
 
 func (x *ReachoutLock) Reset() {
 	*x = ReachoutLock{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1742,7 @@ func (x *ReachoutLock) String() string {
 func (*ReachoutLock) ProtoMessage() {}
 
 func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1755,7 @@ func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReachoutLock.ProtoReflect.Descriptor instead.
 func (*ReachoutLock) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReachoutLock) GetActive() bool {
@@ -1624,7 +1786,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1798,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1811,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -1702,7 +1864,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +1876,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +1889,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -1772,7 +1934,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1946,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1959,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -1861,7 +2023,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2035,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2048,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -1923,7 +2085,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2097,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2110,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -2001,7 +2163,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2175,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2188,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -2067,7 +2229,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2241,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2254,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -2120,7 +2282,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2294,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2307,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -2174,7 +2336,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2348,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2361,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -2231,7 +2393,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2405,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2418,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
 }
 
 type RequestHistoryRequest struct {
@@ -2276,7 +2438,7 @@ type RequestHistoryRequest struct {
 
 func (x *RequestHistoryRequest) Reset() {
 	*x = RequestHistoryRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2450,7 @@ func (x *RequestHistoryRequest) String() string {
 func (*RequestHistoryRequest) ProtoMessage() {}
 
 func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2463,7 @@ func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
 func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RequestHistoryRequest) GetSession() *Session {
@@ -2354,7 +2516,7 @@ type RequestHistoryResponse struct {
 
 func (x *RequestHistoryResponse) Reset() {
 	*x = RequestHistoryResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2528,7 @@ func (x *RequestHistoryResponse) String() string {
 func (*RequestHistoryResponse) ProtoMessage() {}
 
 func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2541,7 @@ func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
 func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
 }
 
 var File_connector_contract_engine_proto protoreflect.FileDescriptor
@@ -2392,9 +2554,20 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"*\n" +
 	"\fHelloRequest\x12\x1a\n" +
-	"\bcontract\x18\x01 \x01(\rR\bcontract\"+\n" +
+	"\bcontract\x18\x01 \x01(\rR\bcontract\"I\n" +
 	"\rHelloResponse\x12\x1a\n" +
-	"\bcontract\x18\x01 \x01(\rR\bcontract\"\x87\x01\n" +
+	"\bcontract\x18\x01 \x01(\rR\bcontract\x12\x1c\n" +
+	"\twhatsmeow\x18\x02 \x01(\tR\twhatsmeow\"\x13\n" +
+	"\x11CheckStoreRequest\"\xdb\x01\n" +
+	"\x12CheckStoreResponse\x12G\n" +
+	"\x06result\x18\x01 \x01(\x0e2/.threadline.engine.v1.CheckStoreResponse.ResultR\x06result\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"N\n" +
+	"\x06Result\x12\x16\n" +
+	"\x12RESULT_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bWRITABLE\x10\x01\x12\r\n" +
+	"\tREAD_ONLY\x10\x02\x12\x0f\n" +
+	"\vUNREACHABLE\x10\x03\"\x87\x01\n" +
 	"\vOpenRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12 \n" +
 	"\fterm_ends_ms\x18\x02 \x01(\x03R\n" +
@@ -2573,7 +2746,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
 	"timestampS\x12\x14\n" +
 	"\x05count\x18\x06 \x01(\rR\x05count\"\x18\n" +
-	"\x16RequestHistoryResponse2\xa4\b\n" +
+	"\x16RequestHistoryResponse2\x85\t\n" +
 	"\x06Engine\x12P\n" +
 	"\x05Hello\x12\".threadline.engine.v1.HelloRequest\x1a#.threadline.engine.v1.HelloResponse\x12M\n" +
 	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12S\n" +
@@ -2586,7 +2759,9 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x04Send\x12!.threadline.engine.v1.SendRequest\x1a\".threadline.engine.v1.SendResponse\x12e\n" +
 	"\fIsOnWhatsApp\x12).threadline.engine.v1.IsOnWhatsAppRequest\x1a*.threadline.engine.v1.IsOnWhatsAppResponse\x12Y\n" +
 	"\bMarkRead\x12%.threadline.engine.v1.MarkReadRequest\x1a&.threadline.engine.v1.MarkReadResponse\x12k\n" +
-	"\x0eRequestHistory\x12+.threadline.engine.v1.RequestHistoryRequest\x1a,.threadline.engine.v1.RequestHistoryResponseb\x06proto3"
+	"\x0eRequestHistory\x12+.threadline.engine.v1.RequestHistoryRequest\x1a,.threadline.engine.v1.RequestHistoryResponse\x12_\n" +
+	"\n" +
+	"CheckStore\x12'.threadline.engine.v1.CheckStoreRequest\x1a(.threadline.engine.v1.CheckStoreResponseb\x06proto3"
 
 var (
 	file_connector_contract_engine_proto_rawDescOnce sync.Once
@@ -2600,100 +2775,106 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 	return file_connector_contract_engine_proto_rawDescData
 }
 
-var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_connector_contract_engine_proto_goTypes = []any{
-	(ReceiptReceived_Type)(0),      // 0: threadline.engine.v1.ReceiptReceived.Type
-	(SessionChanged_State)(0),      // 1: threadline.engine.v1.SessionChanged.State
-	(PairingEnded_Result)(0),       // 2: threadline.engine.v1.PairingEnded.Result
-	(SendResponse_Outcome)(0),      // 3: threadline.engine.v1.SendResponse.Outcome
-	(*Session)(nil),                // 4: threadline.engine.v1.Session
-	(*HelloRequest)(nil),           // 5: threadline.engine.v1.HelloRequest
-	(*HelloResponse)(nil),          // 6: threadline.engine.v1.HelloResponse
-	(*OpenRequest)(nil),            // 7: threadline.engine.v1.OpenRequest
-	(*OpenResponse)(nil),           // 8: threadline.engine.v1.OpenResponse
-	(*ExtendRequest)(nil),          // 9: threadline.engine.v1.ExtendRequest
-	(*ExtendResponse)(nil),         // 10: threadline.engine.v1.ExtendResponse
-	(*CloseRequest)(nil),           // 11: threadline.engine.v1.CloseRequest
-	(*CloseResponse)(nil),          // 12: threadline.engine.v1.CloseResponse
-	(*EventsRequest)(nil),          // 13: threadline.engine.v1.EventsRequest
-	(*AcknowledgeRequest)(nil),     // 14: threadline.engine.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),    // 15: threadline.engine.v1.AcknowledgeResponse
-	(*PairRequest)(nil),            // 16: threadline.engine.v1.PairRequest
-	(*PairResponse)(nil),           // 17: threadline.engine.v1.PairResponse
-	(*LogoutRequest)(nil),          // 18: threadline.engine.v1.LogoutRequest
-	(*LogoutResponse)(nil),         // 19: threadline.engine.v1.LogoutResponse
-	(*Event)(nil),                  // 20: threadline.engine.v1.Event
-	(*MessageReceived)(nil),        // 21: threadline.engine.v1.MessageReceived
-	(*BacklogDelivered)(nil),       // 22: threadline.engine.v1.BacklogDelivered
-	(*MessageAwaited)(nil),         // 23: threadline.engine.v1.MessageAwaited
-	(*ReachoutLock)(nil),           // 24: threadline.engine.v1.ReachoutLock
-	(*ReceiptReceived)(nil),        // 25: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),         // 26: threadline.engine.v1.SessionChanged
-	(*PairingCode)(nil),            // 27: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),           // 28: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),            // 29: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),           // 30: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),    // 31: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil),   // 32: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),        // 33: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),       // 34: threadline.engine.v1.MarkReadResponse
-	(*RequestHistoryRequest)(nil),  // 35: threadline.engine.v1.RequestHistoryRequest
-	(*RequestHistoryResponse)(nil), // 36: threadline.engine.v1.RequestHistoryResponse
+	(CheckStoreResponse_Result)(0), // 0: threadline.engine.v1.CheckStoreResponse.Result
+	(ReceiptReceived_Type)(0),      // 1: threadline.engine.v1.ReceiptReceived.Type
+	(SessionChanged_State)(0),      // 2: threadline.engine.v1.SessionChanged.State
+	(PairingEnded_Result)(0),       // 3: threadline.engine.v1.PairingEnded.Result
+	(SendResponse_Outcome)(0),      // 4: threadline.engine.v1.SendResponse.Outcome
+	(*Session)(nil),                // 5: threadline.engine.v1.Session
+	(*HelloRequest)(nil),           // 6: threadline.engine.v1.HelloRequest
+	(*HelloResponse)(nil),          // 7: threadline.engine.v1.HelloResponse
+	(*CheckStoreRequest)(nil),      // 8: threadline.engine.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),     // 9: threadline.engine.v1.CheckStoreResponse
+	(*OpenRequest)(nil),            // 10: threadline.engine.v1.OpenRequest
+	(*OpenResponse)(nil),           // 11: threadline.engine.v1.OpenResponse
+	(*ExtendRequest)(nil),          // 12: threadline.engine.v1.ExtendRequest
+	(*ExtendResponse)(nil),         // 13: threadline.engine.v1.ExtendResponse
+	(*CloseRequest)(nil),           // 14: threadline.engine.v1.CloseRequest
+	(*CloseResponse)(nil),          // 15: threadline.engine.v1.CloseResponse
+	(*EventsRequest)(nil),          // 16: threadline.engine.v1.EventsRequest
+	(*AcknowledgeRequest)(nil),     // 17: threadline.engine.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),    // 18: threadline.engine.v1.AcknowledgeResponse
+	(*PairRequest)(nil),            // 19: threadline.engine.v1.PairRequest
+	(*PairResponse)(nil),           // 20: threadline.engine.v1.PairResponse
+	(*LogoutRequest)(nil),          // 21: threadline.engine.v1.LogoutRequest
+	(*LogoutResponse)(nil),         // 22: threadline.engine.v1.LogoutResponse
+	(*Event)(nil),                  // 23: threadline.engine.v1.Event
+	(*MessageReceived)(nil),        // 24: threadline.engine.v1.MessageReceived
+	(*BacklogDelivered)(nil),       // 25: threadline.engine.v1.BacklogDelivered
+	(*MessageAwaited)(nil),         // 26: threadline.engine.v1.MessageAwaited
+	(*ReachoutLock)(nil),           // 27: threadline.engine.v1.ReachoutLock
+	(*ReceiptReceived)(nil),        // 28: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),         // 29: threadline.engine.v1.SessionChanged
+	(*PairingCode)(nil),            // 30: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),           // 31: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),            // 32: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),           // 33: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),    // 34: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),   // 35: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),        // 36: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),       // 37: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),  // 38: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil), // 39: threadline.engine.v1.RequestHistoryResponse
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
-	4,  // 0: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 1: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 2: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 3: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 4: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 5: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 6: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
-	21, // 7: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	25, // 8: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	26, // 9: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	27, // 10: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	28, // 11: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
-	22, // 12: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
-	23, // 13: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
-	24, // 14: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
-	0,  // 15: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	1,  // 16: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	2,  // 17: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	4,  // 18: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	3,  // 19: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	4,  // 20: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 21: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 22: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 23: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	7,  // 24: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	9,  // 25: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	11, // 26: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	13, // 27: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	14, // 28: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	16, // 29: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	18, // 30: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	29, // 31: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	31, // 32: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	33, // 33: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	35, // 34: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	6,  // 35: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	8,  // 36: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	10, // 37: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	12, // 38: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	20, // 39: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	15, // 40: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	17, // 41: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	19, // 42: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	30, // 43: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	32, // 44: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	34, // 45: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	36, // 46: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	35, // [35:47] is the sub-list for method output_type
-	23, // [23:35] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	0,  // 0: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
+	5,  // 1: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 2: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 3: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 4: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 5: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 6: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 7: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
+	24, // 8: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
+	28, // 9: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	29, // 10: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	30, // 11: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	31, // 12: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	25, // 13: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
+	26, // 14: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
+	27, // 15: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
+	1,  // 16: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	2,  // 17: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	3,  // 18: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	5,  // 19: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 20: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	5,  // 21: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 22: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 23: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 24: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	10, // 25: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	12, // 26: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	14, // 27: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	16, // 28: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	17, // 29: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	19, // 30: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	21, // 31: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	32, // 32: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	34, // 33: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	36, // 34: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	38, // 35: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	8,  // 36: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
+	7,  // 37: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	11, // 38: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	13, // 39: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	15, // 40: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	23, // 41: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	18, // 42: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	20, // 43: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	22, // 44: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	33, // 45: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	35, // 46: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	37, // 47: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	39, // 48: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	9,  // 49: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
+	37, // [37:50] is the sub-list for method output_type
+	24, // [24:37] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -2701,7 +2882,7 @@ func file_connector_contract_engine_proto_init() {
 	if File_connector_contract_engine_proto != nil {
 		return
 	}
-	file_connector_contract_engine_proto_msgTypes[16].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[18].OneofWrappers = []any{
 		(*Event_Message)(nil),
 		(*Event_Receipt)(nil),
 		(*Event_Session)(nil),
@@ -2711,11 +2892,11 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_Awaited)(nil),
 		(*Event_ReachoutLock)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[17].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[19].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[23].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[25].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -2724,8 +2905,8 @@ func file_connector_contract_engine_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   33,
+			NumEnums:      5,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,7 @@ const (
 	Engine_IsOnWhatsApp_FullMethodName   = "/threadline.engine.v1.Engine/IsOnWhatsApp"
 	Engine_MarkRead_FullMethodName       = "/threadline.engine.v1.Engine/MarkRead"
 	Engine_RequestHistory_FullMethodName = "/threadline.engine.v1.Engine/RequestHistory"
+	Engine_CheckStore_FullMethodName     = "/threadline.engine.v1.Engine/CheckStore"
 )
 
 // EngineClient is the client API for Engine service.
@@ -74,6 +75,9 @@ type EngineClient interface {
 	// Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
 	// some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
 	RequestHistory(ctx context.Context, in *RequestHistoryRequest, opts ...grpc.CallOption) (*RequestHistoryResponse, error)
+	// Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
+	// it is not known.
+	CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error)
 }
 
 type engineClient struct {
@@ -213,6 +217,16 @@ func (c *engineClient) RequestHistory(ctx context.Context, in *RequestHistoryReq
 	return out, nil
 }
 
+func (c *engineClient) CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckStoreResponse)
+	err := c.cc.Invoke(ctx, Engine_CheckStore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EngineServer is the server API for Engine service.
 // All implementations must embed UnimplementedEngineServer
 // for forward compatibility.
@@ -248,6 +262,9 @@ type EngineServer interface {
 	// Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
 	// some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
 	RequestHistory(context.Context, *RequestHistoryRequest) (*RequestHistoryResponse, error)
+	// Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
+	// it is not known.
+	CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error)
 	mustEmbedUnimplementedEngineServer()
 }
 
@@ -293,6 +310,9 @@ func (UnimplementedEngineServer) MarkRead(context.Context, *MarkReadRequest) (*M
 }
 func (UnimplementedEngineServer) RequestHistory(context.Context, *RequestHistoryRequest) (*RequestHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestHistory not implemented")
+}
+func (UnimplementedEngineServer) CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckStore not implemented")
 }
 func (UnimplementedEngineServer) mustEmbedUnimplementedEngineServer() {}
 func (UnimplementedEngineServer) testEmbeddedByValue()                {}
@@ -524,6 +544,24 @@ func _Engine_RequestHistory_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Engine_CheckStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckStoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServer).CheckStore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Engine_CheckStore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServer).CheckStore(ctx, req.(*CheckStoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Engine_ServiceDesc is the grpc.ServiceDesc for Engine service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -574,6 +612,10 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RequestHistory",
 			Handler:    _Engine_RequestHistory_Handler,
+		},
+		{
+			MethodName: "CheckStore",
+			Handler:    _Engine_CheckStore_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

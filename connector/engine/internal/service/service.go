@@ -39,9 +39,9 @@ func New(shared session.Shared) *Service {
 	return &Service{shared: shared, sessions: map[string]*session.Session{}, opening: map[string]*sync.Mutex{}}
 }
 
-// Hello says which version of the contract this engine speaks.
+// Hello says which version of the contract this engine speaks, and what it was built with.
 func (s *Service) Hello(context.Context, *contract.HelloRequest) (*contract.HelloResponse, error) {
-	return &contract.HelloResponse{Contract: contractVersion}, nil
+	return &contract.HelloResponse{Contract: contractVersion, Whatsmeow: whatsmeowVersion()}, nil
 }
 
 func (s *Service) Open(ctx context.Context, request *contract.OpenRequest) (*contract.OpenResponse, error) {
