@@ -8,6 +8,7 @@ from aiohttp import web
 from google.cloud.firestore import AsyncClient
 
 from connector import log
+from connector.diagnosis import Diagnosis
 from connector.engine_process import engine_of
 from connector.flush import Flusher
 from connector.health import Health
@@ -53,7 +54,8 @@ async def serve(settings: Settings) -> None:
             service_account=settings.functions_service_account,
             certs_url=settings.identity_certs_url,
         )
-        api = HttpApi(supervisor=supervisor, verifier=verifier, health=health)
+        diagnosis = Diagnosis(settings=settings, engine=engine, health=health, flusher=flusher)
+        api = HttpApi(supervisor=supervisor, verifier=verifier, health=health, diagnosis=diagnosis)
         runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()

@@ -63,11 +63,20 @@ class Engine:
     async def hello(self, limit_s: float) -> int:
         """The version of the contract that the engine speaks, as soon as it can be reached."""
         try:
-            with _translated():
-                request = pb.HelloRequest(contract=CONTRACT)
-                return (await self.stub.Hello(request, timeout=limit_s, wait_for_ready=True)).contract
+            return (await self.greeting(limit_s)).contract
         except CallUnknown:
             return _CONTRACT_WITHOUT_HELLO
+
+    async def greeting(self, limit_s: float) -> pb.HelloResponse:
+        """All that the engine says of itself, as soon as it can be reached. Raises CallUnknown for an engine of version 1."""
+        with _translated():
+            request = pb.HelloRequest(contract=CONTRACT)
+            return await self.stub.Hello(request, timeout=limit_s, wait_for_ready=True)
+
+    async def check_store(self, limit_s: float) -> pb.CheckStoreResponse:
+        """Whether the session store answers the engine. Raises CallUnknown for an older engine."""
+        with _translated():
+            return await self.stub.CheckStore(pb.CheckStoreRequest(), timeout=limit_s)
 
     async def open(self, term: Term) -> pb.OpenResponse:
         request = pb.OpenRequest(session=_session(term), term_ends_ms=term.ends_ms(), store_mark=term.store_mark)

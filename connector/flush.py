@@ -1,7 +1,11 @@
 """Tells the functions that a session has opened, so that what waited for it is sent."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 from google.auth.exceptions import GoogleAuthError
@@ -9,6 +13,7 @@ from google.auth.exceptions import GoogleAuthError
 from connector import log, metrics
 from connector.backoff import Backoff
 from core import contract
+from core.errors import ErrorCode
 from core.ids import AccountId
 from core.timing import Timing
 from identity.tokens import IdentityTokens
@@ -63,20 +68,45 @@ class Flusher:
                 log.flushed(account, threads)
                 return
 
+    async def diagnose(self, limit_s: float) -> dict[str, Any]:
+        """How the functions take a call of this connector's that changes nothing: a diagnosis alone."""
+        try:
+            async with asyncio.timeout(limit_s), self._call({"diagnosis": True}, limit_s) as response:
+                answer = _object(await response.json(content_type=None))
+                status = response.status
+        except GoogleAuthError:
+            return {"outcome": "no_identity"}
+        except (aiohttp.ClientError, TimeoutError):
+            return {"outcome": "unreachable"}
+        except ValueError:
+            answer, status = {}, response.status
+        if status == HTTPStatus.OK:
+            return {"outcome": "answered", **{name: answer.get(name) for name in ("version", "build", "contract")}}
+        code = _object(answer.get("error")).get("code")
+        return {"outcome": "refused", "status": status, "code": code if code in list(ErrorCode) else None}
+
     async def _post(self, account: AccountId) -> int:
+        async with self._call({"accountId": account}, self.timing.post_s) as response:
+            if response.status != HTTPStatus.OK:
+                raise _NotAccepted(response.status)
+            threads = _object(await response.json(content_type=None)).get("threads")
+            return threads if isinstance(threads, int) else 0
+
+    @asynccontextmanager
+    async def _call(self, body: Mapping[str, object], limit_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
         identity = await asyncio.to_thread(self.tokens.headers, self.url)
         async with self.http.post(
             self.url,
-            json={"accountId": account},
+            json=body,
             headers={**identity, contract.HEADER: str(contract.VERSION)},
-            timeout=aiohttp.ClientTimeout(total=self.timing.post_s),
+            timeout=aiohttp.ClientTimeout(total=limit_s),
         ) as response:
-            if response.status != 200:
-                raise _NotAccepted(response.status)
-            answer = await response.json(content_type=None)
-            threads = answer.get("threads") if isinstance(answer, dict) else None
-            return threads if isinstance(threads, int) else 0
+            yield response
 
     def _forget(self, account: AccountId, done: asyncio.Task[None]) -> None:
         if self._tasks.get(account) is done:
             del self._tasks[account]
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

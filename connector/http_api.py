@@ -9,6 +9,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from connector import log, metrics
 from connector.bodies import InvalidCall, parse_number, parse_send
+from connector.diagnosis import Diagnosis
 from connector.engine import EngineFailed, EngineRefused
 from connector.health import Health
 from connector.sending import NOT_OWNER, OtherSendUnderWay
@@ -29,12 +30,14 @@ class HttpApi:
     supervisor: Supervisor
     verifier: TokenVerifier
     health: Health
+    diagnosis: Diagnosis
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[_answer_errors, self._check_caller], client_max_size=_MAX_BODY_BYTES)
         application.router.add_post("/v1/send", self.send)
         application.router.add_post("/v1/accounts/{accountId}/poke", self.poke)
         application.router.add_post("/v1/accounts/{accountId}/is-on-whatsapp", self.is_on_whatsapp)
+        application.router.add_post("/v1/diagnose", self.diagnose)
         application.router.add_get("/healthz", self.healthz)
         application.router.add_get("/readyz", self.readyz)
         application.router.add_get("/metrics", self.metrics)
@@ -77,6 +80,9 @@ class HttpApi:
             return web.json_response({"registered": True, "chatId": chat_id(canonical_chat(found.jid, ""))})
         except InvalidId:
             return error_response(502, ErrorCode.ENGINE_FAILED, "the engine named a chat that is none")
+
+    async def diagnose(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self.diagnosis.report())
 
     async def healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"alive": True})

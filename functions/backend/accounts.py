@@ -11,7 +11,7 @@ from backend.contention import until_committed
 from backend.flush import Flush
 from backend.refusal import Refused
 from backend.stores import Commit, DocumentExists, Missing, Stores
-from core import account, account_limits, gap, schema
+from core import account, account_limits, diagnosis, gap, schema
 from core.account import CommandKind, DesiredState
 from core.account_limits import InvalidLimit
 from core.errors import ErrorCode
@@ -30,6 +30,10 @@ class Accounts:
 
     def create(self, name: str, account_id: AccountId) -> AccountId:
         """Idempotent: a second call with the same id and name answers the account of the first one. Raises Refused."""
+        if account_id == diagnosis.ACCOUNT:
+            raise Refused(
+                ErrorCode.INVALID_REQUEST, f"accountId must not be {diagnosis.ACCOUNT}, which is the doctor's"
+            )
         until_committed(lambda: self._create(name, account_id), "the account could not be created")
         self._poke(account_id)
         return account_id

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import httpx
@@ -23,6 +24,8 @@ _CALL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 _NOTIFY_TIMEOUT_S = 3.0
 """A notification only makes things faster, and a person may wait for it: a connector answers it at once."""
+_DIAGNOSIS_TIMEOUT_S = 25.0
+"""The connector waits for the flush function meanwhile, which may have to start (connector/diagnosis.py)."""
 _REFUSALS = frozenset({400, 401, 403, 404, 405})
 _NOT_TAKEN = frozenset({408, 413})
 """A platform's answers in the connector's place: the call never reached it."""
@@ -60,6 +63,25 @@ class NotConnected(Exception):
 
 class EndpointNotAllowed(Exception):
     """The lease names an address outside the allow-list: neither a text nor a token goes there."""
+
+
+class Diagnosed(StrEnum):
+    """How a connector took a call for a diagnosis."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """An answer other than 200: its status and, where the connector gave one, its code say why."""
+    UNREACHABLE = "unreachable"
+    NO_IDENTITY = "no_identity"
+    """The metadata server gave no identity token, so nothing was called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisAnswer:
+    outcome: Diagnosed
+    status: int | None = None
+    code: str | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +183,21 @@ class ConnectorClient:
             return self._post(endpoint, path, {}, httpx.Timeout(_NOTIFY_TIMEOUT_S)).is_success
         except (httpx.HTTPError, NoIdentityToken):
             return None
+
+    def diagnose(self, endpoint: str) -> DiagnosisAnswer:
+        """Asks an allowed connector what it runs and what it reaches. Changes nothing there."""
+        try:
+            response = self._post(endpoint, "/v1/diagnose", {}, httpx.Timeout(_DIAGNOSIS_TIMEOUT_S))
+        except NoIdentityToken:
+            return DiagnosisAnswer(outcome=Diagnosed.NO_IDENTITY)
+        except httpx.HTTPError:
+            return DiagnosisAnswer(outcome=Diagnosed.UNREACHABLE)
+        if response.status_code != httpx.codes.OK:
+            code = _code(response)
+            return DiagnosisAnswer(
+                outcome=Diagnosed.REFUSED, status=response.status_code, code=str(code) if code else None
+            )
+        return DiagnosisAnswer(outcome=Diagnosed.ANSWERED, body=_json_object(response))
 
     def _post(self, endpoint: str, path: str, body: Mapping[str, object], timeout: httpx.Timeout) -> httpx.Response:
         try:

@@ -9,12 +9,13 @@ from enum import Enum, auto
 from backend import log, queries
 from backend.chats import Chat, Chats
 from backend.clock import jitter, now, stand_back
+from backend.diagnosis import Diagnosis
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import inbound, schema, thread
 from core.alert import Alert, alert_id
 from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
-from core.inbound import DeliveryChange, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
+from core.inbound import DeliveryChange, DiagnosisAsked, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
 from core.message import StoredMessage
 from core.outbox import RequestStatus, finished_fields, queue_state
 from core.thread import Thread
@@ -51,6 +52,7 @@ class Ingest:
     stores: Stores
     timing: Timing
     chats: Chats
+    diagnosis: Diagnosis
 
     def take(self, row_id: str, document: Document, update_time: datetime) -> None:
         """A row as its trigger's event carries it. Idempotent: a row that is processed already changes nothing.
@@ -60,6 +62,9 @@ class Ingest:
         row, stored = inbound.parse_row(row_id, document), Stored(id=row_id, value=document, update_time=update_time)
         if isinstance(row, NotUnderstood):
             self._refuse(row, update_time)
+            return
+        if isinstance(row, DiagnosisAsked):
+            self.diagnosis.report(row, update_time)
             return
         chat_id = thread_id(row.account_id, row.chat_id)
         give_up_at = time.monotonic() + self.timing.early_event_s
@@ -81,6 +86,8 @@ class Ingest:
         if isinstance(row, NotUnderstood):
             self._refuse(row, stored.update_time)
             return True
+        if isinstance(row, DiagnosisAsked):
+            return False  # its doctor waits no longer
         chat_thread = thread_id(row.account_id, row.chat_id)
         with self.chats.enter(chat_thread) as entered, entered.lock:
             return self._take_alone(row, chat_thread, stored) is _Result.DONE

@@ -59,6 +59,10 @@ def endpoint_not_allowed(account: AccountId) -> None:
     _write("ERROR", "a lease names an address outside CONNECTOR_ENDPOINTS", accountId=account)
 
 
+def diagnosed(connectors: int) -> None:
+    _write("INFO", "the doctor was given a report", connectors=connectors)
+
+
 def contract_refused(version: int | None, served: str) -> None:
     _write(
         "WARNING", "a connector's call was refused: it is of another contract version", version=version, served=served

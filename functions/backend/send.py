@@ -12,13 +12,14 @@ from backend import log, queries
 from backend.accept import Accept, Acceptance, is_replay_of_failed
 from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
+from backend.diagnosis import Diagnosis
 from backend.expiry import Expiry
 from backend.ingest import ContentionError
 from backend.owners import NobodyReady, Owner, Owners, UnknownAccount
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
-from core import decision, expiry, outbox, pacing, schema, settling
+from core import decision, diagnosis, expiry, outbox, pacing, schema, settling
 from core.alert import Alert, alert_id
 from core.delivery import Delivery, proves_sent
 from core.errors import ErrorCode, code_of, described
@@ -103,6 +104,7 @@ class Send:
     queue: SendQueue
     running: Running
     expiry: Expiry
+    diagnosis: Diagnosis
 
     def run(self, job: Job, *, is_retry: bool) -> JobEnd:
         """Idempotent, and safe beside any number of other jobs of the same thread. Raises only for what is broken."""
@@ -110,6 +112,9 @@ class Send:
             account, _ = parse_thread_id(job.thread_id)
         except InvalidId:
             return JobEnd.INVALID_THREAD
+        if account == diagnosis.ACCOUNT:
+            self.diagnosis.end_requests()
+            return JobEnd.QUEUE_EMPTY
         progress = _Progress(
             job=job,
             account=account,

@@ -14,6 +14,7 @@ from backend.chats import Chats
 from backend.connector_client import ConnectorClient
 from backend.conversations import Conversations
 from backend.decisions import Decisions
+from backend.diagnosis import Diagnosis
 from backend.expiry import Expiry
 from backend.flush import Flush
 from backend.ingest import Ingest
@@ -66,7 +67,8 @@ def build(settings: Settings) -> Services:
         allowed=settings.connector_endpoints,
     )
     accept = Accept(stores=stores, chats=chats)
-    ingest = Ingest(stores=stores, timing=settings.timing, chats=chats)
+    diagnosis = Diagnosis(stores=stores, connector=connector, settings=settings)
+    ingest = Ingest(stores=stores, timing=settings.timing, chats=chats, diagnosis=diagnosis)
     flush = Flush(stores=stores, queue=queue, interval_s=settings.timing.flush_interval_s)
     expiry = Expiry(stores=stores, timing=settings.timing, accept=accept)
     owners = Owners(stores, settings.timing, settings.connector_endpoints)
@@ -83,6 +85,7 @@ def build(settings: Settings) -> Services:
             queue=queue,
             running=Running(),
             expiry=expiry,
+            diagnosis=diagnosis,
         ),
         queue=queue,
         flush=flush,

@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
     COLD_LIMIT = "cold_limit"
     COLD_LOCKED = "cold_locked"
     LOOKUP_LIMIT = "lookup_limit"
+    DIAGNOSED = "diagnosed"
 
 
 class Severity(StrEnum):
@@ -277,6 +278,11 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_CALLABLE,
         meaning="threadlineStartConversation has looked up as many numbers as the account or the person may: at once 20 an account and 10 a person, then one in 6 and in 12 minutes. WhatsApp bans numbers that look up many others.",
         what_to_do="Wait as long as the text says. A number that was looked up today, or has a conversation already, costs nothing.",
+    ),
+    ErrorCode.DIAGNOSED: Entry(
+        seen_in=_WAITING,
+        meaning="The doctor's own request (account threadline-doctor) has reached its send job. It was never meant to be sent.",
+        what_to_do="Nothing: the doctor deletes it.",
     ),
 }
 

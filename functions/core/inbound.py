@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from core import message, thread
+from core import diagnosis, message, thread
 from core.delivery import Delivery, is_forward
 from core.errors import ErrorCode
 from core.ids import (
@@ -75,8 +75,18 @@ class NotUnderstood:
     detail: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisAsked:
+    """A canary of the doctor. It belongs to no chat: only its own trigger answers it, and whoever else meets it closes it."""
+
+    event_id: EventId
+    account_id: AccountId
+    chat_id: ChatId
+    received_at: datetime
+
+
 Event = MessageReceived | ReceiptReceived
-Row = Event | NotUnderstood
+Row = Event | DiagnosisAsked | NotUnderstood
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +130,8 @@ def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
             return _parse_message(EventId(row_id), account, chat, key, document.get("timestamp"), received_at, payload)
         if event_type == "receipt":
             return _parse_receipt(EventId(row_id), account, chat, received_at, payload)
+        if event_type == diagnosis.EVENT_TYPE and account == diagnosis.ACCOUNT:
+            return DiagnosisAsked(event_id=EventId(row_id), account_id=account, chat_id=chat, received_at=received_at)
     except InvalidId as error:
         return NotUnderstood(
             event_id=EventId(row_id), account_id=account, code=ErrorCode.INVALID_EVENT, detail=str(error)
@@ -153,6 +165,8 @@ def plan(
                 _plan_message(result, row, messages.get(row.message_id), now)
             case ReceiptReceived():
                 _plan_receipt(result, row, messages.get(row.message_id), now, give_up_after_s)
+            case DiagnosisAsked():
+                result.processed.append(row.event_id)
             case _:
                 assert_never(row)
     return result

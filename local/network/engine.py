@@ -50,6 +50,9 @@ class SimulatedEngine(EngineServicer):
     async def Hello(self, _request: pb.HelloRequest, _context: Context) -> pb.HelloResponse:
         return pb.HelloResponse(contract=CONTRACT)
 
+    async def CheckStore(self, _request: pb.CheckStoreRequest, _context: Context) -> pb.CheckStoreResponse:
+        return pb.CheckStoreResponse(result=pb.CheckStoreResponse.WRITABLE, kind="simulated")
+
     async def Open(self, request: pb.OpenRequest, context: Context) -> pb.OpenResponse:
         async with _refusals_told(context):
             account, epoch = self._named(request.session)

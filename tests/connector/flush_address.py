@@ -1,4 +1,4 @@
-"""Stands where the functions' flush is: records who asked for which account, and answers as it is told."""
+"""Stands where the functions' flush is: records who asked for which account (a diagnosis asks for none), and answers as it is told."""
 
 import json
 import threading
@@ -40,7 +40,7 @@ class FlushAddress:
                 refused = address.refusals > 0
                 if refused:
                     address.refusals -= 1
-                else:
+                elif "accountId" in body:
                     address.flushed.append(body["accountId"])
                 answer = b"{}" if refused else b'{"threads": 1}'
                 self.send_response(503 if refused else 200)

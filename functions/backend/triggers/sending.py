@@ -17,7 +17,7 @@ from backend.deployment import (
 from backend.edge import contained
 from backend.send_queue import InvalidJob, parse_job
 from backend.services import services
-from core import contract
+from core import contract, release
 from core.errors import ErrorCode
 from core.ids import InvalidId, account_id
 from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused
@@ -40,7 +40,8 @@ def threadlineSend(request: https_fn.CallableRequest[Any]) -> None:
 @https_fn.on_request(timeout_sec=FLUSH_TIMEOUT_S)
 @contained
 def threadlineFlush(request: Request) -> Response:
-    """Called by the connector when a session has opened: {"accountId"} -> {"threads"}."""
+    """Called by the connector when a session has opened: {"accountId"} -> {"threads"}; and when it is diagnosed: {"diagnosis": true}
+    -> {"version", "build", "contract"}, which changes nothing."""
     try:
         services().flush_callers.check(request.headers)
     except TokenRefused as error:
@@ -55,8 +56,11 @@ def threadlineFlush(request: Request) -> Response:
         log.contract_refused(contract.number(named), contract.SERVED)
         return _error(ErrorCode.CONTRACT_UNSUPPORTED, complaint, 400)
     body = request.get_json(silent=True)
+    fields = body if isinstance(body, dict) else {}
+    if fields.get("diagnosis") is True:
+        return jsonify({**release.identification(), "contract": contract.VERSION})
     try:
-        account = account_id(body.get("accountId") if isinstance(body, dict) else None)
+        account = account_id(fields.get("accountId"))
     except InvalidId as error:
         return _error(ErrorCode.INVALID_REQUEST, str(error), 400)
     return jsonify({"threads": services().flush.account(account)})
