@@ -29,6 +29,7 @@ from connector.admin import (
 )
 from connector.admin.condition import PROGRAM
 from connector.admin.context import Context, firestore_emulator
+from connector.admin.doctor import command as doctor
 from connector.admin.endings import ExitStatus, Failed
 from connector.admin.screen import Screen
 from core.account_limits import LIMITS
@@ -301,6 +302,18 @@ def _add_people(add: Add) -> None:
         "hash", type=_hash, metavar="HASH", help="twelve hex digits: thread, request, row or key of a log line"
     )
     who.add_argument("--account", type=_checked(account_id), metavar="ACCOUNT", help="only ids of this account")
+
+    examined = add(
+        "doctor",
+        doctor.examine,
+        "checks that the deployment is complete and works: what is wrong, and what to do",
+        "doctor --project my-company-inbox",
+        "Sends nothing to WhatsApp; it creates and deletes one row of the ingest log and one request of the account threadline-doctor. "
+        "Ends with 0: all right; 1: something is wrong; 2: something could not be checked. docs/doctor.md has every check.",
+    )
+    examined.add_argument(
+        "--wait", type=_seconds, default=40.0, metavar="SECONDS", help="how long to wait for each answer (40)"
+    )
 
     role = add(
         "make-super-admin",

@@ -7,6 +7,8 @@ class ExitStatus(IntEnum):
     DONE = 0
     NOT_DONE = 1
     WRONG_USAGE = 2
+    NOT_CHECKED = 2
+    """The doctor's: what it was to check could not be checked. The same status, since in both cases nothing is known to be wrong."""
     NOT_FOUND = 3
     INTERRUPTED = 130
 
@@ -23,3 +25,9 @@ class WrongUsage(Failed):
 
 class NotFound(Failed):
     status = ExitStatus.NOT_FOUND
+
+
+class NotChecked(Failed):
+    """The doctor found nothing wrong, and could not check everything."""
+
+    status = ExitStatus.NOT_CHECKED

@@ -55,6 +55,7 @@ COMMANDS = [
     "resolve",
     "thread",
     "who",
+    "doctor",
     "make-super-admin",
 ]
 

@@ -1,0 +1,48 @@
+"""The deployment that is examined: what every check may ask of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from connector.admin.context import Context, Stored, now
+from connector.admin.doctor.canary_row import RowCanary
+from connector.admin.doctor.report import Report
+from core import schema
+from core.account import Lease, parse_lease
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnedLease:
+    account: str
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Patient:
+    context: Context
+    canary: RowCanary
+    wait_s: float
+
+    @property
+    def report(self) -> Report:
+        """Of checks that need it alone."""
+        assert self.canary.report is not None
+        return self.canary.report
+
+    @cached_property
+    def owned_leases(self) -> list[OwnedLease]:
+        """Those that a connector holds now, by account."""
+        at = now()
+        parsed = [(found.id, _lease(found)) for found in self.context.find(self.context.db.collection(schema.LEASES))]
+        return [
+            OwnedLease(account=account, lease=lease)
+            for account, lease in sorted(parsed, key=_first)
+            if lease.is_held(at)
+        ]
+
+
+def _lease(stored: Stored) -> Lease:
+    return parse_lease(stored.document)
+
+
+def _first(pair: tuple[str, Lease]) -> str:
+    return pair[0]

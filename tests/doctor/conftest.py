@@ -1,0 +1,33 @@
+"""A deployment with two connectors over the real engine, on one PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from local import engine_build, postgres
+from local.postgres import Postgres
+from local.processes import Processes
+from local.production import world as production
+from local.project import PROJECT_ID
+from local.whatsapp import NetworkKind
+from tests.connector_admin.running import CommandLine
+from tests.doctor.deployed import Deployed
+
+
+@pytest.fixture(scope="module")
+def store(processes: Processes) -> Iterator[Postgres]:
+    with postgres.running(processes) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployed(processes: Processes, store: Postgres) -> Iterator[Deployed]:
+    engine_build.build()
+    world = production.start(processes, workers=2, gates=False, network=NetworkKind.REAL, engine_store=store.dsn)
+    with closing(world.client()) as db:
+        admin = CommandLine(project=PROJECT_ID, environment={"FIRESTORE_EMULATOR_HOST": world.firestore})
+        started = Deployed(processes=processes, world=world, db=db, admin=admin)
+        for worker in world.workers:
+            started.await_ready(worker)
+        yield started

@@ -1,0 +1,148 @@
+"""The product as production runs it, and ways to break it for real: what the doctor is tested against."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import psutil
+from google.cloud.firestore import Client
+
+from core import schema
+from core.account import new_account_document, new_lease_document, parse_lease
+from core.ids import AccountId
+from local.processes import Processes, answers
+from local.production import world as production
+from local.production.world import Worker, World
+from tests.connector_admin.running import CommandLine
+from tests.waiting import wait_until
+
+ENGINE = "wa-engine"
+_ACCOUNTS = 4
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosed:
+    """What a run of the doctor has answered."""
+
+    status: int
+    complaint: str
+    findings: list[Row]
+
+    def of(self, check: str, about: str | None = None) -> list[Row]:
+        return [row for row in self.findings if row["check"] == check and about in (None, row["about"])]
+
+    def the(self, check: str, about: str | None = None) -> Row:
+        (found,) = self.of(check, about)
+        return found
+
+    def wrong(self) -> dict[str, set[str | None]]:
+        """The checks that found something wrong, with what they found it of."""
+        found: dict[str, set[str | None]] = {}
+        for row in self.findings:
+            if row["result"] == "wrong":
+                found.setdefault(row["check"], set()).add(row["about"])
+        return found
+
+
+def examined(admin: CommandLine, *arguments: str) -> Diagnosed:
+    ended = admin.run("doctor", "--json", *arguments)
+    assert ended.out, ended.errors
+    return Diagnosed(status=ended.status, complaint=ended.errors, findings=ended.data["findings"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    processes: Processes
+    world: World
+    db: Client
+    admin: CommandLine
+
+    @property
+    def first(self) -> Worker:
+        return self.world.workers[0]
+
+    def examined(self, *arguments: str) -> Diagnosed:
+        return examined(self.admin, *arguments)
+
+    @contextmanager
+    def replaced(self, *, clock_ahead_s: float = 0.0, **environment: str) -> Iterator[Worker]:
+        """The first connector with other settings, ready; afterwards as it was."""
+        self._stop(self.first)
+        other = replace(self.first, environment={**self.first.environment, **environment}, clock_ahead_s=clock_ahead_s)
+        self._start(other)
+        try:
+            yield other
+        finally:
+            self._stop(other)
+            self._start(self.first)
+
+    @contextmanager
+    def without_first(self) -> Iterator[None]:
+        self._stop(self.first)
+        try:
+            yield
+        finally:
+            self._start(self.first)
+
+    @contextmanager
+    def frozen_engine(self) -> Iterator[None]:
+        """Of the first connector."""
+        (engine,) = [child for child in self._process(self.first).children() if ENGINE in child.name()]
+        engine.suspend()
+        try:
+            yield
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                engine.kill()  # unless its connector has done so
+            self.await_ready(self.first)
+
+    @contextmanager
+    def owned_accounts(self, endpoint: str) -> Iterator[None]:
+        """So many accounts that the connector of this address owns one; the others may be another's."""
+        leases = self.db.collection(schema.LEASES)
+        accounts = [AccountId(f"shop-{number}") for number in range(_ACCOUNTS)]
+        for account in accounts:
+            document = new_account_document(account, "Front desk")
+            self.db.collection(schema.ACCOUNTS).document(account).set(document)
+            leases.document(account).set(new_lease_document(datetime.now(UTC)))
+
+        def is_owned() -> bool:
+            return any(parse_lease(found.to_dict() or {}).endpoint == endpoint for found in leases.stream())
+
+        try:
+            wait_until(is_owned, f"{endpoint} owns an account", 60)
+            yield
+        finally:
+            for account in accounts:
+                leases.document(account).delete()
+                self.db.collection(schema.ACCOUNTS).document(account).delete()
+
+    def await_ready(self, worker: Worker) -> None:
+        url = f"http://127.0.0.1:{worker.ports.connector}/readyz"
+
+        def is_ready() -> bool:
+            try:
+                return httpx.get(url, timeout=5).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        wait_until(is_ready, "the connector is ready", 60)
+
+    def _start(self, worker: Worker) -> None:
+        child = production.spawn_worker(self.processes, worker)
+        self.processes.await_ready(child, answers(worker.ports.connector))
+        self.await_ready(worker)
+
+    def _stop(self, worker: Worker) -> None:
+        """Whichever process it is by now."""
+        for child in list(self.processes.children):
+            if child.name == worker.name and child.is_running:
+                self.processes.kill(child)
+
+    def _process(self, worker: Worker) -> psutil.Process:
+        (running,) = [child for child in self.processes.children if child.name == worker.name and child.is_running]
+        return psutil.Process(running.process.pid)
