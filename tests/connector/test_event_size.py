@@ -20,7 +20,9 @@ from connector.event_size import CARRIED_BODY_BYTES, EVENT_LIMIT_BYTES, created_
 from connector.events import WalRow, wal_rows
 from connector.reduction import fitting
 from core import schema
-from core.ids import AccountId
+from core.alert import Alert
+from core.alert_types import ALERTS, AlertType
+from core.ids import AccountId, ThreadId
 from local import emulator, ports
 from local.processes import Processes
 from local.production.world import emulator_client
@@ -175,6 +177,23 @@ def test_what_the_functions_do_not_understand_keeps_its_wire_bytes() -> None:
     """They are all that a later version could read it from; it is marked by the sweeper instead of the trigger."""
     whole = row(None, unsupported="documentMessage", wire=b"w" * 600_000)
     assert fitting(whole) == whole
+
+
+def test_the_largest_request_that_the_rules_let_a_client_write_is_carried() -> None:
+    """Text of 4,096 UTF-16 units, ids that make a document id of 1,500 bytes, the longest e-mail address that Firebase takes."""
+    longest = "\u0939" * 4096
+    ids = dict.fromkeys(("threadId", "accountId", "chatId", "to", "clientMessageId", "createdByUid"), "i" * 1500)
+    fields = ids | {"text": longest, "createdByEmail": "e" * 320, "createdAt": _AT, "status": "queued", "attempts": 0}
+    assert created_body_bytes(schema.OUTBOX, "r" * 1500, fields) <= CARRIED_BODY_BYTES
+
+
+@pytest.mark.parametrize("code", ALERTS, ids=str)
+def test_an_alerts_event_is_carried_with_what_it_was_before(code: AlertType) -> None:
+    """Its messages are the product's own words (docs/alerts.md); a change of it brings the document twice."""
+    long = "l" * 1500
+    alert = Alert(code=code, cause="c", message=long, account_id=_ACCOUNT, thread_id=ThreadId(long), about=long)
+    fields = alert.document(_AT)
+    assert 2 * created_body_bytes(schema.ALERTS, alert.alert_id, fields) <= CARRIED_BODY_BYTES
 
 
 def test_the_largest_names_stay_below_eventarcs_limit_with_the_events_attributes() -> None:
