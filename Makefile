@@ -31,7 +31,7 @@ demo: ## one conversation live, then stays up; Ctrl-C ends it
 deploy: ## to Google Cloud (project=ID; dry=1 prints every command and runs none; docs/deploy.md has the other parameters)
 	@test -n "$(project)" || { echo "Name the project: make deploy project=ID" >&2; exit 2; }
 	@$(if $(filter-out 0 no,$(dry)),,$(call set_up,demo))
-	@exec $(VENV)/python -m deploy --project "$(project)" --region "$(region)" --database "$(database)" --shards "$(shards)" --store "$(store)" \
+	@exec $(if $(filter-out 0 no,$(dry)),$(PYTHON),$(VENV)/python) -m deploy --project "$(project)" --region "$(region)" --database "$(database)" --shards "$(shards)" --store "$(store)" \
 		--admin "$(admin)" --account "$(account)" --tag "$(tag)" --image "$(image)" $(if $(filter-out 0 no,$(dry)),--dry)
 
 pair: ## links a phone over the real WhatsApp, with a QR code in the terminal (folder=out/pair)

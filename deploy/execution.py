@@ -108,6 +108,7 @@ class _Answers:
             self._found.pop(look.shown(), None)
 
 
+_MOST_LINES = 20
 _AGAIN = "What is done stays. Run the same command again: it goes on from here."
 
 
@@ -116,7 +117,8 @@ def _refused(place: str, why: str) -> list[str]:
 
 
 def _failed(place: str, step: Step, item: Item, failure: CommandFailed) -> list[str]:
-    said = [f"  | {line}" for line in failure.answer.errors.strip().splitlines()[-20:]]
+    most = _MOST_LINES if not failure.command.prints else None
+    said = [f"  | {line}" for line in failure.answer.errors.strip().splitlines()[-most if most else 0 :]]
     return [f"Failed in {place}: {item.name}", f"  $ {failure.command.shown()}", *said, *_advice(step), _AGAIN]
 
 

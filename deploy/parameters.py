@@ -59,7 +59,7 @@ class Parameters:
 
 def read_parameters(arguments: Sequence[str], store_from_environment: str | None) -> Parameters:
     """Raises WrongUsage, and SystemExit for --help."""
-    named = _parser().parse_args(arguments)
+    named = parser().parse_args(arguments)
     parameters = Parameters(
         project=named.project,
         region=named.region or DEFAULT_REGION,
@@ -82,27 +82,27 @@ class _Parser(argparse.ArgumentParser):
         raise WrongUsage(f"{message}; `python -m deploy --help` lists the parameters")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    made = _Parser(
         prog="python -m deploy", description="Deploys Threadline to a Google Cloud project.", allow_abbrev=False
     )
-    parser.add_argument("--project", required=True, metavar="ID", help="the Google Cloud project")
-    parser.add_argument("--region", default="", help=f"of functions, connector and database ({DEFAULT_REGION})")
-    parser.add_argument("--database", default="", help=f"the Firestore database ({DEFAULT_DATABASE})")
-    parser.add_argument("--shards", default="", metavar="N", help="connector services (1)")
-    parser.add_argument(
+    made.add_argument("--project", required=True, metavar="ID", help="the Google Cloud project")
+    made.add_argument("--region", default="", help=f"of functions, connector and database ({DEFAULT_REGION})")
+    made.add_argument("--database", default="", help=f"the Firestore database ({DEFAULT_DATABASE})")
+    made.add_argument("--shards", default="", metavar="N", help="connector services (1)")
+    made.add_argument(
         "--store",
         default="",
         metavar="FILE",
         help=f"a file with the address of your own PostgreSQL; or set {STORE_VARIABLE} to the address. Without either, Cloud SQL",
     )
-    parser.add_argument("--admin", default="", metavar="EMAIL", help="the first super-admin, who has signed in once")
-    parser.add_argument("--account", default="", metavar="ID", help="the first WhatsApp account")
-    parser.add_argument("--tag", default="", help="of the connector's image (a digest of its sources)")
-    parser.add_argument("--image", default="", help="an image that exists, in place of building one")
-    parser.add_argument("--dry", action="store_true", help="prints every step and command, and runs nothing")
-    parser.add_argument("--pause", type=float, default=15.0, metavar="SECONDS", help="between two tries (15)")
-    return parser
+    made.add_argument("--admin", default="", metavar="EMAIL", help="the first super-admin, who has signed in once")
+    made.add_argument("--account", default="", metavar="ID", help="the first WhatsApp account")
+    made.add_argument("--tag", default="", help="of the connector's image (a digest of its sources)")
+    made.add_argument("--image", default="", help="an image that exists, in place of building one")
+    made.add_argument("--dry", action="store_true", help="prints every step and command, and runs nothing")
+    made.add_argument("--pause", type=float, default=15.0, metavar="SECONDS", help="between two tries (15)")
+    return made
 
 
 def _shards(value: str) -> int:

@@ -1,10 +1,12 @@
 """The generated tables of README.md and docs/deploy.md: `python -m deploy.tables` writes them, `--check` says whether they are current."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deploy.deployment import Account, Deployment
+from deploy.parameters import PLACEHOLDER_NUMBER, Parameters, parser
+from deploy.plan import plan
 from deploy.resources import APIS, SECRETS, SERVICE_ACCOUNTS
 from deploy.roles import DEPLOYER_ROLES, Grant, GrantedBy, Kind, grants
 
@@ -22,12 +24,55 @@ def roles_table() -> str:
     )
 
 
+def roles_summary() -> str:
+    """One row an account."""
+    rows = []
+    for one in SERVICE_ACCOUNTS:
+        roles: dict[str, list[str]] = {}
+        for grant in grants(_EXAMPLE):
+            if _account(grant) is one.account:
+                roles.setdefault(grant.role.removeprefix("roles/"), []).append(_named(grant))
+        described = "; ".join(f"`{role}` on {', '.join(names)}" for role, names in roles.items())
+        rows.append((f"`{one.account}`", one.why, described))
+    return _table(("account", "what it is", "its roles"), rows)
+
+
+def steps_table() -> str:
+    parameters = Parameters(project=_EXAMPLE.project, admin="you@example.com", account="sales-1")
+    steps = plan(parameters, parameters.deployment(PLACEHOLDER_NUMBER), ROOT)
+    return _table(
+        ("step", "why", "takes"),
+        ((f"{number}. {step.name}", step.why, step.takes) for number, step in enumerate(steps, start=1)),
+    )
+
+
+def parameters_table() -> str:
+    actions = [action for action in parser()._actions if action.dest not in ("help", "pause")]
+    return _table(
+        ("parameter of `make deploy`", "meaning"),
+        (
+            (
+                f"`{action.dest}={action.metavar or ('1' if action.dest == 'dry' else action.dest.upper())}`",
+                str(action.help),
+            )
+            for action in actions
+        ),
+    )
+
+
 def other_roles_table() -> str:
     """Google's own accounts, and everybody: what a deploy changes for them."""
-    others = [grant for grant in grants(_EXAMPLE) if _account(grant) is None]
+    others = [grant for grant in grants(_EXAMPLE) if _account(grant) is None and grant.member != "allUsers"]
+    callables = next(grant for grant in grants(_EXAMPLE) if grant.member == "allUsers")
     return _table(
         ("member", "role", "on", "granted by", "why"),
-        ((f"`{_member(grant)}`", f"`{grant.role}`", _on(grant), str(grant.granted_by), grant.why) for grant in others),
+        (
+            *(
+                (f"`{_member(grant)}`", f"`{grant.role}`", _on(grant), str(grant.granted_by), grant.why)
+                for grant in others
+            ),
+            ("`allUsers`", f"`{callables.role}`", "each callable's service", str(callables.granted_by), callables.why),
+        ),
     )
 
 
@@ -62,6 +107,9 @@ def secrets_table() -> str:
 
 
 TABLES = {
+    "steps": steps_table,
+    "parameters": parameters_table,
+    "roles-summary": roles_summary,
     "roles": roles_table,
     "other-roles": other_roles_table,
     "deployer-roles": deployer_roles_table,
@@ -114,13 +162,18 @@ def _member(grant: Grant) -> str:
 def _on(grant: Grant) -> str:
     if grant.resource.kind is Kind.PROJECT:
         return "the project"
-    name = grant.resource.name.removesuffix(f"@{_EXAMPLE.project}.iam.gserviceaccount.com")
-    if name == _EXAMPLE.connector_services[0]:
-        return f"each {grant.resource.kind} `threadline-connector-SHARD`"
-    return f"the {grant.resource.kind} `{name}`"
+    return f"the {grant.resource.kind} {_named(grant)}"
 
 
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+def _named(grant: Grant) -> str:
+    if grant.resource.kind is Kind.PROJECT:
+        return "the project"
+    if grant.resource.name == _EXAMPLE.connector_services[0]:
+        return "`threadline-connector-SHARD`"
+    return f"`{grant.resource.name.removesuffix(f'@{_EXAMPLE.project}.iam.gserviceaccount.com')}`"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 

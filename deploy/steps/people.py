@@ -8,7 +8,7 @@ from deploy.step import Item, Step
 def admin_step(deployment: Deployment, email: str) -> Step:
     return Step(
         name="first super-admin",
-        why="gives everybody else a role, and pairs the phones",
+        why="pairs the phones, and sees alerts and health",
         items=(Item(name=email, commands=(_admin(deployment, "make-super-admin", email),)),),
         advice=(
             "Turn Authentication on (https://console.firebase.google.com, Authentication, Get started); the person must have signed in "

@@ -75,6 +75,13 @@ def _token(cloud: Cloud, _line: Line, _: str | None) -> Any:
     return "ya29.fake-access-token"
 
 
+@handles("auth login")
+@handles("auth application-default login")
+def _sign_in(cloud: Cloud, _line: Line, _: str | None) -> Any:
+    cloud.state["faults"].pop("signed_out", None)
+    return ""
+
+
 @handles("services list")
 def _services(cloud: Cloud, _line: Line, _: str | None) -> Any:
     return [{"config": {"name": name}, "state": "ENABLED"} for name in cloud.state["apis"]]
