@@ -14,7 +14,7 @@ PYTHON: Program = ".venv/bin/python"
 
 
 class CommandFailed(Exception):
-    """A command ended with a status that is not 0."""
+    """A command ended with a status that it may not end with."""
 
     def __init__(self, command: "Command", answer: "Answer") -> None:
         super().__init__(f"{command.shown()} ended with status {answer.status}")
@@ -39,6 +39,8 @@ class Command:
     empty_if: str = ""
     """A pattern of error output that means that there is nothing yet, such as an API that was never enabled."""
     is_answer_secret: bool = False
+    accepts: tuple[int, ...] = (0,)
+    """Statuses that are no failure."""
     prints: bool = False
     """Whether what it prints is for the person who deploys."""
 

@@ -65,7 +65,7 @@ class Execution:
         for command in item.commands:
             answer = self.patient(command)
             if command.prints:
-                self.say(answer.out.rstrip())
+                self.say(f"{answer.out}{answer.errors}".rstrip())
         answers.forget(item.look)
 
     def patient(self, command: Command) -> Answer:

@@ -36,11 +36,15 @@ class LocalTools:
             self.hide(secret)
         program, *arguments = command.arguments
         answer = self._run([*self._programs.get(program, [program]), *arguments], secret, command)
-        if answer.status != 0 and command.empty_if and re.search(command.empty_if, answer.errors, re.IGNORECASE):
+        if (
+            answer.status not in command.accepts
+            and command.empty_if
+            and re.search(command.empty_if, answer.errors, re.IGNORECASE)
+        ):
             return Answer(status=0, out="[]", errors="")
         if command.is_answer_secret and answer.status == 0:
             self.hide(answer.out)
-        if answer.status != 0:
+        if answer.status not in command.accepts:
             raise CommandFailed(command, answer)
         return answer
 
@@ -58,7 +62,8 @@ class LocalTools:
             )
         except FileNotFoundError:
             return Answer(status=127, out="", errors=f"{arguments[0]} is not installed, or is not on PATH")
-        said = run.stdout if run.returncode != 0 and not command.is_answer_secret else ""
+        is_failure = run.returncode not in command.accepts
+        said = run.stdout if is_failure and not command.is_answer_secret else ""
         return Answer(status=run.returncode, out=run.stdout, errors=self.without_secrets(f"{said}{run.stderr}"))
 
     def hide(self, secret: str) -> None:

@@ -10,7 +10,8 @@ from deploy.deployment import IMAGE_REPOSITORY, Account, Deployment
 from deploy.resources import OWNED_LABEL
 from deploy.step import Item, Step
 
-_SOURCES = ("connector", "functions/core", "functions/identity", "deploy")
+_SOURCES = ("connector", "functions/core", "functions/identity", "LICENSE")
+"""Files and folders that connector/Dockerfile copies."""
 _TAG_DIGITS = 16
 
 
@@ -105,7 +106,8 @@ def source_tag(root: Path) -> str:
 
 def _source_files(root: Path) -> Iterable[Path]:
     for source in _SOURCES:
-        for path in (root / source).rglob("*"):
+        start = root / source
+        for path in [start] if start.is_file() else start.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith(("_test.go", ".log")):
                 yield path
 

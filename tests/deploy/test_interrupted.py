@@ -75,6 +75,17 @@ def test_a_super_admin_who_has_not_signed_in_yet_is_the_last_thing_that_is_missi
     assert "threadline-connector-0" in site.cloud.state["services"]
 
 
+@pytest.mark.parametrize(
+    ("status", "ends_with"), [(1, 1), (2, 0)], ids=["something is wrong", "not all could be checked"]
+)
+def test_what_the_doctor_finds_is_shown_and_decides(
+    site: Site, status: int, ends_with: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.cloud.state["faults"] = {"doctor": status}
+    assert site.deploy() == ends_with
+    assert "what the doctor found" in "".join(site.said) + capsys.readouterr().err
+
+
 class _Failing:
     """Tools whose every command fails in the same way."""
 

@@ -22,5 +22,7 @@ def run(cloud: Cloud, arguments: list[str]) -> Any:
             state["whatsapp_accounts"] = sorted({*state["whatsapp_accounts"], names[0]})
         return f"{names[0]} exists."
     if command == "doctor":
+        if (status := cloud.state["faults"].get("doctor")) is not None:
+            raise Refusal("what the doctor found", status)
         return "all checks passed"
     raise Refusal(f"{command} is no command of the fake connector.admin")

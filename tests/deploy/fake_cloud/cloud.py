@@ -13,7 +13,11 @@ State = dict[str, Any]
 
 
 class Refusal(Exception):
-    """What the real program would refuse, in its words as far as they matter."""
+    """What the real program would refuse, in its words as far as they matter, and the status that it ends with."""
+
+    def __init__(self, words: str, status: int = 1) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 def new_state(project: str = "my-company-inbox", number: str = "123456789012") -> State:

@@ -37,8 +37,8 @@ def call(cloud: Cloud, program: str, arguments: Sequence[str], given: str | None
                 raise Refusal("a secret is on the command line")
         answer = _answer(cloud, program, list(arguments), given, folder)
     except Refusal as refusal:
-        record["status"] = 1
-        raise Ended(1, f"ERROR: {refusal}\n") from refusal
+        record["status"] = refusal.status
+        raise Ended(refusal.status, f"ERROR: {refusal}\n") from refusal
     finally:
         record["changed"] = cloud.changed
     return answer if isinstance(answer, str) else json.dumps(answer if answer is not None else {})
