@@ -50,7 +50,7 @@ def test_nothing_is_in_it_that_was_not_meant_to_be(image: Image) -> None:
     assert names == {"connector", "core", "identity", "notices", "requirements.txt", "wa-engine"}
     files = [path for path in (image.app / "connector").rglob("*") if path.is_file()]
     assert [path for path in files if path.suffix not in (".py", ".pyi", ".proto")] == []
-    assert {path.parent.name for path in files} == {"connector", "contract", "admin"}
+    assert {path.parent.name for path in files} == {"connector", "contract", "admin", "doctor"}
 
 
 @pytest.mark.parametrize(
