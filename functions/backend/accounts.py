@@ -34,7 +34,7 @@ class Accounts:
             raise Refused(
                 ErrorCode.INVALID_REQUEST, f"accountId must not be {diagnosis.ACCOUNT}, which is the doctor's"
             )
-        until_committed(lambda: self._create(name, account_id), "the account could not be created")
+        until_committed(lambda _: self._create(name, account_id), "the account could not be created")
         self._poke(account_id)
         return account_id
 
@@ -90,7 +90,7 @@ class Accounts:
             fields = account_limits.checked(changes)
             if fields:
                 until_committed(
-                    lambda: self._set_limits(account_id, fields), "the limits could not be written", Missing
+                    lambda _: self._set_limits(account_id, fields), "the limits could not be written", Missing
                 )
         except InvalidLimit as error:
             raise Refused(ErrorCode.INVALID_REQUEST, str(error)) from error
@@ -109,7 +109,7 @@ class Accounts:
     def _change(self, account_id: AccountId, state: DesiredState | None, lease_fields: dict[str, object]) -> None:
         try:
             until_committed(
-                lambda: self._wish(account_id, state, lease_fields).run(), "the lease could not be written", Missing
+                lambda _: self._wish(account_id, state, lease_fields).run(), "the lease could not be written", Missing
             )
         except Missing as error:
             raise _unknown() from error

@@ -15,16 +15,17 @@ class ContentionError(Exception):
     """Other writers were faster in every try. The platform or the caller tries again later."""
 
 
-def until_committed(attempt: Callable[[], Result], failure: str, *final: type[Conflict]) -> Result:
-    """Calls `attempt` until it raises no Conflict, at most 60 times.
+def until_committed(attempt: Callable[[int], Result], failure: str, *final: type[Conflict]) -> Result:
+    """Calls `attempt` until it raises no Conflict, at most 60 times, and answers what it answers.
 
-    `attempt` loads, asks the core and commits. It runs again from its start, so it must not send, enqueue or log.
+    `attempt` loads, asks the core and commits. It is given how often it has lost before, and runs again from its start: before
+    its commit it must not send, enqueue or log.
     Raises the conflicts of the types `final` at once, and in the end ContentionError with `failure`, which says what could not
     be written and quotes no id.
     """
     for conflicts in range(_TRIES):
         try:
-            return attempt()
+            return attempt(conflicts)
         except final:
             raise
         except Conflict:

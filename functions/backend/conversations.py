@@ -30,7 +30,7 @@ class Conversations:
         chat = self.lookups.chat_of(lease.value, Question(account=account, phone_e164=phone_e164, by=by))
         if chat is None:
             raise Refused(ErrorCode.NOT_ON_WHATSAPP, "this number has no WhatsApp account")
-        until_committed(lambda: self._create(account, chat), "the conversation could not be created")
+        until_committed(lambda _: self._create(account, chat), "the conversation could not be created")
         return thread_id(account, chat)
 
     def _create(self, account: AccountId, chat: ChatId) -> None:

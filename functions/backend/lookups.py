@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from backend import log
 from backend.clock import jitter, now
@@ -57,7 +56,7 @@ class Lookups:
         give_up_at = time.monotonic() + lookups.ANSWER_LIMIT_S
         name = self._name_of_number(asked.phone_e164, now())
         while True:
-            known = until_committed(partial(self._begin, name, lease, asked), "the look-up could not be begun")
+            known = until_committed(lambda _: self._begin(name, lease, asked), "the look-up could not be begun")
             if known is None:
                 return self._ask(name, lease, asked)
             if known.is_answered:
@@ -101,7 +100,7 @@ class Lookups:
         return chat
 
     def _note(self, name: str, fields: Mapping[str, object]) -> None:
-        def write() -> None:
+        def write(_conflicts: int) -> None:
             commit = self.stores.commit()
             commit.change(schema.LOOKUPS, name, fields)
             commit.run()
