@@ -52,11 +52,13 @@ class CallUnknown(EngineRefused):
     """Proven not done: the engine speaks a version of the contract that has no such call."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Engine:
     channel: grpc.aio.Channel
     stub: "EngineAsyncStub"
     call_s: float
+    version: str = field(default="", init=False)
+    """Of whatsmeow, as the engine said last; empty where it did not."""
     serving: asyncio.Event = field(default_factory=asyncio.Event)
     """Clear while the engine is not known to answer and to speak this contract's version: nothing is opened then."""
 
@@ -71,7 +73,9 @@ class Engine:
         """All that the engine says of itself, as soon as it can be reached. Raises CallUnknown for an engine of version 1."""
         with _translated():
             request = pb.HelloRequest(contract=CONTRACT)
-            return await self.stub.Hello(request, timeout=limit_s, wait_for_ready=True)
+            greeting = await self.stub.Hello(request, timeout=limit_s, wait_for_ready=True)
+        self.version = greeting.whatsmeow
+        return greeting
 
     async def check_store(self, limit_s: float) -> pb.CheckStoreResponse:
         """Whether the session store answers the engine. Raises CallUnknown for an older engine."""

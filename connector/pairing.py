@@ -1,5 +1,6 @@
-"""Pairing codes as private/state holds them: shown for as long as they are good, then erased."""
+"""What private/state shows of pairing: codes for as long as they are good, then erased; and of the link that came of it (authMeta)."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,26 @@ _QR_SCALE = 8
 """Pixels a module: some 500 pixels wide, so that a phone's camera reads it off a screen."""
 _QR_BORDER = 4
 """The quiet zone that the standard asks for."""
+
+
+NO_LINK: Mapping[str, Any] = {"authMeta": None}
+"""No device is linked."""
+
+
+def linked_fields(now: datetime) -> dict[str, Any]:
+    """A device has just been linked. The rest is known when it is connected."""
+    return {"authMeta": {"pairedAt": now}}
+
+
+def connected_fields(device: pb.LinkedDevice, engine_version: str) -> dict[str, Any]:
+    """What a super-admin may see of a link. Merged into what private/state holds: `pairedAt` stays. Holds no secret."""
+    return {
+        "authMeta": {
+            "platform": device.platform or None,
+            "deviceNumber": device.number or None,
+            "engineVersion": engine_version or None,
+        }
+    }
 
 
 def qr_data_url(code: str) -> str:

@@ -23,6 +23,7 @@ from connector.gap_audit import GapAudit
 from connector.hearing_watch import HearingWatch
 from connector.intake import Intake, Progress
 from connector.pace import Pace
+from connector.pairing import NO_LINK, connected_fields, linked_fields
 from connector.silence import Silence
 from connector.store import UNAVAILABLE
 from connector.telling import Telling
@@ -232,7 +233,7 @@ class Session:
         self.term.check()
         opened = await self.engine.open(self.term)
         if not opened.paired:
-            await self._telling.tell(Status.NEEDS_QR, {}, private=NO_CODES)
+            await self._telling.tell(Status.NEEDS_QR, {}, private={**NO_CODES, **NO_LINK})
         elif opened.phone_e164 and not is_same_number(self.account.phone_e164, opened.phone_e164):
             # What waits unacknowledged may be from before that link: it is kept, all of it, since nobody can tell.
             await self._refuse_number(after=math.inf)
@@ -314,7 +315,7 @@ class Session:
                 if self._telling.status is not Status.CONNECTING:
                     await self._telling.tell(Status.CONNECTING, {})
             case pb.SessionChanged.CONNECTED:
-                await self._connected(changed.phone_e164)
+                await self._connected(changed)
             case pb.SessionChanged.RECONNECTING:
                 self._set_connected(False)
                 fields = {"disconnectReason": changed.reason or None, "reconnectCount": Increment(1)}
@@ -337,7 +338,8 @@ class Session:
         self.account.pacing.told(is_active=lock.active, ends_at_unix_s=lock.ends_at_unix_s)
         await self.cold_lock_changed()
 
-    async def _connected(self, phone: str) -> None:
+    async def _connected(self, changed: pb.SessionChanged) -> None:
+        phone = changed.phone_e164
         if phone and not is_same_number(self.account.phone_e164, phone):
             await self._refuse_number(after=self._last_sequence)
             return
@@ -349,7 +351,8 @@ class Session:
         fields |= self.account.pacing.paired(fields["lastSeenAt"]) | self.account.pacing.ban_over_fields()
         self._codes.forget()
         self._gaps.connected()
-        await self._telling.tell(Status.CONNECTED, fields, private=NO_CODES)
+        link = connected_fields(changed.device, self.engine.version) if changed.HasField("device") else {}
+        await self._telling.tell(Status.CONNECTED, fields, private={**NO_CODES, **link})
         self.on_connected(self.term.account)
 
     async def _ended(
@@ -357,7 +360,8 @@ class Session:
     ) -> None:
         self._set_connected(False)
         fields = {"lastError": described(code, detail), "disconnectReason": reason or str(code), **more}
-        await self._telling.tell(status, fields, private=NO_CODES)
+        private = {**NO_CODES, **NO_LINK} if status is Status.NEEDS_QR else NO_CODES
+        await self._telling.tell(status, fields, private=private)
         await self._telling.alert(code, detail)
 
     async def _refuse_number(self, *, after: float) -> None:
@@ -374,7 +378,7 @@ class Session:
             failure = error
         detail = "the account was paired with another number than its own; the link was removed"
         fields = {"lastError": described(ErrorCode.OTHER_NUMBER, detail)}
-        await self._telling.tell(Status.ERROR, fields, private=NO_CODES)
+        await self._telling.tell(Status.ERROR, fields, private={**NO_CODES, **NO_LINK})
         await self._telling.alert(ErrorCode.OTHER_NUMBER, detail)
         if failure is not None:
             raise failure  # the session is opened again, which finds the link where it still stands
@@ -409,7 +413,8 @@ class Session:
             ):
                 await self._refuse_number(after=self._last_sequence)
             case pb.PairingEnded.PAIRED:
-                await self._telling.tell(Status.CONNECTING, {"lastError": None}, private=NO_CODES)
+                private = {**NO_CODES, **linked_fields(datetime.now(UTC))}
+                await self._telling.tell(Status.CONNECTING, {"lastError": None}, private=private)
             case pb.PairingEnded.EXPIRED:
                 await self._codes.expire()
             case _:
@@ -431,7 +436,7 @@ class Session:
         self._codes.forget()
         detail = described(ErrorCode.LOGGED_OUT, "a super-admin removed the device")
         fields = {"lastError": detail, "disconnectReason": str(ErrorCode.LOGGED_OUT)}
-        await self._telling.tell(Status.NEEDS_QR, fields, private=NO_CODES)
+        await self._telling.tell(Status.NEEDS_QR, fields, private={**NO_CODES, **NO_LINK})
         return True
 
     async def _await_connected(self) -> None:

@@ -753,6 +753,7 @@ class SessionChanged(_message.Message):
     PHONE_E164_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     BAN_ENDS_AT_UNIX_S_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     state: Global___SessionChanged.State.ValueType
     phone_e164: _builtins.str
     """With CONNECTED: the number that is linked, +E.164."""
@@ -760,6 +761,10 @@ class SessionChanged(_message.Message):
     """A short word for logs and disconnectReason, such as "stream_error_503". Holds no number."""
     ban_ends_at_unix_s: _builtins.int
     """With BANNED: when the ban ends, in seconds since 1970; 0 where WhatsApp does not say, and from an engine without this field."""
+    @_builtins.property
+    def device(self) -> Global___LinkedDevice:
+        """With CONNECTED: what may be shown of the link. Added within version 2."""
+
     def __init__(
         self,
         *,
@@ -767,14 +772,41 @@ class SessionChanged(_message.Message):
         phone_e164: _builtins.str = ...,
         reason: _builtins.str = ...,
         ban_ends_at_unix_s: _builtins.int = ...,
+        device: Global___LinkedDevice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ban_ends_at_unix_s", b"ban_ends_at_unix_s", "phone_e164", b"phone_e164", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ban_ends_at_unix_s", b"ban_ends_at_unix_s", "device", b"device", "phone_e164", b"phone_e164", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SessionChanged: _TypeAlias = SessionChanged  # noqa: Y015
+
+@_typing.final
+class LinkedDevice(_message.Message):
+    """What may be shown of an account's link: no key, and nothing to take it over with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """The device's number at WhatsApp: the phone itself is 0, linked devices count from 1."""
+    platform: _builtins.str
+    """The phone's platform, as WhatsApp named it when the device was linked, such as "android" or "smbi"; empty where it did not."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        platform: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkedDevice: _TypeAlias = LinkedDevice  # noqa: Y015
 
 @_typing.final
 class PairingCode(_message.Message):

@@ -11,6 +11,7 @@ from connector.clock import now_s
 from connector.contract.engine_pb2 import (
     BacklogDelivered,
     Event,
+    LinkedDevice,
     MessageAwaited,
     MessageReceived,
     PairingCode,
@@ -98,6 +99,8 @@ class Account:
         self.term_ends_ms = 0
         """On the clock of connector/clock.py. From then on nothing is taken or handed over until the account is opened again."""
         self.phone: str | None = None
+        self.links = 0
+        """How often it was linked: each time it is another device of the phone's."""
         self.state: State.ValueType = SessionChanged.STATE_UNSPECIFIED
         """Unspecified while there is nothing to connect: not open, or not paired."""
         self.reason = ""
@@ -280,6 +283,7 @@ class Account:
         """The code was scanned or entered: the account is this number's device from now on."""
         self.pairing = None
         self.phone = phone
+        self.links += 1
         self._tell(Event(pairing_ended=PairingEnded(result=PairingEnded.PAIRED, phone_e164=phone)))
         self._connect()
 
@@ -435,6 +439,7 @@ class Account:
         changed = SessionChanged(state=self.state, reason=self.reason)
         if self.state == SessionChanged.CONNECTED and self.phone is not None:
             changed.phone_e164 = self.phone
+            changed.device.CopyFrom(LinkedDevice(number=self.links, platform="android"))
         if self.state == SessionChanged.BANNED:
             changed.ban_ends_at_unix_s = int(self._now() + self._ban_s)
         return changed

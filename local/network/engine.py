@@ -48,7 +48,7 @@ class SimulatedEngine(EngineServicer):
         """When a session is looked at next: its owner's term may be over then."""
 
     async def Hello(self, _request: pb.HelloRequest, _context: Context) -> pb.HelloResponse:
-        return pb.HelloResponse(contract=CONTRACT)
+        return pb.HelloResponse(contract=CONTRACT, whatsmeow="simulated")
 
     async def CheckStore(self, _request: pb.CheckStoreRequest, _context: Context) -> pb.CheckStoreResponse:
         return pb.CheckStoreResponse(result=pb.CheckStoreResponse.WRITABLE, kind="simulated")

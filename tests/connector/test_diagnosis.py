@@ -45,7 +45,7 @@ def test_it_says_what_it_runs_and_what_it_reaches(stage: Stage) -> None:
     assert found["flushUrl"] == stage.flush.url
     assert found["ready"] == {"firestore": True, "engine": True, "takesWork": True}
     assert found["engine"]["outcome"] == "answered"
-    assert found["engine"]["whatsmeow"] == ("" if stage.kind is NetworkKind.SIMULATED else whatsmeow_pin())
+    assert found["engine"]["whatsmeow"] == ("simulated" if stage.kind is NetworkKind.SIMULATED else whatsmeow_pin())
     assert (found["store"]["outcome"], found["store"]["kind"]) == ("writable", STORES[stage.kind])
     assert before - timedelta(seconds=1) < datetime.fromisoformat(found["time"]) < datetime.now(UTC)
     assert found["tookS"] > 0

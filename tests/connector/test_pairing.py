@@ -1,5 +1,6 @@
 """An account is paired by QR or by code, its codes are erased, and it stays the same number."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -33,6 +34,42 @@ def test_a_scanned_qr_code_connects_the_account_and_is_erased(shared: Shared) ->
     assert connected["assignedWorkerId"] == connector.worker
     assert (connected["lastError"], connected["disconnectReason"]) == (None, None)
     assert codes_of(stage.private_state(account)) == [None] * 4
+
+
+def test_a_super_admin_sees_since_when_and_as_which_device_an_account_is_linked(shared: Shared) -> None:
+    stage, connector, ours = shared.stage, shared.connector, new_phone()
+    account = stage.create_account()
+    began = datetime.now(UTC)
+    stage.pair(connector, account, ours)
+    link = stage.private_state(account)["authMeta"]
+    assert began < link["pairedAt"] < datetime.now(UTC)
+    assert link["platform"] == "android"
+    assert link["deviceNumber"] >= 1
+    assert link["engineVersion"]
+    assert set(link) == {"pairedAt", "platform", "deviceNumber", "engineVersion"}, "nothing else, and no secret"
+
+    stage.network.disconnect(ours)
+    stage.await_status(account, "reconnecting")
+    stage.network.reconnect(ours)
+    stage.await_connected(account)
+    assert stage.private_state(account)["authMeta"] == link
+
+    stage.command(connector, account, CommandKind.LOGOUT)
+    stage.await_status(account, "needs_qr")
+    assert stage.private_state(account)["authMeta"] is None
+    stage.pair(connector, account, ours)
+    again = stage.private_state(account)["authMeta"]
+    assert again["pairedAt"] > link["pairedAt"]
+    assert again["deviceNumber"] > link["deviceNumber"]
+
+
+def test_a_link_that_is_removed_on_the_phone_is_shown_no_more(shared: Shared) -> None:
+    stage, connector, ours = shared.stage, shared.connector, new_phone()
+    account = stage.paired_account(connector, ours)
+    assert stage.private_state(account)["authMeta"] is not None
+    stage.network.log_out(ours)
+    stage.await_status(account, "needs_qr")
+    wait_until(lambda: stage.private_state(account)["authMeta"] is None, "the link is shown no more")
 
 
 def test_a_phone_code_connects_the_account_and_is_erased(shared: Shared) -> None:

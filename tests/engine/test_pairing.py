@@ -21,7 +21,9 @@ async def test_a_scanned_qr_code_links_the_phone(server: WhatsAppServer, engine:
     assert kinds == ["pairing_code", "pairing_ended", "session", "session"]
     ended = account.events[1].pairing_ended
     assert (ended.result, ended.phone_e164) == (pb.PairingEnded.PAIRED, PHONE)
-    assert account.changes[-1].phone_e164 == PHONE
+    connected = account.changes[-1]
+    assert connected.phone_e164 == PHONE
+    assert (connected.device.number, connected.device.platform) == (1, "android")
 
 
 async def test_a_code_that_is_typed_in_links_the_phone(server: WhatsAppServer, engine: RunningEngine) -> None:

@@ -251,7 +251,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27, 0}
 }
 
 type SendResponse_Outcome int32
@@ -318,7 +318,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -1858,8 +1858,10 @@ type SessionChanged struct {
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// With BANNED: when the ban ends, in seconds since 1970; 0 where WhatsApp does not say, and from an engine without this field.
 	BanEndsAtUnixS int64 `protobuf:"varint,4,opt,name=ban_ends_at_unix_s,json=banEndsAtUnixS,proto3" json:"ban_ends_at_unix_s,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// With CONNECTED: what may be shown of the link. Added within version 2.
+	Device        *LinkedDevice `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionChanged) Reset() {
@@ -1920,6 +1922,68 @@ func (x *SessionChanged) GetBanEndsAtUnixS() int64 {
 	return 0
 }
 
+func (x *SessionChanged) GetDevice() *LinkedDevice {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+// What may be shown of an account's link: no key, and nothing to take it over with.
+type LinkedDevice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The device's number at WhatsApp: the phone itself is 0, linked devices count from 1.
+	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// The phone's platform, as WhatsApp named it when the device was linked, such as "android" or "smbi"; empty where it did not.
+	Platform      string `protobuf:"bytes,2,opt,name=platform,proto3" json:"platform,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkedDevice) Reset() {
+	*x = LinkedDevice{}
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkedDevice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkedDevice) ProtoMessage() {}
+
+func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkedDevice.ProtoReflect.Descriptor instead.
+func (*LinkedDevice) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *LinkedDevice) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *LinkedDevice) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
 type PairingCode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Code:
@@ -1934,7 +1998,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2010,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2023,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -2023,7 +2087,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2035,7 +2099,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2048,7 +2112,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -2085,7 +2149,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2161,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2174,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -2163,7 +2227,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2175,7 +2239,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2188,7 +2252,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -2229,7 +2293,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2305,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2318,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -2282,7 +2346,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2358,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2371,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -2336,7 +2400,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2412,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2425,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -2393,7 +2457,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2405,7 +2469,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2418,7 +2482,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
 }
 
 type RequestHistoryRequest struct {
@@ -2438,7 +2502,7 @@ type RequestHistoryRequest struct {
 
 func (x *RequestHistoryRequest) Reset() {
 	*x = RequestHistoryRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2514,7 @@ func (x *RequestHistoryRequest) String() string {
 func (*RequestHistoryRequest) ProtoMessage() {}
 
 func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2527,7 @@ func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
 func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RequestHistoryRequest) GetSession() *Session {
@@ -2516,7 +2580,7 @@ type RequestHistoryResponse struct {
 
 func (x *RequestHistoryResponse) Reset() {
 	*x = RequestHistoryResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2592,7 @@ func (x *RequestHistoryResponse) String() string {
 func (*RequestHistoryResponse) ProtoMessage() {}
 
 func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2605,7 @@ func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
 func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
 }
 
 var File_connector_contract_engine_proto protoreflect.FileDescriptor
@@ -2664,13 +2728,14 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SENT\x10\x01\x12\r\n" +
 	"\tDELIVERED\x10\x02\x12\b\n" +
-	"\x04READ\x10\x03\"\xbf\x02\n" +
+	"\x04READ\x10\x03\"\xfb\x02\n" +
 	"\x0eSessionChanged\x12@\n" +
 	"\x05state\x18\x01 \x01(\x0e2*.threadline.engine.v1.SessionChanged.StateR\x05state\x12\x1d\n" +
 	"\n" +
 	"phone_e164\x18\x02 \x01(\tR\tphoneE164\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12*\n" +
-	"\x12ban_ends_at_unix_s\x18\x04 \x01(\x03R\x0ebanEndsAtUnixS\"\x87\x01\n" +
+	"\x12ban_ends_at_unix_s\x18\x04 \x01(\x03R\x0ebanEndsAtUnixS\x12:\n" +
+	"\x06device\x18\x05 \x01(\v2\".threadline.engine.v1.LinkedDeviceR\x06device\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -2682,7 +2747,10 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\bREPLACED\x10\x05\x12\n" +
 	"\n" +
 	"\x06BANNED\x10\x06\x12\f\n" +
-	"\bOUTDATED\x10\a\"u\n" +
+	"\bOUTDATED\x10\a\"B\n" +
+	"\fLinkedDevice\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1a\n" +
+	"\bplatform\x18\x02 \x01(\tR\bplatform\"u\n" +
 	"\vPairingCode\x12\x10\n" +
 	"\x02qr\x18\x01 \x01(\tH\x00R\x02qr\x12\x1f\n" +
 	"\n" +
@@ -2776,7 +2844,7 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_connector_contract_engine_proto_goTypes = []any{
 	(CheckStoreResponse_Result)(0), // 0: threadline.engine.v1.CheckStoreResponse.Result
 	(ReceiptReceived_Type)(0),      // 1: threadline.engine.v1.ReceiptReceived.Type
@@ -2808,16 +2876,17 @@ var file_connector_contract_engine_proto_goTypes = []any{
 	(*ReachoutLock)(nil),           // 27: threadline.engine.v1.ReachoutLock
 	(*ReceiptReceived)(nil),        // 28: threadline.engine.v1.ReceiptReceived
 	(*SessionChanged)(nil),         // 29: threadline.engine.v1.SessionChanged
-	(*PairingCode)(nil),            // 30: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),           // 31: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),            // 32: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),           // 33: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),    // 34: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil),   // 35: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),        // 36: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),       // 37: threadline.engine.v1.MarkReadResponse
-	(*RequestHistoryRequest)(nil),  // 38: threadline.engine.v1.RequestHistoryRequest
-	(*RequestHistoryResponse)(nil), // 39: threadline.engine.v1.RequestHistoryResponse
+	(*LinkedDevice)(nil),           // 30: threadline.engine.v1.LinkedDevice
+	(*PairingCode)(nil),            // 31: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),           // 32: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),            // 33: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),           // 34: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),    // 35: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),   // 36: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),        // 37: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),       // 38: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),  // 39: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil), // 40: threadline.engine.v1.RequestHistoryResponse
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
 	0,  // 0: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
@@ -2831,50 +2900,51 @@ var file_connector_contract_engine_proto_depIdxs = []int32{
 	24, // 8: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
 	28, // 9: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
 	29, // 10: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	30, // 11: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	31, // 12: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	31, // 11: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	32, // 12: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
 	25, // 13: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
 	26, // 14: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
 	27, // 15: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
 	1,  // 16: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
 	2,  // 17: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	3,  // 18: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	5,  // 19: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 20: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	5,  // 21: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 22: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 23: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 24: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	10, // 25: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	12, // 26: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	14, // 27: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	16, // 28: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	17, // 29: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	19, // 30: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	21, // 31: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	32, // 32: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	34, // 33: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	36, // 34: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	38, // 35: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	8,  // 36: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
-	7,  // 37: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	11, // 38: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	13, // 39: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	15, // 40: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	23, // 41: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	18, // 42: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	20, // 43: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	22, // 44: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	33, // 45: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	35, // 46: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	37, // 47: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	39, // 48: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	9,  // 49: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	30, // 18: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
+	3,  // 19: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	5,  // 20: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	4,  // 21: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	5,  // 22: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 23: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 24: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 25: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	10, // 26: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	12, // 27: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	14, // 28: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	16, // 29: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	17, // 30: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	19, // 31: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	21, // 32: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	33, // 33: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	35, // 34: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	37, // 35: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	39, // 36: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	8,  // 37: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
+	7,  // 38: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	11, // 39: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	13, // 40: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	15, // 41: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	23, // 42: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	18, // 43: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	20, // 44: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	22, // 45: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	34, // 46: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	36, // 47: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	38, // 48: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	40, // 49: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	9,  // 50: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
+	38, // [38:51] is the sub-list for method output_type
+	25, // [25:38] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -2896,7 +2966,7 @@ func file_connector_contract_engine_proto_init() {
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[25].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[26].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -2906,7 +2976,7 @@ func file_connector_contract_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

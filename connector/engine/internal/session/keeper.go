@@ -336,6 +336,7 @@ func (k *keeper) tell(state contract.SessionChanged_State, reason string) {
 	changed := &contract.SessionChanged{State: state, Reason: reason}
 	if phone, linked := k.s.Linked(); linked && state == connectedState {
 		changed.PhoneE164 = phone
+		changed.Device = linkedDevice(k.s.current().Store)
 	}
 	if state == contract.SessionChanged_BANNED && !k.banEnds.IsZero() {
 		changed.BanEndsAtUnixS = k.banEnds.Unix()
