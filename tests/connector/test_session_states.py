@@ -176,7 +176,8 @@ def test_an_alert_that_an_operator_closed_is_open_again_when_it_happens_again(pa
     wait_until(lambda: stage.alerts(account)[0]["count"] == 2, "it is counted")
     (again,) = stage.alerts(account)
     assert again["resolvedAt"] is None
-    assert again["createdAt"] > first["createdAt"]
+    assert again["lastAt"] > first["lastAt"]
+    assert again["createdAt"] == first["createdAt"]
 
 
 def test_a_stream_that_ends_is_opened_again(simulated_stage: Stage) -> None:

@@ -23,7 +23,9 @@ async def test_a_scanned_code_pairs_and_connects(driver: Driver, network: Networ
 
     assert (await events.next()).pairing_ended == pb.PairingEnded(result=pb.PairingEnded.PAIRED, phone_e164=SHOP)
     assert (await events.next_state()).state == pb.SessionChanged.CONNECTING
-    assert await events.next_state() == pb.SessionChanged(state=pb.SessionChanged.CONNECTED, phone_e164=SHOP)
+    device = pb.LinkedDevice(number=1, platform="android")
+    connected = pb.SessionChanged(state=pb.SessionChanged.CONNECTED, phone_e164=SHOP, device=device)
+    assert await events.next_state() == connected
     await driver.close()
     assert await driver.open(epoch=2) == pb.OpenResponse(paired=True, phone_e164=SHOP)
 
