@@ -16,6 +16,7 @@ from connector.http_api import HttpApi
 from connector.leases import Leases
 from connector.settings import Settings
 from connector.supervisor import Supervisor
+from connector.takeover import TakeOver
 from connector.wal import Wal
 from identity.tokens import IdentityTokens, TokenVerifier
 
@@ -48,6 +49,12 @@ async def serve(settings: Settings) -> None:
             max_accounts=settings.max_accounts,
             paces_sends=settings.paces_sends,
         )
+        take_over = TakeOver(
+            leases=leases,
+            succession=supervisor.succession,
+            timing=timing,
+            has_room=supervisor.has_room_to_ask,
+        )
         health = Health(db=db, engine=engine)
         verifier = TokenVerifier(
             audience=settings.public_endpoint,
@@ -55,14 +62,16 @@ async def serve(settings: Settings) -> None:
             certs_url=settings.identity_certs_url,
         )
         diagnosis = Diagnosis(settings=settings, engine=engine, health=health, flusher=flusher)
-        api = HttpApi(supervisor=supervisor, verifier=verifier, health=health, diagnosis=diagnosis)
+        api = HttpApi(
+            supervisor=supervisor, take_over=take_over, verifier=verifier, health=health, diagnosis=diagnosis
+        )
         runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
         log.started(settings.worker_id, settings.public_endpoint)
         try:
             async with asyncio.TaskGroup() as tasks:
-                workers = [tasks.create_task(wal.run()), tasks.create_task(supervisor.run())]
+                workers = [tasks.create_task(work) for work in (wal.run(), supervisor.run(), take_over.run())]
                 try:
                     await stopped.wait()
                 finally:  # where one of these tasks has failed, too: else every lease would have to run out

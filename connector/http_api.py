@@ -12,8 +12,10 @@ from connector.bodies import InvalidCall, parse_number, parse_send
 from connector.diagnosis import Diagnosis
 from connector.engine import EngineFailed, EngineRefused
 from connector.health import Health
+from connector.ownership import Ownership
 from connector.sending import NOT_OWNER, OtherSendUnderWay
 from connector.supervisor import Supervisor
+from connector.takeover import TakeOver
 from core import contract
 from core.errors import ErrorCode
 from core.ids import AccountId, InvalidId, account_id, canonical_chat, chat_id
@@ -28,6 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @dataclass(frozen=True, kw_only=True)
 class HttpApi:
     supervisor: Supervisor
+    take_over: TakeOver
     verifier: TokenVerifier
     health: Health
     diagnosis: Diagnosis
@@ -45,7 +48,7 @@ class HttpApi:
 
     async def send(self, request: web.Request) -> web.Response:
         asked = parse_send(await request.read())
-        owned = self.supervisor.owned(asked.account)
+        owned = self._owned(asked.account)
         try:
             answer = NOT_OWNER if owned is None else await owned.sends.send(asked)
         except OtherSendUnderWay as error:
@@ -59,12 +62,14 @@ class HttpApi:
         return web.json_response(body)
 
     async def poke(self, request: web.Request) -> web.Response:
-        self.supervisor.poke(_account(request))
+        account = _account(request)
+        self._owned(account)
+        self.supervisor.poke(account)
         return web.json_response({}, status=202)
 
     async def is_on_whatsapp(self, request: web.Request) -> web.Response:
         account, number = _account(request), parse_number(await request.read())
-        owned = self.supervisor.owned(account)
+        owned = self._owned(account)
         if owned is None or not owned.session.is_connected or not owned.term.is_live():
             return _not_connected()
         try:
@@ -83,6 +88,13 @@ class HttpApi:
 
     async def diagnose(self, _request: web.Request) -> web.Response:
         return web.json_response(await self.diagnosis.report())
+
+    def _owned(self, account: AccountId) -> Ownership | None:
+        """A call for an account that is not owned here may be one that an older instance at this address owns."""
+        owned = self.supervisor.owned(account)
+        if owned is None:
+            self.take_over.called(account)
+        return owned
 
     async def healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"alive": True})

@@ -1,21 +1,23 @@
 """The lease's documents: finding free accounts, claiming one, renewing, taking a command, giving it back."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from connector.accounts import AccountDocument
 from connector.clock import now_s
-from connector.queries import free_leases
+from connector.queries import free_leases, leases_at_endpoint, leases_to_hand_over
 from connector.store import PRECONDITION_FAILED, UNAVAILABLE, UpdateTime, commit
 from connector.term import Term, TermLost
 from core import schema
 from core.account import Lease, claim_fields, parse_lease, release_fields, renewal_fields
 from core.degradation import parse_degradation
+from core.hand_over import HandOverRequest
 from core.ids import AccountId, InvalidId, WorkerId, account_id
 from core.pacing import parse_record
 
@@ -32,6 +34,12 @@ is left, 5 s; the next one, begun 0.2 s after that, again half, 2.4 s; and so on
 """
 _PAGE = 50
 _MAX_PAGES = 20
+_ASK_ATTEMPTS = 3
+"""An owner renews once in 8 s, so a second precondition that fails in a row is rare."""
+_NO_LEASE = "-clock-"
+"""The id of no lease: a read of it is answered with Firestore's time."""
+
+MayClaim = Callable[[Lease], bool]
 
 
 class LeaseChanged(Exception):
@@ -145,9 +153,10 @@ class Leases:
             query = query.start_after(page[-1])
         return found
 
-    async def claim(self, account: AccountId) -> Claimed | None:
+    async def claim(self, account: AccountId, may_claim: MayClaim = lambda _lease: True) -> Claimed | None:
         """Begins a term, or returns None when the lease is not free or another was faster. Raises NotClaimable.
 
+        `may_claim` is asked right before the commit, with the lease as it was read; where it says no, nothing is written.
         Lease and account are written together, so the account's update time moves with each change of owner;
         lastSeenAt is written too, so that it moves even when the worker's name is the same.
         """
@@ -155,6 +164,8 @@ class Leases:
         if found is None:
             return None
         before = parse_lease(found.lease)
+        if not may_claim(before):
+            return None
         began, now = now_s(), datetime.now(UTC)
         fields = claim_fields(before, self.worker, self.endpoint, now, self.ttl_s)
         try:
@@ -174,6 +185,50 @@ class Leases:
             store_mark=before.store_mark,
         )
         return self._claimed(term, before, standing)
+
+    async def firestore_time(self) -> datetime:
+        """The time of Firestore's own clock, which is the same for all workers."""
+        found = await self.db.collection(schema.LEASES).document(_NO_LEASE).get(retry=None, timeout=self.call_s)
+        if not isinstance(found.read_time, datetime):
+            raise ServiceUnavailable("Firestore answered without its time")
+        return found.read_time
+
+    async def find_of_others_here(self) -> list[AccountId]:
+        """Accounts whose current lease names this worker's address and another owner: an instance that shares the address."""
+        now = datetime.now(UTC)
+        found = await leases_at_endpoint(self.db, self.endpoint).get(retry=None, timeout=self.call_s)
+        leases = ((snapshot.id, parse_lease(snapshot.to_dict() or {})) for snapshot in found)
+        return list(_account_ids(name for name, lease in leases if lease.is_held(now) and lease.owner != self.worker))
+
+    async def find_asked_for(self, successor: WorkerId) -> list[AccountId]:
+        """This worker's accounts that the successor has asked for."""
+        found = await leases_to_hand_over(self.db, self.worker, successor).get(retry=None, timeout=self.call_s)
+        return list(_account_ids(snapshot.id for snapshot in found))
+
+    async def ask_for(self, account: AccountId, request: HandOverRequest) -> bool:
+        """Asks the owner at this address to hand the account over, once a term. Returns whether it was asked now.
+
+        False where no other instance at this address owns the account, and where the owner's version knows no requests. The lease's times stay as they are: a request neither extends nor shortens a term.
+        """
+        for _ in range(_ASK_ATTEMPTS):
+            found = await self._lease(account).get(retry=None, timeout=self.call_s)
+            lease = parse_lease(found.to_dict() or {})
+            is_asked = lease.hand_over_to == request  # until the next claim, which clears it
+            if is_asked or not self._is_of_another_here(lease) or found.update_time is None:
+                return False
+            batch = self.db.batch()
+            known = self.db.write_option(last_update_time=found.update_time)
+            batch.update(self._lease(account), {"handOverTo": request.document()}, option=known)
+            try:
+                await commit(batch, self.call_s)
+            except PRECONDITION_FAILED:
+                continue  # the owner has renewed it meanwhile
+            return True
+        return False
+
+    def _is_of_another_here(self, lease: Lease) -> bool:
+        is_here = lease.endpoint == self.endpoint and lease.owner != self.worker and lease.owner_heeds_requests
+        return is_here and lease.is_held(datetime.now(UTC))
 
     async def _claimable(self, account: AccountId) -> "_Documents | None":
         """None when the lease is not free. Raises NotClaimable."""

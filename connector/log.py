@@ -129,6 +129,21 @@ def lease_not_claimable(account: AccountId, reason: str) -> None:
     _write("ERROR", "lease_not_claimable", "a lease was left alone: somebody must mend it", account, reason=reason)
 
 
+def hand_over_asked(account: AccountId) -> None:
+    message = "an older instance at this address owns the account: it was asked to hand it over"
+    _write("INFO", "hand_over_asked", message, account)
+
+
+def hand_over_not_asked(error: Exception) -> None:
+    message = "the leases of an older instance at this address were not reached; tried again"
+    _failure("WARNING", "hand_over_not_asked", message, error)
+
+
+def succeeded(successor: WorkerId) -> None:
+    message = "a newer instance at this address asks for the accounts: this one hands over what is asked for"
+    _write("INFO", "succeeded", message, successor=successor)
+
+
 def at_capacity(accounts: int) -> None:
     message = "this worker owns as many accounts as it may (MAX_ACCOUNTS): free ones are left to others"
     _write("WARNING", "at_capacity", message, accounts=accounts)

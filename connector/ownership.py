@@ -17,6 +17,7 @@ from connector.session import Session
 from connector.store import UNAVAILABLE
 from connector.term import Term, TermLost
 from core.account import PAUSED, Command, Lease, Status
+from core.hand_over import HandOverRequest
 from core.timing import Timing
 
 _RETRY_FIRST_S = 0.2
@@ -37,9 +38,13 @@ class Ownership:
     sends: Sends
     engine: Engine
     timing: Timing
+    yields_to: Callable[[HandOverRequest], bool] = lambda _request: False
+    """Whether this worker hands over to whoever asks."""
     _must_read: bool = field(default=False, init=False)
     _standing: Command | None = field(default=None, init=False)
     """The lease's, as last read. It stands there until it is carried out: where its owner dies before, the next one does it."""
+    _refused: HandOverRequest | None = field(default=None, init=False)
+    """The last request that this worker does not heed. It stays in the lease until the next claim."""
     _begun: Command | None = field(default=None, init=False)
     _done: Command | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
@@ -151,12 +156,22 @@ class Ownership:
         self._standing = lease.command
         if not lease.wanted:
             await self._hand_over(Status.DISCONNECTED, PAUSED)
+        is_refused_now = await self._heed_request(lease.hand_over_to)
         if lease.command is None:
-            if not self.held.stands_as_written(lease):
+            if not is_refused_now and not self.held.stands_as_written(lease):
                 start(self.session.try_again())
         elif lease.command != self._begun:
             self._begun = lease.command
             start(self._carry_out(lease.command))
+
+    async def _heed_request(self, request: HandOverRequest | None) -> bool:
+        """Hands over where a newer instance asks. Returns whether a request has come that is refused."""
+        if request is None or request == self._refused:
+            return False
+        if self.yields_to(request):
+            await self._hand_over(None, "handed_over")
+        self._refused = request
+        return True
 
     async def _carry_out(self, command: Command) -> None:
         """One that failed is begun again with the next renewal; while the account is handed over, that is the next owner's."""

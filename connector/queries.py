@@ -12,7 +12,7 @@ from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
-from core.ids import AccountId, ThreadId
+from core.ids import AccountId, ThreadId, WorkerId
 
 _UNFINISHED = ["queued", "sending"]
 _ROW_FIELDS = ["chatId", "eventType", "receivedAt"] + [
@@ -39,6 +39,25 @@ def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:
         .where(filter=FieldFilter("leaseUntil", "<", now))
         .order_by("leaseUntil")
         .limit(limit)
+    )
+
+
+def leases_at_endpoint(db: AsyncClient, endpoint: str) -> AsyncQuery:
+    """Leases that name this connector address, whichever instance owns them; those that have run out, too."""
+    return (
+        db.collection(schema.LEASES)
+        .where(filter=FieldFilter("endpoint", "==", endpoint))
+        .select(["ownerInstanceId", "leaseUntil"])
+    )
+
+
+def leases_to_hand_over(db: AsyncClient, owner: WorkerId, successor: WorkerId) -> AsyncQuery:
+    """Leases of `owner` that `successor` has asked for."""
+    return (
+        db.collection(schema.LEASES)
+        .where(filter=FieldFilter("ownerInstanceId", "==", owner))
+        .where(filter=FieldFilter("handOverTo.workerId", "==", successor))
+        .select([])
     )
 
 

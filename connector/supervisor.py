@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -21,9 +21,14 @@ from connector.sending import Sends
 from connector.session import Session
 from connector.silence import parse_silence
 from connector.store import UNAVAILABLE
+from connector.succession import Succession
 from connector.wal import Wal
+from core.account import Lease
 from core.ids import AccountId
 from core.timing import Timing
+
+_HURRIED_PART = 1 / 4
+"""Of the time between two looks, while accounts go from one instance to another: half a second at most."""
 
 
 @dataclass(kw_only=True)
@@ -44,12 +49,16 @@ class Supervisor:
     _claims_under_way: int = field(default=0, init=False)
     _is_full: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
+    _in_pace: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
+    """Claims that wait for their turn, and have read and written nothing yet."""
+    succession: Succession = field(init=False)
     _orders: ArrivalOrders = field(init=False)
     _claims: Pace = field(init=False)
     _opens: Pace = field(init=False)
 
     def __post_init__(self) -> None:
         self._orders = ArrivalOrders(worker=self.leases.worker)
+        self.succession = Succession(worker=self.leases.worker, timing=self.timing)
         self._claims = Pace(interval_s=self.timing.claim_pace_s)
         self._opens = Pace(interval_s=self.timing.claim_pace_s)
 
@@ -64,25 +73,58 @@ class Supervisor:
         else:
             self._start(self._claim(account))
 
+    def has_room_to_ask(self) -> bool:
+        """Whether one account more may be asked for, beside those that are owned, claimed and on their way."""
+        taken = len(self._owned) + self._claims_under_way + self.succession.expected()
+        return not self._stopping and taken < self.max_accounts
+
     async def run(self) -> None:
-        """Looks for free accounts until it is cancelled."""
-        while True:
+        """Looks for free accounts until it stops or is cancelled."""
+        while not self._stopping:
             await self.engine.serving.wait()
-            if self._has_room():
+            if self._is_succeeded():
+                await self._hand_over_what_is_asked_for()
+            elif self._has_room():
                 await self._look()
-            await asyncio.sleep(self.timing.lease_claim_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            await asyncio.sleep(self._pause_s())
 
     async def stop(self) -> None:
-        """Claims nothing more, hands over every account, and returns when that is done."""
+        """Claims nothing more from here on, hands over every account, and returns when that is done."""
         self._stopping = True
+        for claim in self._in_pace:
+            claim.cancel()
         for owned in self._owned.values():
             owned.stop()
-        # A claim that was under way may still bring an account, which is then handed over, too.
+        # A claim that was being committed may still bring an account, which is then handed over, too.
         while tasks := [task for task in (*self._tasks.values(), *self._background) if not task.done()]:
             await asyncio.wait(tasks)
 
+    def _pause_s(self) -> float:
+        """Between two looks. While accounts go from one instance to another, each look late is a time without an owner."""
+        is_handing_over = self.succession.expected() > 0 or self._is_succeeded()
+        part = _HURRIED_PART if is_handing_over else 1.0
+        return self.timing.lease_claim_s * part * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+    def _is_succeeded(self) -> bool:
+        """Whether a newer instance at this address asks for what this one owns."""
+        return self.succession.successor is not None and bool(self._owned)
+
+    async def _hand_over_what_is_asked_for(self) -> None:
+        """Each owner sees a request with its next renewal; a look at all requests together sees it at once."""
+        assert self.succession.successor is not None
+        try:
+            asked = await self.leases.find_asked_for(self.succession.successor)
+        except UNAVAILABLE as error:
+            log.free_leases_unknown(error)
+            return
+        for account in asked:
+            owned = self._owned.get(account)
+            if owned is not None:
+                owned.poke()
+
     async def _look(self) -> None:
-        """Claims what is free, at once where this worker owns nothing, and the later the more it does: others may have more room."""
+        """Claims what is free: at once what was asked for, and where this worker owns nothing; else the later the more it owns, since
+        others may have more room."""
         try:
             free = await self.leases.find_free(self._bad)
         except UNAVAILABLE as error:
@@ -90,10 +132,20 @@ class Supervisor:
             return
         if not free:
             return
+        await self._claim_all([account for account in free if self.succession.expects(account)])
+        others = [account for account in free if not self.succession.expects(account)]
+        if not others:
+            return
         await asyncio.sleep(self.timing.lease_claim_s * len(self._owned) / self.max_accounts)
-        random.shuffle(free)  # workers that look together try different ones first
-        for account in sorted(free, key=self._bad.__contains__):
-            await self._start(self._claim(account))  # a task that `stop` can wait for
+        random.shuffle(others)  # workers that look together try different ones first
+        await self._claim_all(sorted(others, key=self._bad.__contains__))
+
+    async def _claim_all(self, accounts: Sequence[AccountId]) -> None:
+        """One after the other."""
+        for account in accounts:
+            if self._stopping:
+                return
+            await asyncio.wait([self._start(self._claim(account))])  # a task that `stop` can end or wait for
 
     def _has_room(self) -> bool:
         """Whether one account more may be claimed. A worker without is told of once, until it has room again."""
@@ -105,8 +157,8 @@ class Supervisor:
         return has_room
 
     async def _claim(self, account: AccountId) -> None:
-        if account not in self._bad:
-            await self._claims.turn()
+        if account not in self._bad and not self._stopping:
+            await self._await_turn()
         # Without an engine, another worker would do better.
         if self._stopping or account in self._tasks or not self.engine.serving.is_set() or not self._has_room():
             return
@@ -116,10 +168,22 @@ class Supervisor:
         finally:
             self._claims_under_way -= 1
 
+    async def _await_turn(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._in_pace.add(task)
+        try:
+            await self._claims.turn()
+        finally:
+            self._in_pace.discard(task)
+
+    def _may_claim(self, lease: Lease) -> bool:
+        return not self._stopping and self.succession.may_claim(lease)
+
     async def _try_to_claim(self, account: AccountId) -> None:
         """One account's odd documents must not end the others' sessions: whatever fails is logged, and tried again."""
         try:
-            claimed = await self.leases.claim(account)
+            claimed = await self.leases.claim(account, self._may_claim)
             if claimed is not None:
                 self._take(account, claimed)
         except UNAVAILABLE as error:
@@ -137,6 +201,7 @@ class Supervisor:
 
     def _take(self, account: AccountId, claimed: Claimed) -> None:
         log.lease_claimed(account, claimed.held.term.epoch)
+        self.succession.claimed(account)
         ownership = self._ownership(claimed)
         if claimed.must_be_heeded:
             ownership.poke()
@@ -170,6 +235,7 @@ class Supervisor:
             ),
             engine=self.engine,
             timing=self.timing,
+            yields_to=self.succession.yields_to,
         )
 
     async def _own(self, account: AccountId, ownership: Ownership) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from core.errors import ErrorCode, described
+from core.hand_over import HandOverRequest, parse_hand_over
 from core.ids import AccountId, InvalidId, WorkerId, phone_e164
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,6 +80,10 @@ class Lease:
     """When there were too many of them, at last."""
     store_mark: int = 0
     """How far the account's session store had come, for whoever opens it next: a lower one is older. 0: not known."""
+    hand_over_to: HandOverRequest | None = None
+    """A newer connector at the owner's address asks for the account. The next claim clears the request."""
+    owner_heeds_requests: bool = False
+    """Whether the owner's version knows hand-over requests: each claim of such a version writes the field."""
 
     def is_held(self, now: datetime) -> bool:
         return self.owner is not None and self.lease_until > now
@@ -122,6 +127,8 @@ def parse_lease(document: Mapping[str, object]) -> Lease:
         recent_claims=_times(document.get("recentClaims")),
         flapped_at=flapped_at if isinstance(flapped_at, datetime) else None,
         store_mark=_count(document.get("storeMark")) or 0,
+        hand_over_to=parse_hand_over(document.get("handOverTo")),
+        owner_heeds_requests="handOverTo" in document,
     )
 
 
@@ -154,6 +161,7 @@ def claim_fields(lease: Lease, worker: WorkerId, endpoint: str, now: datetime, t
         "leaseUntil": now + timedelta(seconds=ttl_s),
         "updatedAt": now,
         "recentClaims": claims,
+        "handOverTo": None,
         **flapping,
     }
 

@@ -20,7 +20,7 @@ from connector.contract import engine_pb2 as pb
 from connector.engine import connect_engine
 from connector.flush import Flusher
 from connector.gate import Gate
-from connector.leases import Claimed, Leases
+from connector.leases import Claimed, Leases, MayClaim
 from connector.pace import Pace
 from connector.sending import SendAnswer, SendRequest, Sends
 from connector.session import Session
@@ -144,7 +144,8 @@ class BrokenLeases(Leases):
         del known_bad
         return [ACCOUNT, OTHER]
 
-    async def claim(self, account: AccountId) -> Claimed | None:
+    async def claim(self, account: AccountId, may_claim: MayClaim = lambda _lease: True) -> Claimed | None:
+        del may_claim
         self.tried.append(account)
         if account == ACCOUNT:
             raise RuntimeError("nobody foresaw this")

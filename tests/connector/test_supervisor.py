@@ -11,7 +11,7 @@ import pytest
 
 from connector import supervisor as supervisor_module
 from connector.engine import connect_engine
-from connector.leases import Claimed, Leases
+from connector.leases import Claimed, Leases, MayClaim
 from connector.supervisor import Supervisor
 from core.ids import AccountId, WorkerId
 from core.timing import Timing
@@ -37,7 +37,8 @@ class OthersLeases(Leases):
         del known_bad
         return list(self.free)
 
-    async def claim(self, account: AccountId) -> Claimed | None:
+    async def claim(self, account: AccountId, may_claim: MayClaim = lambda _lease: True) -> Claimed | None:
+        del may_claim
         self.tried.append(account)
         return None
 

@@ -9,7 +9,7 @@ from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.types import StructuredQuery
 
 from core.alert_types import AlertType, Condition
-from core.ids import AccountId, ChatId, ThreadId
+from core.ids import AccountId, ChatId, ThreadId, WorkerId
 
 _PROJECT = "demo-indexes"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +31,8 @@ def _samples() -> dict[object, object]:
         AccountId: AccountId("sales-1"),
         ChatId: ChatId("40712345678@s.whatsapp.net"),
         ThreadId: ThreadId("sales-1_40712345678@s.whatsapp.net"),
+        WorkerId: WorkerId("connector-0"),
+        str: "https://connector-0.example.com",
         datetime: _NOW,
         int: 10,
         Sequence[AlertType]: [Condition.NO_OWNER],

@@ -1,0 +1,94 @@
+"""Asks an older instance at the same address for its accounts, as fast as this worker can open them.
+
+It begins when a call comes for an account that another instance at this address owns: then the address leads here. A start alone
+proves nothing, since a revision can be deployed without traffic.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from connector import log
+from connector.backoff import Backoff
+from connector.leases import Leases
+from connector.pace import Pace
+from connector.store import UNAVAILABLE
+from connector.succession import Succession
+from core.ids import AccountId
+from core.timing import Timing
+
+_ON_THEIR_WAY = 12
+"""Accounts that were asked for and are not claimed yet, at most: some one and a half seconds of opening. No account is closed by its
+owner long before its turn here."""
+_RETRY_FIRST_S = 0.2
+_RETRY_MAX_S = 5.0
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(kw_only=True)
+class TakeOver:
+    leases: Leases
+    succession: Succession
+    timing: Timing
+    has_room: Callable[[], bool]
+    """Whether this worker may claim one account more than it owns and has asked for."""
+    _called: dict[AccountId, None] = field(default_factory=dict, init=False)
+    """Accounts that somebody has called for, in the order of the calls. They come first."""
+    _others: dict[AccountId, None] = field(default_factory=dict, init=False)
+    """The other accounts of the older instance."""
+    _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pace = Pace(interval_s=self.timing.claim_pace_s)
+
+    def called(self, account: AccountId) -> None:
+        """The functions have called this instance for an account that it does not own."""
+        self._called[account] = None
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Asks until it is cancelled."""
+        self.succession.started_at = await self._retried(self.leases.firestore_time)
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            await self._ask_for_all()
+
+    async def _ask_for_all(self) -> None:
+        while self._called or self._others:
+            if self.succession.expected() >= _ON_THEIR_WAY:
+                await asyncio.sleep(self.timing.claim_pace_s)
+                continue
+            account = next(iter(self._called or self._others))
+            self._called.pop(account, None)
+            self._others.pop(account, None)
+            await self._ask_for(account)
+
+    async def _ask_for(self, account: AccountId) -> None:
+        if not self.has_room():
+            return
+        await self._pace.turn()
+        if not await self._retried(lambda: self._request(account)):
+            return
+        self.succession.expect(account)
+        log.hand_over_asked(account)
+        if not self._others:
+            found = await self._retried(self.leases.find_of_others_here)
+            self._others = dict.fromkeys(each for each in found if not self.succession.expects(each))
+
+    async def _request(self, account: AccountId) -> bool:
+        request = self.succession.request()
+        return request is not None and await self.leases.ask_for(account, request)
+
+    @staticmethod
+    async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=_RETRY_MAX_S)
+        while True:
+            try:
+                return await call()
+            except UNAVAILABLE as error:
+                log.hand_over_not_asked(error)
+                await asyncio.sleep(backoff.next_delay_s())
