@@ -7,16 +7,16 @@ converse. Status 0 only when not a message was lost, came twice or out of order.
 import argparse
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from local import firestore_jar, ports, postgres
 from local.chaos.crew import Crew
+from local.chaos.talk import Message, Talk
 from local.chaos.wire import wire_findings
-from local.faults.cast import Cast, Inbound, Request, make_cast
+from local.faults.cast import Cast, make_cast
 from local.faults.judge import Broken, Finding, judge
 from local.faults.record import take_record
 from local.faults.rounds import unsettled, wait_while_it_shrinks
@@ -66,7 +66,8 @@ def measure(rounds: int, seed: int, network: NetworkKind, *, time_scale: float =
         stage.prepare(cast)
         changes = _Changes(world=world, cast=cast, crew=Crew(world=world, db=db))
         changes.gather()
-        talk = _Talk(stage=stage, cast=cast)
+        lines = [sorted(messages, key=lambda message: message.place) for messages in _both_ways(cast)]
+        talk = Talk(stage=stage, lines=lines, pause_s=_PAUSE_S)
         talk.begin()
         killed = [taken for _ in range(rounds) for taken in changes.kill()]
         handed_over = [taken for _ in range(rounds) for taken in changes.hand_over()]
@@ -141,38 +142,8 @@ class _Changes:
             time.sleep(_POLL_S)
 
 
-@dataclass(kw_only=True)
-class _Talk:
-    """People who go on conversing until they are told to end; then they say the rest at once."""
-
-    stage: Stage
-    cast: Cast
-    _ended: threading.Event = field(default_factory=threading.Event, init=False)
-    _speakers: list[threading.Thread] = field(default_factory=list, init=False)
-    _problems: list[Exception] = field(default_factory=list, init=False)
-
-    def begin(self) -> None:
-        for messages in (self.cast.all_requests(), self.cast.all_inbound()):
-            in_turn = sorted(messages, key=lambda message: message.place)  # of each chat one, then of each the next
-            speaker = threading.Thread(target=self._speak, args=(in_turn,))
-            speaker.start()
-            self._speakers.append(speaker)
-
-    def end(self) -> None:
-        """Raises what went wrong in writing."""
-        self._ended.set()
-        for speaker in self._speakers:
-            speaker.join()
-        if self._problems:
-            raise self._problems[0]
-
-    def _speak(self, messages: Sequence[Request | Inbound]) -> None:
-        try:
-            for message in messages:
-                self.stage.write_one(message)
-                self._ended.wait(_PAUSE_S)
-        except Exception as problem:  # noqa: BLE001 - a thread's edge: told by `end`
-            self._problems.append(problem)
+def _both_ways(cast: Cast) -> Sequence[Sequence[Message]]:
+    return cast.all_requests(), cast.all_inbound()
 
 
 def main() -> int:

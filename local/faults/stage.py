@@ -26,6 +26,7 @@ _LIMIT_S = 60.0
 _ASK_AGAIN_S = 4.0
 """A person who sees no code asks for one again."""
 _POLL_S = 0.1
+_ACCOUNTS_A_COMMIT = 200
 _CONTESTED = Retry(predicate=if_exception_type(Aborted, ServiceUnavailable), timeout=_LIMIT_S)
 
 
@@ -47,6 +48,25 @@ class Stage:
         for account in cast.accounts:
             if not self.pair(account, _LIMIT_S):
                 raise StageFailed(f"an account was not connected within {_LIMIT_S:.0f} s")
+        self._begin_chats(cast)
+
+    def prepare_linked(self, cast: Cast) -> None:
+        """The same for many accounts at once, which were linked in an earlier life (simulated network); waits for nobody."""
+        for chat in cast.chats:
+            self.network.add_contact(chat.contact, f"Contact {chat.index}", reads=chat.reads)
+        for account in cast.accounts:
+            self.network.link(account.account_id, account.phone)
+        self._begin_chats(cast)
+        now = datetime.now(UTC)
+        for first in range(0, len(cast.accounts), _ACCOUNTS_A_COMMIT):
+            batch = self.db.batch()
+            for account in cast.accounts[first : first + _ACCOUNTS_A_COMMIT]:
+                document = new_account_document(account.account_id, "Shop")
+                batch.create(self.db.collection(schema.ACCOUNTS).document(account.account_id), document)
+                batch.create(self.db.collection(schema.LEASES).document(account.account_id), new_lease_document(now))
+            batch.commit()
+
+    def _begin_chats(self, cast: Cast) -> None:
         for chat in cast.chats:
             if chat.requests:
                 self._start_thread(chat)

@@ -1,6 +1,7 @@
 """Two instances of one shard at one address, as during a Cloud Run rollout: the newer one takes the accounts over."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +36,7 @@ class Shard:
     def notify(self, instance: Connector, account: AccountId) -> None:
         assert instance.post(f"/v1/accounts/{account}/poke", headers=self.headers()).status_code == 202
 
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> Mapping[str, str]:
         """The token is for the shared address."""
         return token_headers(self.older.token())
 
@@ -43,8 +44,8 @@ class Shard:
         return self.stage.lease(account).owner
 
 
-def start_newer(stage: Stage, older: Connector, **environment: str) -> Shard:
-    newer = stage.start_connector(PUBLIC_ENDPOINT=older.url, **environment)
+def start_newer(stage: Stage, older: Connector, *, room: int = 500) -> Shard:
+    newer = stage.start_connector(PUBLIC_ENDPOINT=older.url, MAX_ACCOUNTS=str(room))
     wait_until(lambda: newer.get("/readyz").status_code == 200, "the newer instance is ready")
     return Shard(stage=stage, older=older, newer=newer)
 
@@ -186,7 +187,7 @@ def test_an_owner_of_a_version_without_requests_is_not_asked(stage: Stage) -> No
 def test_a_newer_instance_without_room_asks_for_nothing(stage: Stage) -> None:
     older = stage.start_connector()
     accounts = paired(stage, older, 3)
-    shard = start_newer(stage, older, MAX_ACCOUNTS="2")
+    shard = start_newer(stage, older, room=2)
     for account in accounts:
         shard.call(shard.newer, account)
     owned = [shard.newer.worker, shard.newer.worker, older.worker]
