@@ -62,9 +62,7 @@ async def serve(settings: Settings) -> None:
             certs_url=settings.identity_certs_url,
         )
         diagnosis = Diagnosis(settings=settings, engine=engine, health=health, flusher=flusher)
-        api = HttpApi(
-            supervisor=supervisor, take_over=take_over, verifier=verifier, health=health, diagnosis=diagnosis
-        )
+        api = HttpApi(supervisor=supervisor, take_over=take_over, verifier=verifier, health=health, diagnosis=diagnosis)
         runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()

@@ -51,6 +51,8 @@ class Supervisor:
     _stopping: bool = field(default=False, init=False)
     _in_pace: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
     """Claims that wait for their turn, and have read and written nothing yet."""
+    _begun: set[AccountId] = field(default_factory=set, init=False)
+    """Accounts of which a claim is under way or waits for its turn."""
     succession: Succession = field(init=False)
     _orders: ArrivalOrders = field(init=False)
     _claims: Pace = field(init=False)
@@ -132,7 +134,11 @@ class Supervisor:
             return
         if not free:
             return
-        await self._claim_all([account for account in free if self.succession.expects(account)])
+        for account in free:
+            if self.succession.expects(account) and account not in self._begun and not self._stopping:
+                self._start(
+                    self._claim(account)
+                )  # beside one another, as fast as the pace allows: each is without an owner
         others = [account for account in free if not self.succession.expects(account)]
         if not others:
             return
@@ -157,8 +163,17 @@ class Supervisor:
         return has_room
 
     async def _claim(self, account: AccountId) -> None:
-        if account not in self._bad and not self._stopping:
-            await self._await_turn()
+        if self._stopping:
+            return
+        self._begun.add(account)
+        try:
+            if account not in self._bad:
+                await self._await_turn()
+            await self._claim_in_turn(account)
+        finally:
+            self._begun.discard(account)
+
+    async def _claim_in_turn(self, account: AccountId) -> None:
         # Without an engine, another worker would do better.
         if self._stopping or account in self._tasks or not self.engine.serving.is_set() or not self._has_room():
             return

@@ -18,9 +18,9 @@ from connector.succession import Succession
 from core.ids import AccountId
 from core.timing import Timing
 
-_ON_THEIR_WAY = 12
-"""Accounts that were asked for and are not claimed yet, at most: some one and a half seconds of opening. No account is closed by its
-owner long before its turn here."""
+_ON_THEIR_WAY = 16
+"""Accounts that were asked for and are not claimed yet, at most: some two seconds of opening. No account is closed by its owner long
+before its turn here."""
 _RETRY_FIRST_S = 0.2
 _RETRY_MAX_S = 5.0
 

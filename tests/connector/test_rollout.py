@@ -11,7 +11,8 @@ from google.cloud.firestore import DELETE_FIELD
 from core import schema
 from core.hand_over import HandOverRequest
 from core.ids import AccountId, WorkerId
-from tests.connector.stage import LEASE_TTL_S, Connector, Stage, new_phone, send_body, token_headers
+from identity.headers import token_headers
+from tests.connector.stage import LEASE_TTL_S, Connector, Stage, new_phone, send_body
 from tests.waiting import stays, wait_until
 
 _LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
