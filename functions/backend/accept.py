@@ -11,13 +11,16 @@ from backend import log
 from backend.chats import Chats
 from backend.clock import now, stand_back
 from backend.ingest import ContentionError
-from backend.stores import Conflict, Document, Stored, Stores
-from core import diagnosis, message, outbox, schema, thread
+from backend.replies import Replies
+from backend.stores import Commit, Conflict, Document, Stored, Stores
+from backend.unread import counted
+from core import diagnosis, ids, message, outbox, schema, thread
 from core.alert import Alert
 from core.delivery import Delivery, proves_sent
 from core.errors import CATALOGUE, ErrorCode
-from core.ids import RequestId, WaMessageId, wa_message_id
+from core.ids import InvalidId, RequestId, WaMessageId, outbound_key, parse_thread_id, wa_message_id
 from core.message import StoredMessage
+from core.moment import Moment
 from core.outbox import Refusal, Request, RequestStatus
 from core.thread import Thread
 
@@ -80,14 +83,14 @@ class Accept:
         return Acceptance.ACCEPTED
 
     def _announce(self, request: Request, current: Stored[Thread]) -> None:
-        """Message and thread together, so that a reply sets the unread count to 0 exactly once. Raises Conflict."""
+        """Message and thread together: what the contact wrote before the reply is read. Raises Conflict."""
         at, commit = now(), self.stores.commit()
         wrote_at = current.value.contact_wrote_at
-        commit.create(schema.MESSAGES, message_id_of(request), _document(request, at, wrote_at))
-        after = thread.after_reply(
-            current.value, sent_at=request.created_at, received_at=request.created_at, text=request.text
-        )
-        # Also where nothing changes: what an inbound message has added since the read would stand uncounted beside the reply.
+        message_id, written = message_id_of(request), Moment(at=request.created_at, received_at=request.created_at)
+        commit.create(schema.MESSAGES, message_id, _document(request, at, wrote_at))
+        after = thread.after_reply(current.value, message_id, written, text=request.text)
+        after = counted(self.stores, request.thread_id, after)
+        # Also where nothing changes: whoever counts from the newest reply must not miss that this one came.
         fields = {**thread.changed_fields(current.value, after), "updatedAt": at}
         commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
         commit.run()
@@ -134,6 +137,8 @@ class Accept:
                 return
             commit = self.stores.commit()
             commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+            if fields["status"] == RequestStatus.FAILED:
+                self._add_failure(commit, current, fields["lastError"])
             if alert is not None:
                 commit.raise_alert(alert, now())
             try:
@@ -145,6 +150,20 @@ class Accept:
                 fields = {**outbox.shortened_fields(current.value), **fields}
             current = self.stores.request(RequestId(stored.id))
         raise ContentionError("the request could not be ended: others were faster each time")
+
+    def _add_failure(self, commit: Commit, request: Stored[Document], error: object) -> None:
+        """A request that is refused after its message was created takes that with it."""
+        try:
+            thread_id = ids.thread_id(*parse_thread_id(request.id.rpartition("_")[0]))
+        except InvalidId:
+            return  # no message can have been created under such an id
+        message = self.stores.message(wa_message_id(thread_id, outbound_key(RequestId(request.id))))
+        if message is None or message.value.delivery is not Delivery.QUEUED:
+            return
+        at = now()
+        fields = {"delivery": str(Delivery.FAILED), "error": error}
+        left_at = outbox.queue_state(request.value).last_tried_at or at
+        Replies(stores=self.stores).add_outcome(commit, thread_id, message, fields, left_at=left_at, now=at)
 
 
 def is_replay_of_failed(document: Document, standing: StoredMessage) -> bool:

@@ -20,7 +20,8 @@ class Conversations:
     lookups: Lookups
 
     def start(self, account: AccountId, phone_e164: str, *, by: Person) -> ThreadId:
-        """The thread of a number. It is created unless it exists; where it exists, nothing is looked up. Raises Refused."""
+        """The thread of a number. It is created unless it exists; where it exists, nothing is looked up. Until a message comes, its
+        creation is its last activity, so that it is at the top of the list. Raises Refused."""
         lease = self.stores.lease(account)
         if lease is None:
             raise Refused(ErrorCode.ACCOUNT_UNKNOWN, "there is no account of this id")
@@ -35,8 +36,9 @@ class Conversations:
 
     def _create(self, account: AccountId, chat: ChatId) -> None:
         """Raises Conflict where the thread neither was created nor exists."""
-        commit = self.stores.commit()
-        commit.create(schema.THREADS, thread_id(account, chat), thread.new_document(account, chat, Thread(), now()))
+        commit, at = self.stores.commit(), now()
+        document = thread.new_document(account, chat, Thread(started_at=at), at)
+        commit.create(schema.THREADS, thread_id(account, chat), document)
         try:
             commit.run()
         except DocumentExists:

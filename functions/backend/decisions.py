@@ -11,6 +11,7 @@ from backend.accept import Accept
 from backend.clock import now, stand_back
 from backend.ingest import ContentionError
 from backend.refusal import Refused
+from backend.replies import Replies
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from core import decision, outbox, schema
@@ -45,12 +46,13 @@ class Decisions:
     stores: Stores
     accept: Accept
     queue: SendQueue
+    replies: Replies
 
     def cancel(self, request_id: RequestId, thread: ThreadId, *, by: DecidedBy) -> None:
         """Takes a queued request back, for its creator alone. Raises Refused.
 
-        The message stays in its chat as failed, so the thread's preview and last message stay as they are: they are those of
-        the chat's newest message, whatever became of it, and never move backward.
+        The message stays in its chat as failed. What the contact wrote before it counts as unread again, and where it is the
+        thread's last message, the preview says that it was not sent.
         """
         for conflicts in range(_TRIES):
             standing = self._read(request_id, thread)
@@ -58,13 +60,14 @@ class Decisions:
                 raise Refused(ErrorCode.FORBIDDEN, "only its creator may take a message back")
             if decision.is_cancelled(standing.request.value):
                 break
-            ended = decision.cancelled(standing.request.value, standing.delivery, now())
+            at = now()
+            ended = decision.cancelled(standing.request.value, standing.delivery, at)
             if isinstance(ended, Refusal):
                 raise Refused(ended.code, ended.detail)
             if standing.message is None:
                 self.accept.request(standing.request)  # its message must stand to be failed; or it is refused
                 continue
-            if _is_committed(self._ending(standing, ended)):
+            if _is_committed(self._ending(thread, standing, ended, at)):
                 log.request_decided(parse_thread_id(thread)[0], request_id, "cancelled")
                 break
             stand_back(conflicts + 1)
@@ -92,7 +95,7 @@ class Decisions:
             if standing.message is None and not outbox.queue_state(standing.request.value).is_finished():
                 self.accept.request(standing.request)
                 continue
-            commit = self._deciding(standing, decided, by, at)
+            commit = self._deciding(thread, standing, decided, by, at)
             if _is_committed(commit):
                 log.request_decided(parse_thread_id(thread)[0], request_id, decided)
                 standing = self._read(request_id, thread)
@@ -113,11 +116,15 @@ class Decisions:
             )
         return _Standing(request=request, message=self.stores.message(wa_message_id(thread, outbound_key(request_id))))
 
-    def _deciding(self, standing: _Standing, decided: Decision, by: DecidedBy, at: datetime) -> Commit:
+    def _deciding(
+        self, thread: ThreadId, standing: _Standing, decided: Decision, by: DecidedBy, at: datetime
+    ) -> Commit:
         request = outbox.parse_request(standing.request.id, standing.request.value)
         if isinstance(request, Refusal):
             raise Refused(ErrorCode.NOT_UNCERTAIN, f"the next send job refuses it: {request.detail}")
-        commit = self._ending(standing, decision.decided(decided, request, by, standing.delivery, at))
+        settlement = decision.decided(decided, request, by, standing.delivery, at)
+        is_certain = True if decided is Decision.MARK_FAILED else None
+        commit = self._ending(thread, standing, settlement, at, is_certain=is_certain)
         if decided is Decision.RESEND:
             # With the decision or not at all; its own trigger takes it from there.
             commit.create(schema.OUTBOX, *decision.resent(request, at))
@@ -133,11 +140,22 @@ class Decisions:
         if current is not None and current.update_time == standing.request.update_time:
             raise Refused(ErrorCode.NOT_UNCERTAIN, decision.TAKEN)
 
-    def _ending(self, standing: _Standing, settlement: Settlement) -> Commit:
-        commit, request, message = self.stores.commit(), standing.request, standing.message
+    def _ending(
+        self,
+        thread: ThreadId,
+        standing: _Standing,
+        settlement: Settlement,
+        at: datetime,
+        *,
+        is_certain: bool | None = None,
+    ) -> Commit:
+        commit, request = self.stores.commit(), standing.request
         commit.update(schema.OUTBOX, request.id, settlement.request, at=request.update_time)
-        if settlement.message and message is not None:
-            commit.update(schema.MESSAGES, message.id, settlement.message, at=message.update_time)
+        if standing.message is not None:
+            left_at = outbox.queue_state(request.value).last_tried_at or at
+            self.replies.add_outcome(
+                commit, thread, standing.message, settlement.message, left_at=left_at, now=at, is_certain=is_certain
+            )
         return commit
 
     def _wake(self, request_id: RequestId, thread: ThreadId) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from backend import log
 from backend.accept import Accept
 from backend.clock import stand_back
+from backend.replies import Replies
 from backend.stores import Conflict, Document, Stored, Stores
 from core import expiry, outbox, schema
 from core.alert import Alert
@@ -20,6 +21,7 @@ class Expiry:
     stores: Stores
     timing: Timing
     accept: Accept
+    replies: Replies
 
     def limit_s(self, account: AccountId) -> float:
         """How old a request of the account may become. Reads the account's document."""
@@ -31,19 +33,21 @@ class Expiry:
         or its message did not stand yet, its caller meets it again. Needs no claim: the commit holds only for the head as it
         was read, which nobody had claimed."""
         account, chat = parse_thread_id(head.value["threadId"])
-        message_id = wa_message_id(thread_id(account, chat), outbound_key(RequestId(head.id)))
+        thread = thread_id(account, chat)
+        message_id = wa_message_id(thread, outbound_key(RequestId(head.id)))
         message = self.stores.message(message_id)
         if message is None:
             self.accept.request(head)
             return
         standing = message.value.delivery or Delivery.QUEUED
-        settlement = expiry.end(outbox.queue_state(head.value), standing, at)
+        state = outbox.queue_state(head.value)
+        settlement = expiry.end(state, standing, at)
         if settlement is None:
             return
         commit = self.stores.commit()
         commit.update(schema.OUTBOX, head.id, settlement.request, at=head.update_time)
-        if settlement.message:
-            commit.update(schema.MESSAGES, message_id, settlement.message, at=message.update_time)
+        left_at = state.last_tried_at or at
+        self.replies.add_outcome(commit, thread, message, settlement.message, left_at=left_at, now=at)
         if settlement.alert is not None:
             commit.raise_alert(_alert(settlement.alert, account, head.id), at)
         try:

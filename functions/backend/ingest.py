@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+
+from google.api_core.exceptions import GoogleAPIError
 
 from backend import log, queries
 from backend.chats import Chat, Chats
 from backend.clock import jitter, now, stand_back
 from backend.diagnosis import Diagnosis
 from backend.stores import Commit, Conflict, Document, Stored, Stores
+from backend.unread import counted
 from core import inbound, schema, thread
 from core.alert import Alert, alert_id
 from core.errors import CATALOGUE, ErrorCode, code_of, described
@@ -57,11 +61,18 @@ class Ingest:
     def take(self, row_id: str, document: Document, update_time: datetime) -> None:
         """A row as its trigger's event carries it. Idempotent: a row that is processed already changes nothing.
 
-        Raises ContentionError, and whatever Firestore raises: the trigger is retried.
+        Raises ContentionError, and whatever Firestore raises: the trigger is retried. The row counts the attempt.
         """
+        try:
+            self._take(row_id, document, update_time)
+        except Exception:
+            self._note_failed_attempt(EventId(row_id))
+            raise
+
+    def _take(self, row_id: str, document: Document, update_time: datetime) -> None:
         row, stored = inbound.parse_row(row_id, document), Stored(id=row_id, value=document, update_time=update_time)
         if isinstance(row, NotUnderstood):
-            self._refuse(row, update_time)
+            self._refuse(row, stored)
             return
         if isinstance(row, DiagnosisAsked):
             self.diagnosis.report(row, update_time)
@@ -84,7 +95,7 @@ class Ingest:
         """Another look at a row that waits apart for its message; whether it is done now. Another's conflict is none of ours."""
         row = inbound.parse_row(stored.id, stored.value)
         if isinstance(row, NotUnderstood):
-            self._refuse(row, stored.update_time)
+            self._refuse(row, stored)
             return True
         if isinstance(row, DiagnosisAsked):
             return False  # its doctor waits no longer
@@ -125,13 +136,15 @@ class Ingest:
     def _take_alone(
         self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, taken: Stored[Document]
     ) -> _Result:
-        """The uncontended way: one read, one commit."""
+        """The uncontended way: one read, one commit. A receipt that brings late proof reads its thread as well."""
         current: Stored[Thread] | None = None
         messages: dict[WaMessageId, Stored[StoredMessage]] = {}
         if isinstance(row, ReceiptReceived):
             stored = self.stores.message(row.message_id)
             if stored is not None:
                 messages[row.message_id] = stored
+                if inbound.moves_thread(row, stored.value, now()):
+                    current = self.stores.thread(chat_id)
         else:
             current = self.stores.thread(chat_id)
         plan = self._plan([row], current, messages)
@@ -200,15 +213,16 @@ class Ingest:
             return
         commit = self.stores.commit()
         for event_id in plan.processed:
-            commit.update(schema.INGEST, event_id, _processed_fields(at), at=taken[event_id].update_time)
+            commit.update(
+                schema.INGEST, event_id, _processed_fields(taken[event_id], at), at=taken[event_id].update_time
+            )
             self._add_replayed(commit, event_id, account, taken[event_id].value, at)
         for refused in plan.refused:
-            self._add_refusal(commit, refused, taken[refused.event_id].update_time, at)
+            self._add_refusal(commit, refused, taken[refused.event_id], at)
         for message_id, document in plan.created.items():
             commit.create(schema.MESSAGES, message_id, document)
         for change in plan.deliveries.values():
-            fields: dict[str, object] = {"delivery": str(change.delivery), "error": None}
-            commit.update(schema.MESSAGES, change.message_id, fields, at=messages[change.message_id].update_time)
+            commit.update(schema.MESSAGES, change.message_id, change.fields, at=messages[change.message_id].update_time)
             self._add_reopened(commit, change, at)
         self._add_thread(commit, plan, current, account, chat_id, at)
         commit.run()
@@ -222,16 +236,17 @@ class Ingest:
         chat_id: ChatId,
         at: datetime,
     ) -> None:
-        after = plan.thread_after
-        if after is None:
+        if plan.thread_after is None:
             return
+        after = counted(self.stores, thread_id(account, chat_id), plan.thread_after, plan.contact_wrote)
         if current is None:
             document = thread.new_document(account, chat_id, after, at)
             commit.create(schema.THREADS, thread_id(account, chat_id), document)
             return
         changed = thread.changed_fields(current.value, after)
-        # A message typed on the phone may change nothing of the thread, but only of the one that was read.
-        if changed or plan.created:
+        # A reply that is created or comes back may change nothing of the thread, but only of the one that was read.
+        reopened = any(change.reopened is not None for change in plan.deliveries.values())
+        if changed or plan.created or reopened:
             fields = {**changed, "updatedAt": at}
             commit.update(schema.THREADS, thread_id(account, chat_id), fields, at=current.update_time)
 
@@ -255,40 +270,45 @@ class Ingest:
             detail = str(error).partition(": ")[2]
             commit.resolve_alert(alert_id(code, _cause(code, event_id, account, detail)), at)
 
-    def _refuse(self, row: NotUnderstood, update_time: datetime) -> None:
+    def _refuse(self, row: NotUnderstood, stored: Stored[Document]) -> None:
         """Marks a row that cannot be understood, so that it does not clog the log, and raises its one alert."""
         commit = self.stores.commit()
-        self._add_refusal(commit, row, update_time, now())
+        self._add_refusal(commit, row, stored, now())
         try:
             commit.run()
         except Conflict:
             return  # redelivered, or corrected in the meantime: then the sweeper takes it up
         log.row_refused(row.account_id, row.event_id, row.code)
 
-    def _add_refusal(self, commit: Commit, row: NotUnderstood, update_time: datetime, at: datetime) -> None:
-        fields = {**_processed_fields(at), "lastProcessError": described(row.code, row.detail)}
+    def _add_refusal(self, commit: Commit, row: NotUnderstood, stored: Stored[Document], at: datetime) -> None:
+        fields = {**_processed_fields(stored, at), "lastProcessError": described(row.code, row.detail)}
         needs_somebody = CATALOGUE[row.code].alert is not None
         if needs_somebody:
             del fields["expireAt"]  # it is kept until somebody has looked
             commit.raise_alert(_alert(row), at)
-        commit.update(schema.INGEST, row.event_id, fields, at=update_time)
+        commit.update(schema.INGEST, row.event_id, fields, at=stored.update_time)
 
     def _note_early(self, event_id: EventId) -> None:
         """Leaves an early row to the sweeper, and says on it why."""
+        self._note_attempt(
+            event_id, described(ErrorCode.MESSAGE_MISSING, "its message does not exist yet; tried again")
+        )
+
+    def _note_failed_attempt(self, event_id: EventId) -> None:
+        """Of a worker that raises. What it raises is what its caller must learn, so an error here is left at that."""
+        detail = "an attempt to process it was broken off by an error of the functions; tried again"
+        with suppress(GoogleAPIError):
+            self._note_attempt(event_id, described(ErrorCode.PROCESSING_FAILED, detail))
+
+    def _note_attempt(self, event_id: EventId, error: str) -> None:
         own = self.stores.row(event_id)
         if own is None or own.value.get("processed") is True:
             return
-        attempts = own.value.get("processAttempts")
         commit = self.stores.commit()
-        fields: dict[str, object] = {
-            "processAttempts": attempts + 1 if isinstance(attempts, int) else 1,
-            "lastProcessError": described(ErrorCode.MESSAGE_MISSING, "its message does not stand yet; tried again"),
-        }
+        fields: dict[str, object] = {"processAttempts": _attempts(own) + 1, "lastProcessError": error}
         commit.update(schema.INGEST, event_id, fields, at=own.update_time)
-        try:
+        with suppress(Conflict):  # somebody has just taken it up
             commit.run()
-        except Conflict:
-            return  # somebody has just taken it up
 
 
 def _first_that_fit(rows: Sequence[Row]) -> Sequence[Row]:
@@ -310,11 +330,17 @@ def _to_look_up(rows: Sequence[Row], *, everything: bool) -> set[WaMessageId]:
     }
 
 
-def _processed_fields(at: datetime) -> dict[str, object]:
+def _attempts(stored: Stored[Document]) -> int:
+    """How many attempts to process a row have ended without it."""
+    attempts = stored.value.get("processAttempts")
+    return attempts if isinstance(attempts, int) else 0
+
+
+def _processed_fields(stored: Stored[Document], at: datetime) -> dict[str, object]:
     return {
         "processed": True,
         "processedAt": at,
-        "processAttempts": 1,
+        "processAttempts": _attempts(stored) + 1,
         "lastProcessError": None,
         "expireAt": inbound.expire_at(at),
     }

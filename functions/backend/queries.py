@@ -21,6 +21,9 @@ from core.ids import AccountId, ChatId, ThreadId
 _UNFINISHED = ["queued", "sending"]
 """The states of an outbox document that still stands in its thread's queue."""
 
+_COUNTING_DELIVERIES = ["queued", "sent", "delivered", "read"]
+"""The deliveries of a reply that counts as an answer: all but failed."""
+
 
 def queue_head(db: Client, thread_id: ThreadId, limit: int) -> Query:
     """The first requests of a thread's queue, in the order in which they must leave."""
@@ -194,5 +197,32 @@ def unprocessed_rows_of_chat(db: Client, account_id: AccountId, chat_id: ChatId,
         .where(filter=FieldFilter("chatId", "==", chat_id))
         .where(filter=FieldFilter("processed", "==", False))
         .order_by("receivedAt")
+        .limit(limit)
+    )
+
+
+def messages_of_contact_from(db: Client, thread_id: ThreadId, since: datetime) -> Query:
+    """What the contact wrote in a thread from a moment on, to be counted."""
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("direction", "==", "in"))
+        .where(filter=FieldFilter("timestamp", ">=", since))
+        .order_by("timestamp", direction=Query.DESCENDING)
+    )
+
+
+def messages_of_contact_between(db: Client, thread_id: ThreadId, since: datetime, before: datetime) -> Query:
+    """What the contact wrote in a thread in a span of time."""
+    return messages_of_contact_from(db, thread_id, since).where(filter=FieldFilter("timestamp", "<", before))
+
+
+def newest_replies(db: Client, thread_id: ThreadId, limit: int) -> Query:
+    """A thread's messages of ours that were not taken back, the last written first."""
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("delivery", "in", _COUNTING_DELIVERIES))
+        .order_by("writtenAt", direction=Query.DESCENDING)
         .limit(limit)
     )

@@ -16,6 +16,7 @@ from backend.diagnosis import Diagnosis
 from backend.expiry import Expiry
 from backend.ingest import ContentionError
 from backend.owners import NobodyReady, Owner, Owners, UnknownAccount
+from backend.replies import Replies
 from backend.running import Running
 from backend.send_queue import Job, SendQueue
 from backend.stores import Commit, Conflict, Document, Stored, Stores
@@ -62,16 +63,28 @@ class JobEnd(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class _Held:
-    """A head that belongs to this job; `claim_time` is the update time that its claim's commit made."""
+    """A head that belongs to this job; `claim_time` is the update time that its claim's commit made, `claimed_at` the job's own
+    time of it."""
 
     head: Stored[Document]
     claim: Claim
     claim_time: datetime
+    claimed_at: datetime
     account_is_unknown: bool = False
 
     @property
     def request_id(self) -> RequestId:
         return RequestId(self.head.id)
+
+    @property
+    def thread_id(self) -> ThreadId:
+        return ThreadId(str(self.head.value["threadId"]))
+
+    @property
+    def left_at(self) -> datetime:
+        """When the last attempt was made: a claim beyond the limit makes none."""
+        tried_at = outbox.queue_state(self.head.value).last_tried_at
+        return tried_at if self.claim.is_exhausted and tried_at is not None else self.claimed_at
 
 
 @dataclass(kw_only=True)
@@ -105,6 +118,7 @@ class Send:
     running: Running
     expiry: Expiry
     diagnosis: Diagnosis
+    replies: Replies
 
     def run(self, job: Job, *, is_retry: bool) -> JobEnd:
         """Idempotent, and safe beside any number of other jobs of the same thread. Raises only for what is broken."""
@@ -183,7 +197,9 @@ class Send:
         except Conflict:
             stand_back(1)
             return None
-        progress.held = _Held(head=head, claim=claim, claim_time=claim_time, account_is_unknown=is_unknown)
+        progress.held = _Held(
+            head=head, claim=claim, claim_time=claim_time, claimed_at=at, account_is_unknown=is_unknown
+        )
         return None
 
     def _send_head(self, progress: _Progress, held: _Held) -> JobEnd | None:
@@ -276,8 +292,10 @@ class Send:
             settlement = settling.settle(held.claim, result, standing, at, self.timing, jitter())
             commit = self.stores.commit()
             commit.update(schema.OUTBOX, held.head.id, {**room, **settlement.request}, at=held.claim_time)
-            if settlement.message and message is not None:
-                commit.update(schema.MESSAGES, message_id, settlement.message, at=message.update_time)
+            if message is not None:
+                self.replies.add_outcome(
+                    commit, held.thread_id, message, settlement.message, left_at=held.left_at, now=at
+                )
             following = self._add_next_claim(progress, settlement, commit, at)
             if settlement.alert is not None:
                 commit.raise_alert(_alert(settlement, progress, held), at)
@@ -302,7 +320,7 @@ class Send:
             log.request_settled(progress.account, held.head.id, result.outcome, held.claim.attempts)
             if following is not None:
                 head, claim, position = following
-                progress.held = _Held(head=head, claim=claim, claim_time=times[position])
+                progress.held = _Held(head=head, claim=claim, claim_time=times[position], claimed_at=at)
             return self._after(progress, held, settlement, result)
         raise ContentionError("an attempt could not be settled: others were faster each time")
 
@@ -366,7 +384,7 @@ class Send:
                 commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, current.id), at)
             if message is not None and message.value.delivery and not proves_sent(message.value.delivery):
                 proven: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
-                commit.update(schema.MESSAGES, message_id, proven, at=message.update_time)
+                self.replies.add_outcome(commit, held.thread_id, message, proven, left_at=held.left_at, now=at)
             try:
                 commit.run()
                 return None
@@ -414,7 +432,7 @@ class Send:
         return self.stores.message(self._message_id(held))
 
     def _message_id(self, held: _Held) -> WaMessageId:
-        return wa_message_id(ThreadId(str(held.head.value["threadId"])), outbound_key(held.request_id))
+        return wa_message_id(held.thread_id, outbound_key(held.request_id))
 
 
 def _end_alert(commit: Commit, account: AccountId, held: _Held, at: datetime) -> None:

@@ -20,6 +20,7 @@ from backend.flush import Flush
 from backend.ingest import Ingest
 from backend.lookups import Lookups
 from backend.owners import Owners
+from backend.replies import Replies
 from backend.running import Running
 from backend.send import Send
 from backend.send_queue import SendQueue
@@ -70,7 +71,8 @@ def build(settings: Settings) -> Services:
     diagnosis = Diagnosis(stores=stores, connector=connector, settings=settings)
     ingest = Ingest(stores=stores, timing=settings.timing, chats=chats, diagnosis=diagnosis)
     flush = Flush(stores=stores, queue=queue, interval_s=settings.timing.flush_interval_s)
-    expiry = Expiry(stores=stores, timing=settings.timing, accept=accept)
+    replies = Replies(stores=stores)
+    expiry = Expiry(stores=stores, timing=settings.timing, accept=accept, replies=replies)
     owners = Owners(stores, settings.timing, settings.connector_endpoints)
     return Services(
         stores=stores,
@@ -86,6 +88,7 @@ def build(settings: Settings) -> Services:
             running=Running(),
             expiry=expiry,
             diagnosis=diagnosis,
+            replies=replies,
         ),
         queue=queue,
         flush=flush,
@@ -101,7 +104,7 @@ def build(settings: Settings) -> Services:
         conversations=Conversations(
             stores=stores, lookups=Lookups(stores=stores, connector=connector, key=log_hash_key(os.environ))
         ),
-        decisions=Decisions(stores=stores, accept=accept, queue=queue),
+        decisions=Decisions(stores=stores, accept=accept, queue=queue, replies=replies),
         flush_callers=TokenVerifier(
             audience=settings.flush_url,
             service_account=settings.connector_service_account,

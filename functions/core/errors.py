@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     INVALID_EVENT = "invalid_event"
     EVENT_TYPE_UNKNOWN = "event_type_unknown"
     MESSAGE_MISSING = "message_missing"
+    PROCESSING_FAILED = "processing_failed"
     OTHER_NUMBER = "other_number"
     LOGGED_OUT = "logged_out"
     STORE_BEHIND = "store_behind"
@@ -166,6 +167,11 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_WAL,
         meaning="A receipt's message did not appear within 24 hours. The row is kept.",
         what_to_do="Nothing, if the message was sent from the phone before the account was paired here.",
+    ),
+    ErrorCode.PROCESSING_FAILED: Entry(
+        seen_in=_WAL,
+        meaning="An attempt to process the row ended in an error of the functions. It is tried again by itself; processAttempts counts the attempts.",
+        what_to_do="Nothing, if it is processed then. If the attempts go on, read the functions' log for the error.",
     ),
     ErrorCode.OTHER_NUMBER: Entry(
         seen_in=_ACCOUNT,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from core import diagnosis, message, thread
+from core import diagnosis, message, reply, thread
 from core.delivery import Delivery, is_forward
 from core.errors import ErrorCode
 from core.ids import (
@@ -24,6 +24,7 @@ from core.ids import (
     wa_message_id,
 )
 from core.message import StoredMessage
+from core.moment import Moment
 from core.thread import Thread
 
 RETENTION_DAYS = 30
@@ -48,6 +49,10 @@ class MessageReceived:
     def message_id(self) -> WaMessageId:
         return wa_message_id(thread_id(self.account_id, self.chat_id), self.key)
 
+    @property
+    def written(self) -> Moment:
+        return Moment(at=self.timestamp, received_at=self.received_at)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiptReceived:
@@ -58,6 +63,7 @@ class ReceiptReceived:
     chat_id: ChatId
     target: WaMessageKey
     delivery: Delivery
+    timestamp: datetime
     received_at: datetime
 
     @property
@@ -91,11 +97,18 @@ Row = Event | DiagnosisAsked | NotUnderstood
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryChange:
-    """`reopened` names the request that had been given up, and is sent after all."""
+    """`reopened` names the request that had been given up, and is sent after all. `sent_at` is set where it is only now known
+    that the message left."""
 
     message_id: WaMessageId
     delivery: Delivery
     reopened: RequestId | None
+    sent_at: datetime | None = None
+
+    @property
+    def fields(self) -> dict[str, object]:
+        left: dict[str, object] = {"timestamp": self.sent_at} if self.sent_at is not None else {}
+        return {"delivery": str(self.delivery), "error": None, **left}
 
 
 @dataclass(kw_only=True)
@@ -109,6 +122,8 @@ class Plan:
     processed: list[EventId] = field(default_factory=list)
     refused: list[NotUnderstood] = field(default_factory=list)
     waiting: list[EventId] = field(default_factory=list)
+    contact_wrote: list[Moment] = field(default_factory=list)
+    """Of the contact's messages among the created ones."""
 
 
 def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
@@ -125,11 +140,11 @@ def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
             raise InvalidId("receivedAt must be a timestamp")
         if not isinstance(payload, Mapping):
             raise InvalidId("payload must be a map")
-        event_type = document.get("eventType")
+        event_type, timestamp = document.get("eventType"), document.get("timestamp")
         if event_type == "message":
-            return _parse_message(EventId(row_id), account, chat, key, document.get("timestamp"), received_at, payload)
+            return _parse_message(EventId(row_id), account, chat, key, timestamp, received_at, payload)
         if event_type == "receipt":
-            return _parse_receipt(EventId(row_id), account, chat, received_at, payload)
+            return _parse_receipt(EventId(row_id), account, chat, timestamp, received_at, payload)
         if event_type == diagnosis.EVENT_TYPE and account == diagnosis.ACCOUNT:
             return DiagnosisAsked(event_id=EventId(row_id), account_id=account, chat_id=chat, received_at=received_at)
     except InvalidId as error:
@@ -154,7 +169,7 @@ def plan(
     """The writes for rows of one chat, oldest first.
 
     `messages` holds what was looked up (None: does not stand); a message that was not looked up is taken to be new, and the
-    commit's `create` proves it. A receipt's message must have been looked up.
+    commit's `create` proves it. A receipt's message must have been looked up, and the thread where that message `moves_thread`.
     """
     result = Plan(thread_before=current, thread_after=current)
     for row in rows:
@@ -176,34 +191,32 @@ def expire_at(now: datetime) -> datetime:
     return now + timedelta(days=RETENTION_DAYS)
 
 
+def moves_thread(row: ReceiptReceived, stored: StoredMessage, now: datetime) -> bool:
+    """Whether a receipt changes its message's thread, which it does only where it brings late proof."""
+    return reply.becomes_sent(stored, row.delivery) and reply.moves_thread(stored, _left_at(stored, row, now))
+
+
 def _plan_message(result: Plan, row: MessageReceived, stored: StoredMessage | None, now: datetime) -> None:
     result.processed.append(row.event_id)
     if stored is not None:
         if row.from_me:  # the echo of our own send proves it
-            _move_forward(result, row.message_id, stored, Delivery.SENT)
+            _move_forward(result, row.message_id, stored, Delivery.SENT, min(row.timestamp, now))
         return
     if row.message_id in result.created:
         return
-    before = result.thread_after or Thread()
+    before, written = result.thread_after or Thread(), row.written
     if row.from_me:
         result.created[row.message_id] = message.phone_document(
-            row.account_id, row.chat_id, row.key, text=row.text, timestamp=row.timestamp, now=now
+            row.account_id, row.chat_id, row.key, text=row.text, written=written, now=now
         )
-        result.thread_after = thread.after_reply(
-            before, sent_at=row.timestamp, received_at=row.received_at, text=row.text
-        )
+        result.thread_after = thread.after_reply(before, row.message_id, written, text=row.text)
         return
     result.created[row.message_id] = message.inbound_document(
-        row.account_id,
-        row.chat_id,
-        row.key,
-        text=row.text,
-        timestamp=row.timestamp,
-        sender_name=row.sender_name,
-        now=now,
+        row.account_id, row.chat_id, row.key, text=row.text, written=written, sender_name=row.sender_name, now=now
     )
+    result.contact_wrote.append(written)
     result.thread_after = thread.after_message(
-        before, sent_at=row.timestamp, received_at=row.received_at, text=row.text, sender_name=row.sender_name
+        before, row.message_id, written, text=row.text, sender_name=row.sender_name
     )
 
 
@@ -217,7 +230,7 @@ def _plan_receipt(
             created["delivery"] = str(row.delivery)
     elif stored is not None:
         result.processed.append(row.event_id)
-        _move_forward(result, row.message_id, stored, row.delivery)
+        _move_forward(result, row.message_id, stored, row.delivery, _left_at(stored, row, now))
     elif now - row.received_at > timedelta(seconds=give_up_after_s):
         result.refused.append(
             NotUnderstood(
@@ -231,13 +244,28 @@ def _plan_receipt(
         result.waiting.append(row.event_id)
 
 
-def _move_forward(result: Plan, message_id: WaMessageId, stored: StoredMessage, new: Delivery) -> None:
+def _move_forward(
+    result: Plan, message_id: WaMessageId, stored: StoredMessage, new: Delivery, left_at: datetime
+) -> None:
     planned = result.deliveries.get(message_id)
     old = planned.delivery if planned else stored.delivery
     if old is None or not is_forward(old, new):
         return
     reopened = stored.request_id if stored.delivery is Delivery.FAILED else None
-    result.deliveries[message_id] = DeliveryChange(message_id=message_id, delivery=new, reopened=reopened)
+    sent_at = planned.sent_at if planned else None
+    if planned is None and reply.becomes_sent(stored, new):
+        sent_at = reply.sent_at(stored, left_at)
+        if result.thread_after is not None:
+            result.thread_after = reply.after_sent(result.thread_after, message_id, stored, left_at)
+    result.deliveries[message_id] = DeliveryChange(
+        message_id=message_id, delivery=new, reopened=reopened, sent_at=sent_at
+    )
+
+
+def _left_at(stored: StoredMessage, row: ReceiptReceived, now: datetime) -> datetime:
+    """A receipt may come days after a message that was given up: that one left with its last attempt. A connector's clock that is
+    ahead puts no message before one that left later."""
+    return stored.tried_at or min(row.timestamp, now)
 
 
 def _parse_message(
@@ -279,7 +307,12 @@ def _parse_message(
 
 
 def _parse_receipt(
-    row_id: EventId, account: AccountId, chat: ChatId, received_at: datetime, payload: Mapping[str, object]
+    row_id: EventId,
+    account: AccountId,
+    chat: ChatId,
+    timestamp: object,
+    received_at: datetime,
+    payload: Mapping[str, object],
 ) -> Row:
     value = payload.get("delivery")
     if value not in ("sent", "delivered", "read"):
@@ -292,5 +325,6 @@ def _parse_receipt(
         chat_id=chat,
         target=target,
         delivery=Delivery(str(value)),
+        timestamp=timestamp if isinstance(timestamp, datetime) else received_at,
         received_at=received_at,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from core import delivery
 from core.delivery import Delivery
 from core.ids import AccountId, ChatId, RequestId, WaMessageKey, thread_id, wa_message_id
+from core.moment import Moment, moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +19,23 @@ class StoredMessage:
     contact_wrote_at: datetime | None = None
     """Of a request's: when the contact had written last, as the request was accepted."""
     error: str | None = None
+    text: str = ""
+    written: Moment | None = None
+    tried_at: datetime | None = None
+    """Of a request's that ended with an unknown outcome: when its last attempt was made."""
 
 
 def parse(document: Mapping[str, object]) -> StoredMessage:
     request, wrote_at = document.get("requestId"), document.get("contactWroteAt")
-    error = document.get("error")
+    error, text, tried_at = (document.get(f) for f in ("error", "text", "lastTriedAt"))
     return StoredMessage(
         delivery=delivery.parse(document.get("delivery")),
         request_id=RequestId(request) if isinstance(request, str) else None,
         contact_wrote_at=wrote_at if isinstance(wrote_at, datetime) else None,
         error=error if isinstance(error, str) else None,
+        text=text if isinstance(text, str) else "",
+        written=moment(document.get("writtenAt", document.get("timestamp")), document.get("receivedAt")),
+        tried_at=tried_at if isinstance(tried_at, datetime) else None,
     )
 
 
@@ -37,24 +45,27 @@ def inbound_document(
     key: WaMessageKey,
     *,
     text: str,
-    timestamp: datetime,
+    written: Moment,
     sender_name: str | None,
     now: datetime,
 ) -> dict[str, object]:
     """A contact's message. It has no delivery: that is a state of ours."""
     return {
-        **_common(account, chat, key, text=text, timestamp=timestamp, now=now),
+        **_common(account, chat, key, text=text, timestamp=written.at, now=now),
+        "receivedAt": written.received_at,
         "direction": "in",
         "senderName": sender_name,
     }
 
 
 def phone_document(
-    account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, timestamp: datetime, now: datetime
+    account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, written: Moment, now: datetime
 ) -> dict[str, object]:
-    """A message that was typed on the account's own phone: it stands as sent, without a sender among the employees."""
+    """A message that was typed on the account's own phone: it is sent already, without a sender among the employees."""
     return {
-        **_common(account, chat, key, text=text, timestamp=timestamp, now=now),
+        **_common(account, chat, key, text=text, timestamp=written.at, now=now),
+        "writtenAt": written.at,
+        "receivedAt": written.received_at,
         "direction": "out",
         "senderUid": None,
         "senderEmail": None,
@@ -76,9 +87,10 @@ def outbound_document(
     contact_wrote_at: datetime | None = None,
     now: datetime,
 ) -> dict[str, object]:
-    """An accepted request. Its timestamp is the request's createdAt, and stays."""
+    """An accepted request. Its timestamp is the request's createdAt until it is sent; `writtenAt` never changes."""
     return {
         **_common(account, chat, key, text=text, timestamp=created_at, now=now),
+        "writtenAt": created_at,
         "direction": "out",
         "senderUid": sender_uid,
         "senderEmail": sender_email,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.ids import AccountId, ChatId, is_direct, phone_of, thread_id
+from core.ids import AccountId, ChatId, WaMessageId, is_direct, phone_of, thread_id
+from core.moment import Moment, moment
 from core.text import preview
 
 
@@ -13,40 +14,79 @@ class Thread:
     """What a message can change in whatsapp_threads/{threadId}."""
 
     client_display_name: str | None = None
-    last_message_at: datetime | None = None
-    last_received_at: datetime | None = None
+    started_at: datetime | None = None
+    """When the conversation was started, while it has no message."""
+    last: Moment | None = None
+    last_message_id: WaMessageId | None = None
     last_message_preview: str | None = None
-    unread: int = 0
-    contact_wrote_at: datetime | None = None
-    """When the contact wrote last: what is sent within a day of it is a reply (core/pacing.py)."""
+    unread: int | None = 0
+    """The contact's messages after `replied`. None: they must be counted before the thread is written (backend/unread.py)."""
+    contact_wrote: Moment | None = None
+    """The contact's newest message."""
+    replied: Moment | None = None
+    """The newest reply that was not taken back: when it was written, not when it was sent."""
+
+    @property
+    def last_message_at(self) -> datetime | None:
+        return self.last.at if self.last is not None else self.started_at
+
+    @property
+    def contact_wrote_at(self) -> datetime | None:
+        """What is sent within a day of it is a reply (core/pacing.py)."""
+        return self.contact_wrote.at if self.contact_wrote is not None else None
 
 
 def parse(document: Mapping[str, object]) -> Thread:
     """Reads a thread document; a field that is missing or of a wrong type reads as never set."""
     name, shown, unread = (document.get(f) for f in ("clientDisplayName", "lastMessagePreview", "unreadCountGlobal"))
-    at, received, wrote = (document.get(f) for f in ("lastMessageAt", "lastReceivedAt", "contactWroteAt"))
+    at, received, last_id = (document.get(f) for f in ("lastMessageAt", "lastReceivedAt", "lastMessageId"))
+    has_message = isinstance(received, datetime)
     return Thread(
         client_display_name=name if isinstance(name, str) else None,
-        last_message_at=at if isinstance(at, datetime) else None,
-        last_received_at=received if isinstance(received, datetime) else None,
+        started_at=at if isinstance(at, datetime) and not has_message else None,
+        last=moment(at, received) if has_message else None,
+        last_message_id=WaMessageId(last_id) if isinstance(last_id, str) else None,
         last_message_preview=shown if isinstance(shown, str) else None,
         unread=unread if isinstance(unread, int) else 0,
-        contact_wrote_at=wrote if isinstance(wrote, datetime) else None,
+        contact_wrote=moment(document.get("contactWroteAt"), document.get("contactReceivedAt")),
+        replied=moment(document.get("repliedAt"), document.get("replyReceivedAt")),
     )
 
 
 def after_message(
-    thread: Thread, *, sent_at: datetime, received_at: datetime, text: str, sender_name: str | None
+    thread: Thread, message_id: WaMessageId, written: Moment, *, text: str, sender_name: str | None
 ) -> Thread:
-    """A contact's message: one more unread, whatever its time; preview and last message only move forward."""
+    """A contact's message: unread unless a newer reply exists; preview and last message only move forward."""
     named = replace(thread, client_display_name=sender_name) if sender_name else thread
-    wrote_at = max(sent_at, thread.contact_wrote_at or sent_at)
-    return _shown(replace(named, unread=thread.unread + 1, contact_wrote_at=wrote_at), sent_at, received_at, text)
+    unread = thread.unread
+    if unread is not None and written.is_after(thread.replied):
+        unread += 1
+    wrote = written if written.is_after(thread.contact_wrote) else thread.contact_wrote
+    return shown(replace(named, unread=unread, contact_wrote=wrote), message_id, written, text)
 
 
-def after_reply(thread: Thread, *, sent_at: datetime, received_at: datetime, text: str) -> Thread:
-    """A message of ours, from here or typed on the phone: nothing is unread any more."""
-    return _shown(replace(thread, unread=0), sent_at, received_at, text)
+def after_reply(thread: Thread, message_id: WaMessageId, written: Moment, *, text: str) -> Thread:
+    """A message of ours, from here or typed on the phone: what the contact wrote before it is read."""
+    return shown(replied_at(thread, written), message_id, written, text)
+
+
+def replied_at(thread: Thread, written: Moment) -> Thread:
+    """A reply that counts, whenever it is learned of. An older one than the newest changes nothing."""
+    if not written.is_after(thread.replied):
+        return thread
+    return replace(thread, replied=written, unread=unread_after(thread, written))
+
+
+def unread_after(thread: Thread, replied: Moment | None) -> int | None:
+    """How many of the contact's messages are newer than a reply: 0, or None where they must be counted."""
+    return None if thread.contact_wrote is not None and thread.contact_wrote.is_after(replied) else 0
+
+
+def shown(thread: Thread, message_id: WaMessageId, place: Moment, text: str) -> Thread:
+    """With the message as the last one, unless a newer one exists."""
+    if not place.is_after(thread.last):
+        return thread
+    return replace(thread, started_at=None, last=place, last_message_id=message_id, last_message_preview=preview(text))
 
 
 def changed_fields(before: Thread, after: Thread) -> dict[str, object]:
@@ -74,26 +114,17 @@ def new_document(account: AccountId, chat: ChatId, thread: Thread, now: datetime
     }
 
 
-def _shown(thread: Thread, sent_at: datetime, received_at: datetime, text: str) -> Thread:
-    if not _is_later(thread, sent_at, received_at):
-        return thread
-    return replace(thread, last_message_at=sent_at, last_received_at=received_at, last_message_preview=preview(text))
-
-
-def _is_later(thread: Thread, sent_at: datetime, received_at: datetime) -> bool:
-    """WhatsApp's times are whole seconds, so within one second the order of arrival decides."""
-    if thread.last_message_at is None or thread.last_received_at is None:
-        return True
-    shown = (int(thread.last_message_at.timestamp()), thread.last_received_at)
-    return (int(sent_at.timestamp()), received_at) > shown
-
-
 def _fields(thread: Thread) -> dict[str, object]:
+    last, wrote, replied = thread.last, thread.contact_wrote, thread.replied
     return {
         "clientDisplayName": thread.client_display_name,
         "lastMessageAt": thread.last_message_at,
-        "lastReceivedAt": thread.last_received_at,
+        "lastReceivedAt": last.received_at if last is not None else None,
+        "lastMessageId": thread.last_message_id,
         "lastMessagePreview": thread.last_message_preview,
         "unreadCountGlobal": thread.unread,
-        "contactWroteAt": thread.contact_wrote_at,
+        "contactWroteAt": wrote.at if wrote is not None else None,
+        "contactReceivedAt": wrote.received_at if wrote is not None else None,
+        "repliedAt": replied.at if replied is not None else None,
+        "replyReceivedAt": replied.received_at if replied is not None else None,
     }

@@ -6,6 +6,7 @@ Findings name chats and messages by their place in the round, so that no number 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
@@ -18,6 +19,8 @@ from local.network.contacts import InboxMessage
 
 _MAX_ATTEMPTS = 8
 _SENT = ("sent", "delivered", "read")
+_PROMPT = timedelta(minutes=1)
+"""A reply that left within it may have its place in the list of threads where it was written, as docs/clients.md says."""
 _BURNS_NO_ATTEMPT = ("not_connected", "not_owner", "not_before", "")
 
 
@@ -60,6 +63,7 @@ def judge(cast: Cast, record: Record, *, chaos: bool = False) -> Verdict:
         *_unasked(cast, record, chaos=chaos),
         *(finding for chat in cast.chats for finding in _frames(cast, chat, record)),
         *(finding for chat in cast.chats for finding in _arrivals(cast, chat, record)),
+        *(finding for chat in cast.chats for finding in _departures(cast, chat, record)),
         *(finding for chat in cast.chats for finding in _thread(cast, chat, record)),
     ]
     return Verdict(findings=findings, adjacent_repeats=_adjacent_repeats(cast, record), uncertain=len(uncertain))
@@ -190,35 +194,90 @@ def _arrivals(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
             yield Finding(broken=Broken.OUT_OF_ORDER, where=where, what="its timestamp is not after the one before it")
 
 
+def _departures(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
+    """Messages of ours stand in the order in which they left, none of them before it was written."""
+    last: datetime | None = None
+    for request in cast.requests(chat):
+        stored, message = _reply(chat, request, record)
+        if stored is None or message is None or message.fields.get("delivery") not in _SENT:
+            continue
+        where, left = f"request {chat.index}-{request.place}", message.fields["timestamp"]
+        if left < stored.fields["createdAt"] or (last is not None and left < last):
+            yield Finding(broken=Broken.OUT_OF_ORDER, where=where, what="its timestamp is not when it left")
+        last = left
+
+
 def _thread(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
-    """Unread count and preview, from the order in which Firestore has committed the chat's messages."""
+    """Unread count and preview as a person at the inbox needs them, by when each message was written: triggers are late and commits
+    come in any order, which changes nothing about who has answered whom."""
     stored, where = record.threads.get(chat.thread_id), f"chat {chat.index}"
-    replies = _standing(record, [f"{chat.thread_id}_{request.key}" for request in cast.requests(chat)])
-    received = _standing(record, [_message_id(inbound) for inbound in cast.inbound(chat)])
     if stored is None:
         yield Finding(broken=Broken.LOST, where=where, what="it has no thread")
         return
-    last_reply = max((reply.created_at for reply in replies.values()), default=None)
-    unread = sum(last_reply is None or message.created_at > last_reply for message in received.values())
+    replies = [found for request in cast.requests(chat) if (found := _line_of_reply(chat, request, record))]
+    received = [found for inbound in cast.inbound(chat) if (found := _line_of_contact(inbound, record))]
+    answered = max((line.written for line in replies if line.counts), default=None)
+    unread = sum(answered is None or line.written > answered for line in received)
     if (said := stored.fields.get("unreadCountGlobal")) != unread:
         yield Finding(broken=Broken.MISCOUNTED, where=where, what=f"it says {said} unread, there are {unread}")
-    latest = max(
-        [(int(m.fields["timestamp"].timestamp()), m.fields["timestamp"], m) for m in replies.values()]
-        + [
-            (int(m.fields["timestamp"].timestamp()), record.rows[message_id].fields["receivedAt"], m)
-            for message_id, m in received.items()
-        ],
-        key=lambda known: known[:2],
-        default=None,
-    )
-    if latest is None:
+    lines = [*replies, *received]
+    if not lines:
         return
-    shown = latest[2].fields
-    if (stored.fields.get("lastMessageAt"), stored.fields.get("lastMessagePreview")) != (
-        shown["timestamp"],
-        shown["text"],
-    ):
+    newest = max(line.earliest for line in lines)
+    shown = (stored.fields.get("lastMessageAt"), stored.fields.get("lastMessagePreview"))
+    if not any(shown in line.shown_as for line in lines if line.latest >= newest):
         yield Finding(broken=Broken.MISCOUNTED, where=where, what="its preview is not that of its last message")
+
+
+_When = tuple[int, datetime]
+"""WhatsApp's times are whole seconds; within one, what was received or written first is first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """A message of a conversation. A reply has its place between when it was written and when it left; one that took longer than a
+    minute has it where it left. `counts`: it was not taken back."""
+
+    written: _When
+    earliest: _When
+    latest: _When
+    shown_as: Collection[tuple[datetime, str]]
+    """What a thread may say of it as its last message."""
+    counts: bool = True
+
+
+def _line_of_contact(inbound: Inbound, record: Record) -> _Line | None:
+    row, message = record.rows.get(_message_id(inbound)), record.messages.get(_message_id(inbound))
+    if row is None or message is None:
+        return None
+    at = row.fields["timestamp"]
+    when = (int(at.timestamp()), row.fields["receivedAt"])
+    return _Line(written=when, earliest=when, latest=when, shown_as={(at, inbound.text)})
+
+
+def _line_of_reply(chat: Chat, request: Request, record: Record) -> _Line | None:
+    stored, message = _reply(chat, request, record)
+    if stored is None or message is None:
+        return None
+    written, left = stored.fields["createdAt"], message.fields["timestamp"]
+    if message.fields.get("delivery") == "failed":
+        when, shown = _when(written), {(written, f"Perhaps not sent: {request.text}")}
+        return _Line(written=when, earliest=when, latest=when, shown_as=shown, counts=False)
+    is_prompt = left - written <= _PROMPT
+    return _Line(
+        written=_when(written),
+        earliest=_when(written if is_prompt else left),
+        latest=_when(left),
+        shown_as={(left, request.text)} | ({(written, request.text)} if is_prompt else set()),
+    )
+
+
+def _when(at: datetime) -> _When:
+    return int(at.timestamp()), at
+
+
+def _reply(chat: Chat, request: Request, record: Record) -> tuple[Document | None, Document | None]:
+    return record.outbox.get(request.request_id), record.messages.get(f"{chat.thread_id}_{request.key}")
 
 
 def _adjacent_repeats(cast: Cast, record: Record) -> int:
@@ -227,10 +286,6 @@ def _adjacent_repeats(cast: Cast, record: Record) -> int:
 
 def _keys(chat: Chat, record: Record) -> list[str]:
     return [f.whatsapp_id for f in record.frames if (f.account, f.contact) == (chat.account.phone, chat.contact)]
-
-
-def _standing(record: Record, message_ids: Sequence[str]) -> dict[str, Document]:
-    return {m: record.messages[m] for m in message_ids if m in record.messages and (m in record.rows or "-in" not in m)}
 
 
 def _message_id(inbound: Inbound) -> str:

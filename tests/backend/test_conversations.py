@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.api_core.exceptions import Aborted, AlreadyExists
+from google.cloud.firestore import Query
+from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backend.refusal import Refused
 from backend.services import Services
@@ -14,7 +16,7 @@ from backend.stores import Document, Stored, Stores
 from core import lookups, schema
 from core.access import Person
 from core.errors import ErrorCode
-from core.ids import ThreadId
+from core.ids import ThreadId, parse_thread_id
 from tests.backend.refused_commits import refused
 from tests.backend.scripted_connector import Answer
 from tests.backend.world import World
@@ -201,3 +203,23 @@ def test_contention_on_a_share_spends_it_once(world: World, error: Exception) ->
     share = world.db.collection(schema.LOOKUPS).document(f"account_{world.account}").get().to_dict()
     assert share is not None
     assert share["spentUntil"] < datetime.now(UTC) + lookups.ACCOUNT_SHARE.interval
+
+
+def test_a_conversation_that_was_started_is_at_the_top_of_the_list_until_another_moves(world: World) -> None:
+    older = world.chat()
+    world.trigger_ingest(world.receive(older, "hello"))
+    started = start(world, new_number())
+    assert list_of_threads(world) == [started, world.thread_id(older)]
+    world.trigger_ingest(world.receive(older, "are you there?", at=datetime.now(UTC) + timedelta(seconds=1)))
+    assert list_of_threads(world) == [world.thread_id(older), started]
+    _, chat = parse_thread_id(started)
+    request = world.write(chat, "Good morning", createdAt=datetime.now(UTC) + timedelta(seconds=2))
+    world.accept(request)
+    assert list_of_threads(world) == [started, world.thread_id(older)]
+    assert world.thread(chat)["lastMessagePreview"] == "Good morning"
+
+
+def list_of_threads(world: World) -> list[str]:
+    """As clients show it: the last activity first."""
+    of_account = world.db.collection(schema.THREADS).where(filter=FieldFilter("accountId", "==", world.account))
+    return [found.id for found in of_account.order_by("lastMessageAt", direction=Query.DESCENDING).stream()]

@@ -48,7 +48,8 @@ def test_a_request_becomes_a_sent_message_under_the_id_that_follows_from_it(worl
     assert document["dedupeKey"] == request.rpartition("_")[2]
     message = world.message(chat, key_of(request))
     assert (message["delivery"], message["senderUid"], message["requestId"]) == ("sent", "uid-1", request)
-    assert message["timestamp"] == document["createdAt"]
+    assert message["writtenAt"] == document["createdAt"]
+    assert message["timestamp"] == max(document["createdAt"], document["lastTriedAt"])
     assert world.thread(chat)["lastMessagePreview"] == "On its way."
 
 
@@ -67,10 +68,10 @@ def test_redelivered_triggers_and_jobs_change_nothing(world: World) -> None:
     assert world.connector.keys(world.account) == [key_of(request)]
 
 
-def test_an_older_reply_still_resets_what_arrived_while_it_was_accepted(
+def test_an_older_reply_leaves_a_question_unread_that_came_while_it_was_accepted(
     world: World, another_process: Callable[[], Services]
 ) -> None:
-    """A newer reply stands, so that neither preview nor count change by the older one as it reads the thread."""
+    """A newer reply exists, so that neither preview nor count change by the older one as it reads the thread."""
     chat = world.chat()
     older, newer = world.write(chat), world.write(chat)
     world.accept(newer)
@@ -79,7 +80,7 @@ def test_an_older_reply_still_resets_what_arrived_while_it_was_accepted(
     stores = InterruptedStores(slow.stores, lambda: world.trigger_ingest(arrives))
     stored = stored_as(world.db.collection(schema.OUTBOX).document(older).get(), dict)
     assert dataclasses.replace(slow.accept, stores=stores).new_request(stored) is Acceptance.ACCEPTED
-    assert world.thread(chat)["unreadCountGlobal"] == 0
+    assert world.thread(chat)["unreadCountGlobal"] == 1
 
 
 def test_the_order_of_writing_holds_when_the_second_requests_trigger_comes_first(world: World) -> None:

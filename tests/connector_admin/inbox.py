@@ -13,6 +13,7 @@ from core.alert import Alert
 from core.errors import ErrorCode, described
 from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey, WorkerId
 from core.message import inbound_document, outbound_document
+from core.moment import Moment
 from core.thread import Thread, new_document
 from tests.connector_admin.running import CommandLine
 
@@ -98,7 +99,9 @@ class Inbox:
         account, chat = ids.parse_thread_id(thread)
         key = ids.inbound_key(f"ID{next(self._names)}")
         at = datetime.now(UTC) - timedelta(seconds=age_s)
-        document = inbound_document(account, chat, key, text=text, timestamp=at, sender_name=name, now=at)
+        document = inbound_document(
+            account, chat, key, text=text, written=Moment(at=at, received_at=at), sender_name=name, now=at
+        )
         message = ids.wa_message_id(thread, key)
         self.put(schema.MESSAGES, message, document)
         return message

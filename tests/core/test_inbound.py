@@ -9,6 +9,7 @@ from core.errors import ErrorCode
 from core.ids import RequestId, WaMessageId
 from core.inbound import MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
 from core.message import StoredMessage
+from core.moment import Moment
 from core.thread import Thread
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -107,6 +108,64 @@ def test_the_furthest_of_several_receipts_in_one_commit_wins_whatever_their_orde
 def test_proof_for_a_failed_message_reopens_its_request() -> None:
     plan = planned(receipt_row("3EB0", "delivered"), stored={"3EB0": ours(Delivery.FAILED)})
     assert [change.reopened for change in plan.deliveries.values()] == ["r1"]
+
+
+def waiting(delivery: Delivery, *, tried_at: datetime | None = None) -> StoredMessage:
+    """A reply that was written at AT."""
+    written = Moment(at=AT, received_at=AT)
+    return StoredMessage(
+        delivery=delivery, request_id=RequestId("r1"), text="our answer", written=written, tried_at=tried_at
+    )
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("stored", "row", "sent_at"),
+    [
+        (waiting(Delivery.QUEUED), receipt_row("3EB0", "read", timestamp=AT + HOUR), AT + HOUR),
+        (waiting(Delivery.QUEUED), receipt_row("3EB0", "sent", timestamp=AT - HOUR), AT),
+        (waiting(Delivery.QUEUED), receipt_row("3EB0", "sent", timestamp=AT + 9 * HOUR), AT + 2 * HOUR),
+        (
+            waiting(Delivery.FAILED, tried_at=AT + timedelta(minutes=5)),
+            receipt_row("3EB0", "delivered", timestamp=AT + HOUR),
+            AT + timedelta(minutes=5),
+        ),
+        (
+            waiting(Delivery.QUEUED),
+            message_row("3EB0", payload={"fromMe": True}, timestamp=AT + HOUR),
+            AT + HOUR,
+        ),
+        (waiting(Delivery.SENT), receipt_row("3EB0", "read", timestamp=AT + HOUR), None),
+    ],
+    ids=["receipt", "its clock is behind", "its clock is ahead", "given up", "echo", "sent already"],
+)
+def test_the_first_proof_that_a_message_left_gives_it_its_time(
+    stored: StoredMessage, row: dict[str, Any], sent_at: datetime | None
+) -> None:
+    plan = planned(row, receipt_row("3EB0", "read"), stored={"3EB0": stored}, now=AT + 2 * HOUR)
+    (change,) = plan.deliveries.values()
+    assert (change.delivery, change.sent_at) == (Delivery.READ, sent_at)
+    assert change.fields.get("timestamp") == sent_at
+
+
+def test_late_proof_makes_a_reply_count_again_and_its_receipt_needs_the_thread() -> None:
+    stored = waiting(Delivery.FAILED, tried_at=AT)
+    plan = planned(receipt_row("3EB0", "sent"), stored={"3EB0": stored})
+    assert plan.thread_after is not None
+    assert (plan.thread_after.replied, plan.thread_after.last_message_preview) == (stored.written, "our answer")
+    row = parsed(receipt_row("3EB0", "sent"))
+    assert isinstance(row, ReceiptReceived)
+    assert inbound.moves_thread(row, stored, AT)
+    assert not inbound.moves_thread(row, waiting(Delivery.QUEUED), AT)
+
+
+def test_a_reply_and_a_newer_question_of_one_commit_are_counted_from_what_it_creates() -> None:
+    question = message_row("A1-in", timestamp=AT + HOUR, receivedAt=AT)
+    plan = planned(question, message_row("B2", payload={"fromMe": True}, timestamp=AT, receivedAt=AT + HOUR))
+    assert plan.thread_after is not None
+    assert (plan.thread_after.unread, [moment.at for moment in plan.contact_wrote]) == (None, [AT + HOUR])
 
 
 def test_an_early_receipt_waits_and_gives_up_after_a_day() -> None:

@@ -35,7 +35,8 @@ def good_record() -> Record:
         written_at = at(1 if place == 0 else 30 + place)
         row: dict[str, Any] = {"chatId": CHAT.chat_id, "eventType": "message", "processed": True, "expireAt": at(99)}
         rows[message_id(f"{inbound.whatsapp_id}-in")] = Document(
-            fields=row | {"receivedAt": written_at, "lastProcessError": None}, created_at=written_at
+            fields=row | {"timestamp": written_at, "receivedAt": written_at, "lastProcessError": None},
+            created_at=written_at,
         )
         messages[message_id(f"{inbound.whatsapp_id}-in")] = Document(
             fields={"chatId": CHAT.chat_id, "text": inbound.text, "timestamp": written_at}, created_at=written_at
@@ -43,9 +44,9 @@ def good_record() -> Record:
     for place, request in enumerate(REQUESTS):
         created_at = at(10 + place)
         fields = {"status": "sent", "attempts": 1, "lastError": None, "claimUntil": None, "expireAt": at(99)}
-        outbox[request.request_id] = Document(fields=fields, created_at=created_at)
+        outbox[request.request_id] = Document(fields=fields | {"createdAt": created_at}, created_at=created_at)
         messages[message_id(request.key)] = Document(
-            fields={"chatId": CHAT.chat_id, "text": request.text, "timestamp": created_at, "delivery": "read"},
+            fields={"chatId": CHAT.chat_id, "text": request.text, "timestamp": at(10.5 + place), "delivery": "read"},
             created_at=created_at,
         )
     thread = {

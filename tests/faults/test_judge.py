@@ -101,6 +101,14 @@ SPOILT: dict[str, tuple[Broken, Spoil]] = {
         Broken.OUT_OF_ORDER,
         lambda r: replace(r, messages=changed(r.messages, ROW, timestamp=at(0.5))),
     ),
+    "a reply that stands before one that left before it": (
+        Broken.OUT_OF_ORDER,
+        lambda r: replace(r, messages=changed(r.messages, REQUEST_MESSAGE, timestamp=at(12.6))),
+    ),
+    "a reply that stands before it was written": (
+        Broken.OUT_OF_ORDER,
+        lambda r: replace(r, messages=changed(r.messages, REQUEST_MESSAGE, timestamp=at(10.9))),
+    ),
     "a request that is not finished": (
         Broken.STUCK,
         lambda r: replace(r, outbox=changed(r.outbox, REQUEST, status="sending")),
@@ -164,13 +172,43 @@ def test_waiting_burns_no_attempt() -> None:
     assert not judge(CAST, replace(record, posts=waited)).findings
 
 
-def test_a_reply_that_was_committed_last_leaves_nothing_unread() -> None:
+def test_a_reply_that_was_committed_last_answers_only_what_came_before_it_was_written() -> None:
+    """Its trigger was late: the questions after it are unanswered all the same."""
     record = good_record()
     last = replace(record.messages[REQUEST_MESSAGE], created_at=at(60))
-    threads = changed(record.threads, CHAT.thread_id, unreadCountGlobal=0)
-    assert not judge(
-        CAST, replace(record, messages={**record.messages, REQUEST_MESSAGE: last}, threads=threads)
-    ).findings
+    late = replace(record, messages={**record.messages, REQUEST_MESSAGE: last})
+    assert not judge(CAST, late).findings
+    cleared = replace(late, threads=changed(record.threads, CHAT.thread_id, unreadCountGlobal=0))
+    assert [finding.broken for finding in judge(CAST, cleared).findings] == [Broken.MISCOUNTED]
+
+
+LAST = REQUESTS[2]
+
+
+def last_reply(record: Record, *, written: float, left: float, said: float, unread: int) -> Record:
+    """The last request was written and left then, and its thread says so of its last message."""
+    thread = {"lastMessageAt": at(said), "lastMessagePreview": LAST.text, "unreadCountGlobal": unread}
+    return replace(
+        record,
+        outbox=changed(record.outbox, LAST.request_id, createdAt=at(written)),
+        messages=changed(record.messages, message_id(LAST.key), timestamp=at(left)),
+        threads=changed(record.threads, CHAT.thread_id, **thread),
+    )
+
+
+@pytest.mark.parametrize("said", [33.0, 35.0])
+def test_a_reply_that_left_at_once_stands_where_it_was_written_or_where_it_left(said: float) -> None:
+    assert not judge(CAST, last_reply(good_record(), written=33, left=35, said=said, unread=0)).findings
+
+
+def test_a_reply_that_waited_is_last_where_it_left_and_answers_nothing_that_came_after_it_was_written() -> None:
+    good = last_reply(good_record(), written=13, left=600, said=600, unread=UNREAD)
+    assert not judge(CAST, good).findings
+    for bad in (
+        last_reply(good_record(), written=13, left=600, said=13, unread=UNREAD),
+        last_reply(good_record(), written=13, left=600, said=600, unread=0),
+    ):
+        assert {finding.broken for finding in judge(CAST, bad).findings} == {Broken.MISCOUNTED}
 
 
 def test_findings_hold_neither_numbers_nor_texts() -> None:
@@ -182,16 +220,15 @@ def test_findings_hold_neither_numbers_nor_texts() -> None:
 
 
 def test_the_last_message_is_that_of_the_later_second_and_arrival() -> None:
-    """Within a second, the fraction of a reply's time says nothing against the arrival of a contact's message."""
+    """Within a second, the fraction of a contact's time says nothing against when a reply was written."""
     record = good_record()
-    reply = changed(record.messages, REQUEST_MESSAGE, timestamp=at(32) + timedelta(seconds=0.5))
-    threads = changed(
-        record.threads,
-        CHAT.thread_id,
-        lastMessageAt=at(32) + timedelta(seconds=0.5),
-        lastMessagePreview=REQUESTS[1].text,
+    name = message_id(f"{INBOUND[2].whatsapp_id}-in")
+    record = replace(
+        record,
+        rows=changed(record.rows, name, timestamp=at(32) + timedelta(seconds=0.9)),
+        messages=changed(record.messages, name, timestamp=at(32) + timedelta(seconds=0.9)),
     )
-    assert not judge(CAST, replace(record, messages=reply, threads=threads)).findings
+    assert not judge(CAST, last_reply(record, written=32.5, left=32.6, said=32.5, unread=0)).findings
 
 
 def uncertain(record: Record, inbox: list[InboxMessage]) -> Record:

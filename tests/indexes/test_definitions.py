@@ -26,6 +26,8 @@ ADDED = [
     ("whatsapp_messages", "senderUid ASCENDING, delivery ASCENDING, createdAt DESCENDING"),
     ("whatsapp_threads", "ownerUid ASCENDING, lastMessageAt DESCENDING"),
     ("whatsapp_threads", "lastMessageAt DESCENDING, unreadCountGlobal DESCENDING"),
+    ("whatsapp_messages", "threadId ASCENDING, direction ASCENDING, timestamp DESCENDING"),
+    ("whatsapp_messages", "threadId ASCENDING, delivery ASCENDING, writtenAt DESCENDING"),
 ]
 LONG_OR_SECRET = [
     ("whatsapp_ingest", "payload"),

@@ -1,0 +1,44 @@
+"""Counts a thread's unread messages where its document alone does not give the number: a reply came late, or was taken back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from backend import queries
+from backend.stores import Stores
+from core import message
+from core.account import NEVER
+from core.ids import ThreadId, WaMessageId
+from core.moment import Moment
+from core.thread import Thread
+
+_SECOND = timedelta(seconds=1)
+
+
+def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequence[Moment] = ()) -> Thread:
+    """The thread with its unread count. `created` are the contact's messages that the same commit creates.
+
+    The thread must have been read before, and be written under that read's precondition: then no message comes between.
+    """
+    if thread.unread is not None:
+        return thread
+    unread = sum(written.is_after(thread.replied) for written in created)
+    return replace(thread, unread=unread + _stored_after(stores, thread_id, thread.replied))
+
+
+def newest_reply_but(stores: Stores, thread_id: ThreadId, taken_back: WaMessageId) -> Moment | None:
+    """When the newest of the thread's other replies was written that count."""
+    found = stores.find(queries.newest_replies(stores.db, thread_id, 2))
+    written = [message.parse(stored.value).written for stored in found if stored.id != taken_back]
+    return written[0] if written else None
+
+
+def _stored_after(stores: Stores, thread_id: ThreadId, replied: Moment | None) -> int:
+    """Of the reply's own second, the messages themselves are read: there the order of arrival decides."""
+    if replied is None:
+        return stores.count(queries.messages_of_contact_from(stores.db, thread_id, NEVER))
+    next_second = replied.second + _SECOND
+    later = stores.count(queries.messages_of_contact_from(stores.db, thread_id, next_second))
+    same_second = stores.find(queries.messages_of_contact_between(stores.db, thread_id, replied.second, next_second))
+    written = [message.parse(stored.value).written for stored in same_second]
+    return later + sum(each is not None and each.is_after(replied) for each in written)

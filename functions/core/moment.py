@@ -1,0 +1,29 @@
+"""When a message was written: its own time, and when it came."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """`at` is WhatsApp's time of a message, or a request's createdAt. `received_at` is when the connector received it; of a
+    request, its createdAt again."""
+
+    at: datetime
+    received_at: datetime
+
+    @property
+    def second(self) -> datetime:
+        """The whole second of `at`."""
+        return datetime.fromtimestamp(int(self.at.timestamp()), UTC)
+
+    def is_after(self, other: "Moment | None") -> bool:
+        """WhatsApp's times are whole seconds, so the order of arrival decides within one second. Anything is after None."""
+        return other is None or (self.second, self.received_at) > (other.second, other.received_at)
+
+
+def moment(at: object, received_at: object) -> Moment | None:
+    """From two fields of a document; None where there is no time. A missing time of arrival is the message's own time."""
+    if not isinstance(at, datetime):
+        return None
+    return Moment(at=at, received_at=received_at if isinstance(received_at, datetime) else at)
