@@ -1,6 +1,7 @@
 """A function's instances: process groups of functions-framework, each started again when it dies, as Cloud Run does."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -105,17 +106,19 @@ class Instance:
 
     async def _post_when_up(self, session: aiohttp.ClientSession, path: str, headers: Headers, body: bytes) -> Answer:
         """The time is not scaled: how long a process takes to start is not, either."""
-        deadline = asyncio.get_running_loop().time() + PENDING_S
-        while True:
-            try:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PENDING_S
+        while loop.time() < deadline:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await self.is_up.wait()
-            except TimeoutError:
-                return _NO_INSTANCE
+            if not self.is_up.is_set():
+                break
             try:
                 return await self._post_once(session, path, headers, body)
             except aiohttp.ClientConnectorError:
                 await asyncio.sleep(_POLL_S)  # it did not take the call: it is just ending, or beginning
+        return _NO_INSTANCE
 
     async def _post_once(self, session: aiohttp.ClientSession, path: str, headers: Headers, body: bytes) -> Answer:
         limit = aiohttp.ClientTimeout(total=self.function.timeout_s)

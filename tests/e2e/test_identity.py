@@ -1,13 +1,20 @@
 """Who gets through Cloud Run's front end, and whom the application behind it believes, in both directions."""
 
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
+from google.cloud import firestore
 
 from identity.headers import AUTHORIZATION, SERVERLESS_AUTHORIZATION, token_headers
-from tests.e2e.outside import Answer, Outside, post
+from tests.e2e.outside import Answer, Outside, User, post
+from tests.e2e.test_callables import pair, store
+from tests.waiting import wait_until
 
+__all__ = ["store"]  # the fixture
+
+OURS, CONTACT = "+40312000018", "+40712000018"
 FORBIDDEN = "<title>403 Forbidden</title>"
 UNAUTHORIZED = "<title>401 Unauthorized</title>"
 
@@ -81,6 +88,28 @@ def test_the_application_checks_for_itself_whom_the_platform_let_in(direction: D
     assert refusal("not.a.token") == (401, "unauthenticated")
     assert refusal(direction.token(audience="http://elsewhere")) == (401, "unauthenticated")
     assert refusal(direction.token(direction.other)) == (403, "forbidden")
+
+
+@pytest.mark.timeout(240)
+def test_the_services_calls_of_each_other_are_accepted(
+    outside: Outside, super_admin: User, employee: User, store: firestore.Client
+) -> None:
+    """The connector's flush when a session has opened, and the functions' look-up of a number."""
+    before = accepted_flushes(outside)
+    account = pair(outside, super_admin, store, OURS)
+    wait_until(lambda: accepted_flushes(outside) > before, "a flush that the functions accept", 60)
+    outside.network.add_contact(CONTACT, "Ion")
+    asked = {"accountId": account, "phoneE164": CONTACT}
+    assert outside.call(employee, "threadlineStartConversation", asked).result["threadId"].startswith(f"{account}_")
+
+
+def accepted_flushes(outside: Outside) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{outside.suite.ports.connector}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    counts = [
+        line.rpartition(" ")[2] for line in lines if line.startswith('connector_flushes_total{result="accepted"}')
+    ]
+    return float(counts[0]) if counts else 0.0
 
 
 def test_a_send_job_needs_the_token_of_its_tasks_account(outside: Outside) -> None:
