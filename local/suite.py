@@ -140,7 +140,13 @@ def _spawn_front(
     routes = processes.folder / f"{name}.json"
     write_routes(routes, routes_of(processes, suite_ports))
     certs = f"{_url(suite_ports.identity_certs)}/certs"
-    return _spawn_python(processes, name, "local.cloud_run", "--port", port, "--certs-url", certs, "--services", routes)
+    return _spawn_python(
+        processes,
+        name,
+        "local.cloud_run",
+        *("--port", port, "--certs-url", certs, "--services", routes),
+        "--close-connections",
+    )
 
 
 def _function_routes(processes: Processes, suite_ports: SuitePorts) -> list[Route]:

@@ -36,9 +36,14 @@ def response_of(answer: FrontAnswer) -> web.Response:
 
 
 class Forwarding:
-    def __init__(self, session: aiohttp.ClientSession, pending_s: float = PENDING_S) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, pending_s: float = PENDING_S, *, closes_connections: bool = False
+    ) -> None:
+        """`closes_connections`: each call has a connection of its own. The Functions emulator needs it: it hands the header on to its
+        workers, and would else use a connection again just as the worker ends it."""
         self._session = session
         self._pending_s = pending_s
+        self._closes_connections = closes_connections
 
     async def forward(self, url: str, method: str, headers: "CIMultiDict[str]", body: bytes) -> web.Response:
         deadline = asyncio.get_running_loop().time() + self._pending_s
@@ -53,8 +58,8 @@ class Forwarding:
     async def _try(self, url: str, method: str, headers: "CIMultiDict[str]", body: bytes) -> web.Response:
         """Raises ClientConnectorError where nobody listens: nothing was handed over then."""
         sent = end_to_end(headers)
-        # The Functions emulator hands this on to its workers. Else it uses a connection again just as the worker ends it.
-        sent["Connection"] = "close"
+        if self._closes_connections:
+            sent["Connection"] = "close"
         try:
             async with self._session.request(method, url, data=body, headers=sent, allow_redirects=False) as response:
                 return web.Response(
