@@ -138,4 +138,5 @@ def service_agents_step(deployment: Deployment) -> Step:
                 ),
             ),
         ),
+        advice="The command is one of gcloud's beta commands: `gcloud components install beta`.",
     )

@@ -143,3 +143,35 @@ def test_the_database_s_password_is_the_one_of_the_address(site: Site) -> None:
         f"postgres://engine:{password}@/engine?host=/cloudsql/{PROJECT}:europe-west1:threadline-sessions"
     )
     assert len(password) >= 32
+
+
+def test_a_secret_that_was_lost_is_made_again_and_the_database_s_password_with_it(site: Site) -> None:
+    assert site.deploy() == 0
+    del site.cloud.state["secrets"]["threadline-engine-store"]
+    assert site.deploy() == 0
+    (version,) = site.cloud.state["secrets"]["threadline-engine-store"]["versions"]
+    assert f":{site.cloud.state['sql']['threadline-sessions']['users']['engine']}@" in version["value"]
+
+
+def test_a_callable_whose_first_creation_failed_is_opened_by_the_next_deploy(site: Site) -> None:
+    """firebase-tools binds everybody when it creates a callable, and never again."""
+    assert site.deploy() == 0
+    del site.cloud.state["policies"]["service/threadlinecreateaccount"]
+    assert site.deploy() == 0
+    assert site.cloud.has_role("allUsers", "roles/run.invoker", "service/threadlinecreateaccount")
+
+
+def test_what_somebody_took_away_is_put_back(site: Site) -> None:
+    """A role, a backup schedule, a protection, a metric."""
+    assert site.deploy() == 0
+    state = site.cloud.state
+    state["policies"]["project"] = [each for each in state["policies"]["project"] if "cloudsql" not in each["role"]]
+    state["schedules"]["(default)"] = []
+    state["databases"]["(default)"]["deleteProtectionState"] = "DELETE_PROTECTION_DISABLED"
+    state["metrics"] = []
+    assert site.deploy() == 0
+    connector = f"serviceAccount:threadline-connector@{PROJECT}.iam.gserviceaccount.com"
+    assert site.cloud.has_role(connector, "roles/cloudsql.client", "project")
+    assert state["schedules"]["(default)"]
+    assert state["databases"]["(default)"]["deleteProtectionState"] == "DELETE_PROTECTION_ENABLED"
+    assert len(state["metrics"]) == 2

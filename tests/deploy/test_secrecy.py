@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.__main__ import main
+from deploy.local_tools import local_environment
 from deploy.parameters import WrongUsage, read_parameters
 from deploy.secret_text import password_of, secret_parts
 from tests.deploy.conftest import PROJECT, Site
@@ -100,3 +101,8 @@ def test_a_password_is_hidden_wherever_it_stands() -> None:
     assert {"correct-horse", _STORE} <= secret_parts(_STORE)
     assert "correct-horse" in secret_parts("--password: correct-horse\n")
     assert password_of("postgres://engine:a%40b@/engine?host=/cloudsql/p:r:i") == "a@b"
+
+
+def test_no_command_inherits_the_store_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE_STORE", _STORE)
+    assert _STORE not in local_environment().values()

@@ -127,10 +127,11 @@ def _check_grants(cloud: Cloud, account: str, parameters: dict[str, str]) -> Non
 
 
 def _create(cloud: Cloud, name: str, trigger: Trigger, codebase: str, parameters: dict[str, str]) -> None:
-    """Binds invokers as firebase-tools' fabricator does: everybody for callables, the tasks account for the queue, the functions' own
+    """Binds invokers as firebase-tools' fabricator does: everybody for callables, once; the tasks account for the queue, the functions' own
     account for the schedule, nobody for events."""
     state, region = cloud.state, parameters["FUNCTIONS_REGION"]
     service = name.lower()
+    is_new = name not in state["functions"]
     state["functions"][name] = {"codebase": codebase, "region": region, "trigger": trigger, "parameters": parameters}
     labels = {"goog-managed-by": "cloudfunctions", "firebase-functions-codebase": codebase}
     manifest = {
@@ -138,7 +139,7 @@ def _create(cloud: Cloud, name: str, trigger: Trigger, codebase: str, parameters
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     }
     state["services"][service] = {"manifest": manifest}
-    if trigger == "callable":
+    if trigger == "callable" and is_new:
         cloud.bind(f"service/{service}", "allUsers", "roles/run.invoker")
     elif trigger == "queue":
         state["queues"][name] = {"state": "RUNNING"}

@@ -75,6 +75,9 @@ def _check_container(
     cpu = float(container.get("resources", {}).get("limits", {}).get("cpu", "1"))
     if cpu < 1 and (spec["containerConcurrency"] > 1 or annotations["run.googleapis.com/cpu-throttling"] == "false"):
         raise Refusal("Invalid value specified for cpu. Less than 1 needs concurrency 1 and cpu-throttling")
+    memory = container.get("resources", {}).get("limits", {}).get("memory", "512Mi")
+    if annotations["run.googleapis.com/execution-environment"] == "gen2" and memory in ("128Mi", "256Mi"):
+        raise Refusal("The second generation execution environment needs at least 512 MiB")
     for kind in ("startupProbe", "livenessProbe"):
         probe = container.get(kind)
         if probe and probe.get("timeoutSeconds", 1) > probe.get("periodSeconds", 10):
