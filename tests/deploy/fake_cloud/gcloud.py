@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.deploy.fake_cloud.cloud import Cloud, Refusal
 from tests.deploy.fake_cloud.command_line import Line, parse
 
 Handler = Callable[[Cloud, Line, str | None], Any]
+
+ROOT = Path(__file__).resolve().parents[3]
 
 _APIS = {
     "iam": "iam.googleapis.com",
@@ -198,6 +203,11 @@ def _images(cloud: Cloud, line: Line, _: str | None) -> Any:
 @handles("builds submit")
 def _build(cloud: Cloud, line: Line, _: str | None) -> Any:
     image = line.need("substitutions").removeprefix("_IMAGE=")
+    config = yaml.safe_load((ROOT / line.need("config")).read_text())
+    if config["images"] != ["${_IMAGE}"] or "--tag=${_IMAGE}" not in config["steps"][0]["args"]:
+        raise Refusal("the build does not push the image that it is given")
+    if config["options"].get("logging") != "CLOUD_LOGGING_ONLY":
+        raise Refusal("if 'build.service_account' is specified, the build must say where its log goes")
     account = line.need("service-account").rsplit("/", 1)[-1]
     member = f"serviceAccount:{account}"
     if account not in cloud.state["accounts"]:
