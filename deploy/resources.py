@@ -150,5 +150,8 @@ ALERT_WEBHOOK_SECRET = Secret(
 SECRETS = (ENGINE_STORE, LOG_HASH_KEY, ALERT_WEBHOOK_SECRET)
 """The functions' secrets have the name of their environment variable: firebase-tools knows no other."""
 
+STORE_LABEL = "threadline-store"
+"""The label of the engine store's secret that says whose PostgreSQL it is: `cloud-sql` or `given`."""
+
 OWNED_LABEL = "threadline"
 """The label (with the value `deploy`) on each resource that the deploy command made and that can carry labels."""

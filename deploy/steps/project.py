@@ -5,8 +5,9 @@ from typing import Any
 
 from deploy.command import FIREBASE, GCLOUD, Command, gcloud
 from deploy.deployment import Deployment
+from deploy.former_deploy import objection_to_functions, objection_to_store
 from deploy.released_rules import foreign_rules
-from deploy.resources import APIS, CODEBASE, FUNCTION_PREFIX, SERVICE_AGENT_APIS
+from deploy.resources import APIS, FUNCTION_PREFIX, SERVICE_AGENT_APIS
 from deploy.step import Item, Lookup, Step
 from deploy.waits import API_NOT_ENABLED
 
@@ -51,26 +52,20 @@ def safety_step(deployment: Deployment, own_rules: str) -> Step:
                 objection=lambda rules: foreign_rules(rules, own_rules, deployment),
             ),
             Item(
-                name=f"no function of another codebase begins with {FUNCTION_PREFIX}",
+                name=f"no function of another codebase begins with {FUNCTION_PREFIX}, and Threadline's have these parameters",
                 look=gcloud("functions", "list", project=project, empty_if=API_NOT_ENABLED),
                 is_done=lambda _: True,
-                objection=lambda functions: _taken_functions(functions, deployment),
+                objection=lambda functions: objection_to_functions(functions, deployment),
+            ),
+            Item(
+                name="the session store is the one of the deploy before",
+                look=gcloud("secrets", "list", project=project, empty_if=API_NOT_ENABLED),
+                is_done=lambda _: True,
+                objection=lambda secrets: objection_to_store(secrets, deployment),
             ),
         ),
         advice="Nothing was changed.",
     )
-
-
-def _taken_functions(functions: Any, deployment: Deployment) -> str | None:
-    for function in functions:
-        _, _, _, region, _, name = function["name"].split("/")
-        if not name.startswith(FUNCTION_PREFIX):
-            continue
-        if function.get("labels", {}).get("firebase-functions-codebase") != CODEBASE:
-            return f"the function {name} in {region} is not Threadline's, and a deploy would replace it: rename it or delete it"
-        if region != deployment.region:
-            return f"Threadline's functions are in {region}: deploy with region={region}, or delete them first"
-    return None
 
 
 def apis_step(deployment: Deployment) -> Step:

@@ -4,8 +4,9 @@ from typing import Any
 
 from deploy.command import CommandFailed, SecretInput, Tools, gcloud
 from deploy.deployment import Deployment
+from deploy.former_deploy import store_kind
 from deploy.random_text import random_text
-from deploy.resources import ENGINE_STORE, OWNED_LABEL, SECRETS, Secret
+from deploy.resources import ENGINE_STORE, OWNED_LABEL, SECRETS, STORE_LABEL, Secret
 from deploy.step import Item, Lookup, Step
 from deploy.steps.session_store import new_address, stored_address
 
@@ -49,10 +50,18 @@ def _container(deployment: Deployment, secret: Secret) -> Item:
                 "create",
                 secret.name,
                 project=deployment.project,
-                options={"replication-policy": "user-managed", "locations": deployment.region, "labels": _OWNED},
+                options={
+                    "replication-policy": "user-managed",
+                    "locations": deployment.region,
+                    "labels": _labels(deployment, secret),
+                },
             ),
         ),
     )
+
+
+def _labels(deployment: Deployment, secret: Secret) -> str:
+    return f"{_OWNED},{STORE_LABEL}={store_kind(deployment)}" if secret is ENGINE_STORE else _OWNED
 
 
 def _made_value(deployment: Deployment, secret: Secret) -> Item:

@@ -1,5 +1,7 @@
 """What a deploy will not touch: rules, functions and secrets that are not Threadline's."""
 
+from typing import Any
+
 import pytest
 
 from deploy.deployment import Deployment
@@ -89,6 +91,26 @@ def test_another_region_than_the_functions_stops_it(site: Site, capsys: pytest.C
     assert site.deploy(region="us-central1") == 1
     assert site.changes[made:] == []
     assert "deploy with region=europe-west1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "advice"),
+    [
+        ({"database": "threadline"}, {}, "deploy with database=threadline"),
+        ({"shards": 2}, {}, "deploy with shards=2"),
+        ({"store": "postgres://engine:correct-horse@db.example.com/engine"}, {}, "deploy with store=FILE"),
+        ({}, {"store": "postgres://engine:correct-horse@db.example.com/engine"}, "deploy with no store="),
+    ],
+    ids=["database", "shards", "own PostgreSQL", "Cloud SQL"],
+)
+def test_a_parameter_that_was_left_out_stops_it_before_anything_is_changed(
+    site: Site, first: dict[str, Any], second: dict[str, Any], advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site.deploy(**first) == 0
+    made = len(site.changes)
+    assert site.deploy(**second) == 1
+    assert site.changes[made:] == []
+    assert advice in capsys.readouterr().err
 
 
 def test_a_database_in_datastore_mode_stops_it(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
