@@ -87,8 +87,12 @@ class Deployment:
         return f"{self.image_repository}/connector:{tag}"
 
 
+CONNECTOR_PREFIX = "threadline-connector-"
+"""Of each connector service; its shard's number follows."""
+
+
 def connector_service(shard: int) -> str:
-    return f"threadline-connector-{shard}"
+    return f"{CONNECTOR_PREFIX}{shard}"
 
 
 SQL_INSTANCE = "threadline-sessions"

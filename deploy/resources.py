@@ -112,6 +112,17 @@ FLUSH_FUNCTION = "threadlineFlush"
 SWEEP_FUNCTION = "threadlineSweep"
 SEND_QUEUE = "threadlineSend"
 """firebase-tools names a task queue after its function."""
+SEND_QUEUE_SETTINGS: dict[str, object] = {
+    "rateLimits.maxConcurrentDispatches": 500,
+    "rateLimits.maxDispatchesPerSecond": 500,
+    "retryConfig.maxAttempts": 20,
+    "retryConfig.minBackoff": "1s",
+    "retryConfig.maxBackoff": "60s",
+    "retryConfig.maxDoublings": 6,
+}
+"""As Cloud Tasks shows them (https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues). backend/deployment.py has them
+for firebase-tools, each with its reason; a test holds both together."""
+SWEEP_SCHEDULE = "* * * * *"
 SWEEP_JOB = "firebase-schedule-threadlineSweep"
 """The Cloud Scheduler job, as firebase-tools names it (`scheduleIdForFunction`), with the region after it: see `sweep_job`."""
 

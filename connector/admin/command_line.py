@@ -314,6 +314,7 @@ def _add_people(add: Add) -> None:
     examined.add_argument(
         "--wait", type=_seconds, default=40.0, metavar="SECONDS", help="how long to wait for each answer (40)"
     )
+    examined.add_argument("--region", metavar="REGION", help="where functions and connectors run (europe-west1)")
 
     role = add(
         "make-super-admin",

@@ -10,7 +10,7 @@ from deploy.deployment import IMAGE_REPOSITORY, Account, Deployment
 from deploy.resources import OWNED_LABEL
 from deploy.step import Item, Step
 
-_SOURCES = ("connector", "functions/core", "functions/identity", "LICENSE")
+_SOURCES = ("connector", "functions/core", "functions/identity", "deploy", "LICENSE")
 """Files and folders that connector/Dockerfile copies."""
 _TAG_DIGITS = 16
 

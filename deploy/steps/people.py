@@ -36,7 +36,11 @@ def doctor_step(deployment: Deployment) -> Step:
         items=(
             Item(
                 name="the table of checks",
-                commands=(_admin(deployment, "doctor", prints=True, accepts=(0, _NOT_CHECKED)),),
+                commands=(
+                    _admin(
+                        deployment, "doctor", f"--region={deployment.region}", prints=True, accepts=(0, _NOT_CHECKED)
+                    ),
+                ),
             ),
         ),
         advice="Each line that failed says what to do. Everything is deployed; the same check alone: python -m connector.admin doctor",

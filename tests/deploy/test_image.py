@@ -26,7 +26,7 @@ def test_what_the_dockerfile_copies_is_uploaded_and_part_of_the_tag(source: str,
     assert any(source == each or (each.endswith("/") and f"{source}/".startswith(each)) for each in allowed)
 
     sources = tmp_path / "sources"
-    for name in ("connector", "functions/core", "functions/identity"):
+    for name in ("connector", "functions/core", "functions/identity", "deploy"):
         shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "LICENSE", sources)
     before = source_tag(sources)

@@ -47,10 +47,10 @@ def test_cloud_build_is_given_everything_that_the_copy_lines_name() -> None:
 
 def test_nothing_is_in_it_that_was_not_meant_to_be(image: Image) -> None:
     names = {path.name for path in image.app.iterdir()}
-    assert names == {"connector", "core", "identity", "notices", "requirements.txt", "wa-engine"}
+    assert names == {"connector", "core", "deploy", "identity", "notices", "requirements.txt", "wa-engine"}
     files = [path for path in (image.app / "connector").rglob("*") if path.is_file()]
     assert [path for path in files if path.suffix not in (".py", ".pyi", ".proto")] == []
-    assert {path.parent.name for path in files} == {"connector", "contract", "admin", "doctor"}
+    assert {path.parent.name for path in files} == {"connector", "contract", "admin", "doctor", "cloud"}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from connector.admin.context import Context, Stored, now
 from connector.admin.doctor.canary_row import RowCanary
 from connector.admin.doctor.report import Report
 from core import schema
 from core.account import Lease, parse_lease
+
+if TYPE_CHECKING:
+    from connector.admin.doctor.cloud.project import CloudProject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,14 @@ class Patient:
     context: Context
     canary: RowCanary
     wait_s: float
+    cloud_project: "CloudProject | None" = None
+    why_no_cloud: str = ""
+
+    @property
+    def cloud(self) -> "CloudProject":
+        """Of checks that need it alone."""
+        assert self.cloud_project is not None
+        return self.cloud_project
 
     @property
     def report(self) -> Report:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from deploy.resources import SEND_QUEUE_SETTINGS
 from tests.deploy.fake_cloud.cloud import Cloud, Refusal
 from tests.deploy.fake_cloud.source import Trigger, triggers
 
@@ -142,13 +143,22 @@ def _create(cloud: Cloud, name: str, trigger: Trigger, codebase: str, parameters
     if trigger == "callable" and is_new:
         cloud.bind(f"service/{service}", "allUsers", "roles/run.invoker")
     elif trigger == "queue":
-        state["queues"][name] = {"state": "RUNNING"}
+        state["queues"][name] = _queue()
         cloud.bind(f"service/{service}", f"serviceAccount:{parameters['TASKS_SERVICE_ACCOUNT']}", "roles/run.invoker")
     elif trigger == "schedule":
-        state["jobs"][f"firebase-schedule-{name}-{region}"] = {"state": "ENABLED"}
+        state["jobs"][f"firebase-schedule-{name}-{region}"] = {"state": "ENABLED", "schedule": "* * * * *"}
         cloud.bind(
             f"service/{service}", f"serviceAccount:{parameters['FUNCTIONS_SERVICE_ACCOUNT']}", "roles/run.invoker"
         )
+
+
+def _queue() -> dict[str, Any]:
+    """As `gcloud tasks queues describe` shows what firebase-tools has set; rates are floating-point numbers there."""
+    shown: dict[str, Any] = {"state": "RUNNING"}
+    for path, value in SEND_QUEUE_SETTINGS.items():
+        group, _, name = path.partition(".")
+        shown.setdefault(group, {})[name] = float(str(value)) if name == "maxDispatchesPerSecond" else value
+    return shown
 
 
 def _parameters(path: Path) -> dict[str, str]:

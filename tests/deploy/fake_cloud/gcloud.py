@@ -231,7 +231,7 @@ def _functions(cloud: Cloud, _line: Line, _: str | None) -> Any:
         {
             "name": f"projects/{cloud.project}/locations/{each['region']}/functions/{name}",
             "labels": {"firebase-functions-codebase": each["codebase"]} if each["codebase"] != "default" else {},
-            "state": "ACTIVE",
+            "state": each.get("state", "ACTIVE"),
             "serviceConfig": {"environmentVariables": each.get("parameters", {})},
             "environment": "GEN_2",
         }

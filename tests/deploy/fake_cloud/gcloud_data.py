@@ -71,15 +71,17 @@ def _labels(text: str) -> dict[str, str]:
 
 @handles("sql instances list")
 def _instances(cloud: Cloud, _line: Line, _: str | None) -> Any:
-    return [
-        {"name": name, "state": "RUNNABLE", "settings": each["settings"]} for name, each in cloud.state["sql"].items()
-    ]
+    return [_shown_instance(name, each) for name, each in cloud.state["sql"].items()]
 
 
 @handles("sql instances describe")
 def _describe_instance(cloud: Cloud, line: Line, _: str | None) -> Any:
-    each = _instance(cloud, line.name)
-    return {"name": line.name, "state": "RUNNABLE", "settings": each["settings"]}
+    return _shown_instance(line.name, _instance(cloud, line.name))
+
+
+def _shown_instance(name: str, each: dict[str, Any]) -> Any:
+    shown = {"state": each.get("state", "RUNNABLE"), "databaseVersion": each["version"]}
+    return {"name": name, **shown, "settings": each["settings"]}
 
 
 @handles("sql instances create")
@@ -97,7 +99,12 @@ def _create_instance(cloud: Cloud, line: Line, _: str | None) -> Any:
         "availabilityType": line.flags.get("availability-type", "zonal").upper(),
     }
     with cloud.change() as state:
-        state["sql"][line.name] = {"settings": settings, "databases": ["postgres"], "users": {"postgres": ""}}
+        state["sql"][line.name] = {
+            "version": line.flags["database-version"],
+            "settings": settings,
+            "databases": ["postgres"],
+            "users": {"postgres": ""},
+        }
 
 
 @handles("sql databases list")
@@ -196,7 +203,20 @@ def _create_schedule(cloud: Cloud, line: Line, _: str | None) -> Any:
 
 @handles("firestore indexes composite list")
 def _indexes(cloud: Cloud, line: Line, _: str | None) -> Any:
-    return [{**index, "state": "READY"} for index in cloud.state["indexes"].get(line.need("database"), [])]
+    """The collection group stands in the name alone, and the document's name is each index's last field."""
+    place = f"projects/{cloud.project}/databases/{line.need('database')}"
+    return [
+        {
+            "name": f"{place}/collectionGroups/{index['collectionGroup']}/indexes/CICAgO{number}",
+            "queryScope": index["queryScope"],
+            "fields": [
+                *index["fields"],
+                {"fieldPath": "__name__", "order": index["fields"][-1].get("order", "ASCENDING")},
+            ],
+            "state": index.get("state", "READY"),
+        }
+        for number, index in enumerate(cloud.state["indexes"].get(line.flags["database"], []))
+    ]
 
 
 @handles("firestore fields ttls list")

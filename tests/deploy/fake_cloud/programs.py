@@ -1,5 +1,6 @@
 """The fake programs: run one command on the state, keep a record of it, and put them on a PATH as executables."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -54,8 +55,14 @@ def _answer(cloud: Cloud, program: str, arguments: list[str], given: str | None,
 
 def main(program: str, arguments: Sequence[str]) -> int:
     path = Path(os.environ[STATE_VARIABLE])
-    cloud = load(path)
     given = None if sys.stdin.isatty() else sys.stdin.read()
+    with path.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several may run at the same time
+        return _run(program, arguments, given, path)
+
+
+def _run(program: str, arguments: Sequence[str], given: str | None, path: Path) -> int:
+    cloud = load(path)
     try:
         sys.stdout.write(call(cloud, program, arguments, given, Path.cwd()) + "\n")
     except Ended as end:
