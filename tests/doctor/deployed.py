@@ -1,13 +1,12 @@
 """The product as production runs it, and ways to break it for real: what the doctor is tested against."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import psutil
 from google.cloud.firestore import Client
 
 from core import schema
@@ -19,7 +18,6 @@ from local.production.world import Worker, World
 from tests.connector_admin.running import CommandLine
 from tests.waiting import wait_until
 
-ENGINE = "wa-engine"
 _ACCOUNTS = 4
 Row = Mapping[str, Any]
 
@@ -69,11 +67,13 @@ class Deployed:
         return examined(self.admin, *arguments)
 
     @contextmanager
-    def replaced(self, *, clock_ahead_s: float = 0.0, **environment: str) -> Iterator[Worker]:
-        """The first connector with other settings, ready; afterwards as it was."""
+    def replaced(
+        self, *, clock_ahead_s: float = 0.0, becomes_ready: bool = True, **environment: str
+    ) -> Iterator[Worker]:
+        """The first connector with other settings, ready unless it cannot be; afterwards as it was."""
         self._stop(self.first)
         other = replace(self.first, environment={**self.first.environment, **environment}, clock_ahead_s=clock_ahead_s)
-        self._start(other)
+        self._start(other, becomes_ready=becomes_ready)
         try:
             yield other
         finally:
@@ -87,18 +87,6 @@ class Deployed:
             yield
         finally:
             self._start(self.first)
-
-    @contextmanager
-    def frozen_engine(self) -> Iterator[None]:
-        """Of the first connector."""
-        (engine,) = [child for child in self._process(self.first).children() if ENGINE in child.name()]
-        engine.suspend()
-        try:
-            yield
-        finally:
-            with suppress(psutil.NoSuchProcess):
-                engine.kill()  # unless its connector has done so
-            self.await_ready(self.first)
 
     @contextmanager
     def owned_accounts(self, endpoint: str) -> Iterator[None]:
@@ -132,17 +120,14 @@ class Deployed:
 
         wait_until(is_ready, "the connector is ready", 60)
 
-    def _start(self, worker: Worker) -> None:
+    def _start(self, worker: Worker, *, becomes_ready: bool = True) -> None:
         child = production.spawn_worker(self.processes, worker)
         self.processes.await_ready(child, answers(worker.ports.connector))
-        self.await_ready(worker)
+        if becomes_ready:
+            self.await_ready(worker)
 
     def _stop(self, worker: Worker) -> None:
         """Whichever process it is by now."""
         for child in list(self.processes.children):
             if child.name == worker.name and child.is_running:
                 self.processes.kill(child)
-
-    def _process(self, worker: Worker) -> psutil.Process:
-        (running,) = [child for child in self.processes.children if child.name == worker.name and child.is_running]
-        return psutil.Process(running.process.pid)

@@ -40,7 +40,7 @@ def test_cloud_build_is_given_everything_that_the_copy_lines_name() -> None:
         value for stage in stages(DOCKERFILE.read_text()) for value in stage.values("COPY") if "--from" not in value
     ]
     sources = [source for value in copies for source in value.split()[:-1]]
-    assert [each for each in sources if not any(f"/{each}".startswith(path.rstrip("*")) for path in taken)] == []
+    assert [each for each in sources if not any(f"/{each}/".startswith(path.rstrip("*")) for path in taken)] == []
     folders = {path for path in taken if path.endswith("/")}
     assert {f"{path}**" for path in folders if path not in ("/functions/", "/deploy/")} <= taken
 
