@@ -29,6 +29,7 @@ from local.faults.judge import Broken, Finding, judge
 from local.faults.record import Record, take_record
 from local.faults.rounds import unsettled, wait_while_it_shrinks
 from local.faults.stage import Stage, StageFailed
+from local.identity_server import FUNCTIONS_ACCOUNT
 from local.network.account import Opening
 from local.network.client import Network
 from local.ports import HOST
@@ -91,7 +92,7 @@ def measure(accounts: int, seed: int, *, sigterm_after_s: float | None = None) -
             environment={"CONNECTOR_ENDPOINTS": url},
             connector_environment={"PUBLIC_ENDPOINT": url},
         )
-        router = _start_router(processes, address, control, world.workers[0])
+        router = _start_router(processes, world, address, control)
         production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=1.0)
         with closing(world.client()) as db:
             return _Rollout(world=world, db=db, cast=make_cast(accounts), router=router, seed=seed).play(
@@ -99,9 +100,10 @@ def measure(accounts: int, seed: int, *, sigterm_after_s: float | None = None) -
             )
 
 
-def _start_router(processes: Processes, port: int, control: int, first: Worker) -> Router:
-    command = [sys.executable, "-m", "local.production.shared_address", "--instance", _origin(first)]
+def _start_router(processes: Processes, world: World, port: int, control: int) -> Router:
+    command = [sys.executable, "-m", "local.production.shared_address", "--instance", _origin(world.workers[0])]
     command += ["--port", str(port), "--control-port", str(control)]
+    command += ["--invoker", FUNCTIONS_ACCOUNT, "--certs-url", f"http://{HOST}:{world.ports.identity_certs}/certs"]
     processes.start("address", command, environment={"PYTHONPATH": PYTHONPATH}, ready=printed("ready "))
     return Router(control)
 

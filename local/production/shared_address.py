@@ -1,4 +1,5 @@
-"""python -m local.production.shared_address: one address of several instances, as a Cloud Run service has it during a rollout.
+"""python -m local.production.shared_address: one address of several instances, as a Cloud Run service has it during a rollout, behind
+Cloud Run's front end.
 
 Calls go to the newest instance that is ready; those that are under way end where they began.
 """
@@ -10,22 +11,28 @@ from contextlib import suppress
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
+from local.cloud_run.answers import FrontAnswer
+from local.cloud_run.forwarding import Forwarding, new_session, response_of
+from local.cloud_run.front import Front, Service, connector_service
+from local.cloud_run.google_tokens import GoogleTokens
 from local.control_api import Fields, Json, control_application
 from local.control_client import ControlClient
 from local.serving import HOST, serve_until_terminated, start_http
 
 _READY = "/readyz"
-_NOT_PASSED_ON = frozenset({"host", "connection", "accept-encoding", "content-length", "transfer-encoding"})
-_CALL_TIMEOUT_S = 120.0
 _PROBE_S = 0.2
 """Cloud Run's start-up probe comes each 2 s (connector/service.yaml)."""
 
 
 class SharedAddress:
-    def __init__(self, instance: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, instance: str, service: Service, front: Front, session: aiohttp.ClientSession) -> None:
         self._instance = instance
+        self._service = service
+        self._front = front
         self._session = session
+        self._forwarding = Forwarding(session)
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -50,17 +57,11 @@ class SharedAddress:
         return False
 
     async def _pass_on(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON]
-        try:
-            async with self._session.request(
-                request.method, f"{self._instance}{request.path_qs}", data=body, headers=headers
-            ) as response:
-                return web.Response(
-                    status=response.status, body=await response.read(), content_type=response.content_type
-                )
-        except (aiohttp.ClientError, TimeoutError):
-            return web.Response(status=502)
+        admitted = await self._front.admit(self._service, request.path, CIMultiDict(request.headers))
+        if isinstance(admitted, FrontAnswer):
+            return response_of(admitted)
+        url = f"{self._instance}{request.raw_path}"
+        return await self._forwarding.forward(url, request.method, admitted, await request.read())
 
 
 class Router:
@@ -81,10 +82,12 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--control-port", type=int, required=True)
     parser.add_argument("--instance", required=True, help="the first instance's origin")
+    parser.add_argument("--invoker", required=True, help="the service account that may call the service")
+    parser.add_argument("--certs-url", required=True, help="the key set that tokens are checked against")
     options = parser.parse_args()
-    limit = aiohttp.ClientTimeout(total=_CALL_TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=limit, connector=aiohttp.TCPConnector(limit=0)) as session:
-        address = SharedAddress(options.instance, session)
+    service = connector_service(f"http://{HOST}:{options.port}", options.invoker)
+    async with new_session() as session:
+        address = SharedAddress(options.instance, service, Front(GoogleTokens(options.certs_url, session)), session)
         runners = [
             await start_http(address.application(), options.port),
             await start_http(address.control(), options.control_port),
