@@ -38,6 +38,8 @@ class Ownership:
     sends: Sends
     engine: Engine
     timing: Timing
+    releases: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Of all accounts of this worker together: how many are closed and given back beside one another."""
     yields_to: Callable[[HandOverRequest], bool] = lambda _request: False
     """Whether this worker hands over to whoever asks."""
     _must_read: bool = field(default=False, init=False)
@@ -194,9 +196,10 @@ class Ownership:
         deadline_s = time.monotonic() + limit_s
         await self.sends.drain(limit_s)
         await self.session.drain(max(0.0, deadline_s - time.monotonic()))
-        await self._close_engine()
-        await self.session.leave(status, reason)
-        await self._release()
+        async with self.releases:
+            await self._close_engine()
+            await self.session.leave(status, reason)
+            await self._release()
         raise _HandedOver
 
     async def _release(self) -> None:

@@ -30,6 +30,10 @@ from core.timing import Timing
 _HURRIED_PART = 1 / 4
 """Of the time between two looks, while accounts go from one instance to another: half a second at most."""
 
+_RELEASES_AT_ONCE = 16
+"""Accounts that are closed and given back beside one another. All 500 at once would all be half done when Cloud Run kills the process
+10 s after SIGTERM, and none of them free."""
+
 
 @dataclass(kw_only=True)
 class Supervisor:
@@ -57,11 +61,13 @@ class Supervisor:
     _orders: ArrivalOrders = field(init=False)
     _claims: Pace = field(init=False)
     _opens: Pace = field(init=False)
+    _releases: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._orders = ArrivalOrders(worker=self.leases.worker)
         self.succession = Succession(worker=self.leases.worker, timing=self.timing)
         self._claims = Pace(interval_s=self.timing.claim_pace_s)
+        self._releases = asyncio.Semaphore(_RELEASES_AT_ONCE)
         self._opens = Pace(interval_s=self.timing.claim_pace_s)
 
     def owned(self, account: AccountId) -> Ownership | None:
@@ -250,6 +256,7 @@ class Supervisor:
             ),
             engine=self.engine,
             timing=self.timing,
+            releases=self._releases,
             yields_to=self.succession.yields_to,
         )
 

@@ -92,7 +92,8 @@ def test_an_account_goes_over_once_however_calls_are_routed(stage: Stage) -> Non
         return shard.owner(account) == shard.newer.worker
 
     stays(goes_on, "it stays with the newer one", LEASE_TTL_S)
-    assert stage.lease(account).epoch == 2
+    lease = stage.lease(account)
+    assert (lease.epoch, lease.hand_over_to) == (2, None), "the older one does not ask for it back"
     late = stage.create_account()
     shard.notify(older, late)
     wait_until(lambda: shard.owner(late) == shard.newer.worker, "what becomes free is the newer one's")

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
+from connector import accounts as accounts_module
 from connector import leases as leases_module
 from connector.engine import connect_engine
 from connector.flush import Flusher
@@ -63,7 +64,12 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(firestore_emulator: str) -> AsyncIterator[Shop]:
+def timing() -> Timing:
+    return SLOW
+
+
+@pytest.fixture
+async def shop(firestore_emulator: str, timing: Timing) -> AsyncIterator[Shop]:
     name = f"demo-stopping-{secrets.token_hex(3)}"
     db, engine = AsyncClient(project=name), connect_engine(Path("no-such-engine.sock"), CALL_S)
     accounts = [AccountId(f"shop-{number}") for number in range(FREE)]
@@ -78,14 +84,31 @@ async def shop(firestore_emulator: str) -> AsyncIterator[Shop]:
             leases=Leases(db=db, worker=WorkerId("w1"), endpoint="http://w1", ttl_s=TTL_S, call_s=CALL_S),
             engine=engine,
             wal=Wal(db, CALL_S),
-            flusher=Flusher(http=http, tokens=IdentityTokens(), url="http://127.0.0.1:1/flush", timing=SLOW),
-            timing=SLOW,
+            flusher=Flusher(http=http, tokens=IdentityTokens(), url="http://127.0.0.1:1/flush", timing=timing),
+            timing=timing,
             max_accounts=FREE,
             paces_sends=False,
         )
         yield Shop(db=db, accounts=accounts, supervisor=supervisor)
         await supervisor.stop()
     await engine.channel.close(None)
+
+
+@dataclass
+class Budget:
+    """So many commits are carried out before the process is killed."""
+
+    left: int
+    spent: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def commit(self, batch: AsyncWriteBatch, timeout_s: float) -> list[UpdateTime]:
+        if self.left == 0:
+            self.spent.set()
+            await self.over.wait()
+        else:
+            self.left -= 1
+        return await commit(batch, timeout_s)
 
 
 @pytest.fixture
@@ -128,3 +151,25 @@ async def test_a_claim_that_is_being_committed_when_the_supervisor_stops_is_hand
         await stopping
     claimed = (await shop.leases())[0]
     assert (claimed.owner, claimed.epoch) == (None, 1)
+
+
+@pytest.mark.parametrize("timing", [Timing(claim_pace_s=0.001)])
+async def test_accounts_are_given_back_one_after_another_and_not_all_half_way(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes two commits, the account's and the lease's. What is not given back when the process is killed has no owner for a
+    lease's time, so many that are half done are worth nothing."""
+    for account in shop.accounts:
+        shop.supervisor.poke(account)
+    async with asyncio.timeout(PATIENCE_S):
+        while not all(shop.supervisor.owned(account) for account in shop.accounts):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.001)
+        budget = Budget(left=FREE + 2)
+        for module in (leases_module, accounts_module):
+            monkeypatch.setattr(module, "commit", budget.commit)
+        stopping = asyncio.create_task(shop.supervisor.stop())
+        await budget.spent.wait()
+        given_back = sum(lease.owner is None for lease in await shop.leases())
+        budget.over.set()
+        await stopping
+    assert given_back >= FREE / 4

@@ -17,7 +17,7 @@ WORKERS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), permutations(WORKERS, 2))
+@pytest.mark.parametrize(("one", "other"), list(permutations(WORKERS, 2)))
 def test_of_two_workers_that_ask_each_other_exactly_one_hands_over(
     one: HandOverRequest, other: HandOverRequest
 ) -> None:
