@@ -7,7 +7,7 @@ from enum import StrEnum
 DEFAULT_REGION = "europe-west1"
 DEFAULT_DATABASE = "(default)"
 
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_PROJECT = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 _NUMBER = re.compile(r"[1-9][0-9]*")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
 _DATABASE = re.compile(r"\(default\)|[a-z](?:[a-z0-9-]{2,61})[a-z0-9]")

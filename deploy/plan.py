@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deploy.deployment import Deployment
 from deploy.parameters import Parameters
+from deploy.random_text import random_text
 from deploy.step import Step
 from deploy.steps.connector import TEMPLATE, connector_step
 from deploy.steps.firestore import database_step, rules_step
@@ -16,6 +17,8 @@ from deploy.steps.people import account_step, admin_step, doctor_step
 from deploy.steps.project import apis_step, credentials_step, firebase_step, safety_step, service_agents_step
 from deploy.steps.secrets import secrets_step
 from deploy.steps.session_store import instance_step, user_step
+
+_ATTEMPT_DIGITS = 12
 
 
 def plan(parameters: Parameters, deployment: Deployment, root: Path) -> list[Step]:
@@ -41,7 +44,7 @@ def plan(parameters: Parameters, deployment: Deployment, root: Path) -> list[Ste
     if parameters.image is None:
         steps.append(build_step(deployment, tag))
     steps += [
-        connector_step(deployment, (root / TEMPLATE).read_text(), image),
+        connector_step(deployment, (root / TEMPLATE).read_text(), image, attempt=random_text()[:_ATTEMPT_DIGITS]),
         functions_step(deployment, base),
         invokers_step(deployment),
         monitoring_step(deployment, root),

@@ -8,6 +8,7 @@ from deploy.resources import FLUSH_FUNCTION
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _ONLY_WITH_CLOUD_SQL = "# only with Cloud SQL"
+_ATTEMPT = "ATTEMPT"
 _DIGEST = "DIGEST"
 _DIGEST_DIGITS = 40
 """A label's value has 63 characters at most."""
@@ -17,16 +18,18 @@ class UnfitTemplate(ValueError):
     """The template and the values do not fit each other. The message names the variables."""
 
 
-def render(template: str, deployment: Deployment, shard: int, image: str) -> str:
-    """The same values give the same text. Raises UnfitTemplate."""
+def render(template: str, deployment: Deployment, shard: int, image: str, attempt: str = "1") -> str:
+    """The digest does not follow from `attempt`. Raises UnfitTemplate."""
     kept = "".join(
         line
         for line in template.splitlines(keepends=True)
         if deployment.uses_cloud_sql or not line.rstrip().endswith(_ONLY_WITH_CLOUD_SQL)
     )
     values = _values(deployment, shard, image)
-    undigested = fill(kept, {**values, _DIGEST: ""})
-    return fill(kept, {**values, _DIGEST: hashlib.sha256(undigested.encode()).hexdigest()[:_DIGEST_DIGITS]})
+    undigested = fill(kept, {**values, _ATTEMPT: "", _DIGEST: ""})
+    return fill(
+        kept, {**values, _ATTEMPT: attempt, _DIGEST: hashlib.sha256(undigested.encode()).hexdigest()[:_DIGEST_DIGITS]}
+    )
 
 
 def fill(template: str, values: dict[str, str]) -> str:

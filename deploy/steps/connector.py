@@ -11,13 +11,15 @@ from deploy.step import File, Item, Step
 TEMPLATE = Path("deploy/connector_service.yaml")
 
 
-def connector_step(deployment: Deployment, template: str, image: str) -> Step:
+def connector_step(deployment: Deployment, template: str, image: str, attempt: str) -> Step:
+    """`attempt` is another one with each deploy."""
     return Step(
         name="connector",
         why="holds the WhatsApp sessions; Cloud Run starts the new instance before it ends the old one",
         takes="up to 2 minutes a shard, until the new instance reaches Firestore and its session store",
         items=tuple(
-            _item(deployment, shard, render(template, deployment, shard, image)) for shard in range(deployment.shards)
+            _item(deployment, shard, render(template, deployment, shard, image, attempt))
+            for shard in range(deployment.shards)
         ),
         advice=(
             "`gcloud run services logs read SERVICE --region=REGION` shows why an instance did not become ready; /readyz needs "

@@ -1,14 +1,18 @@
 """A deploy that fails anywhere goes on from there when it is run again, and says what failed."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.command import Answer, Command, CommandFailed
+from deploy.__main__ import deploy
+from deploy.command import GCLOUD, Answer, Command, CommandFailed
 from deploy.execution import Execution, StepFailed
+from deploy.local_tools import LocalTools
+from deploy.parameters import Parameters
 from deploy.step import Item, Step
-from tests.deploy.conftest import Site
+from tests.deploy.conftest import PROJECT, Site
 
 
 def outcome(site: Site) -> dict[str, Any]:
@@ -20,6 +24,8 @@ def outcome(site: Site) -> dict[str, Any]:
         secret["versions"] = len(secret["versions"])
     for instance in state["sql"].values():
         instance["users"] = {name: bool(password) for name, password in instance["users"].items()}
+    for service in state["services"].values():
+        service["manifest"].get("spec", {}).get("template", {}).get("metadata", {}).pop("labels", None)
     return state
 
 
@@ -53,6 +59,22 @@ def test_it_waits_for_eventarc_and_says_so(site: Site) -> None:
     assert site.deploy() == 0
     waited = [line for line in site.said if "waiting: Eventarc's service agent has no permissions yet" in line]
     assert len(waited) == 3
+
+
+def test_a_connector_that_did_not_start_is_started_anew_by_the_next_deploy(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cloud Run makes no new revision of a template that is the same."""
+    site.cloud.state["faults"] = {"failed_starts": 1}
+    assert site.deploy() == 1
+    assert "run services logs read" in capsys.readouterr().err
+    assert site.deploy() == 0
+
+
+def test_without_gcloud_it_says_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tools = LocalTools(folder=tmp_path, environment={}, programs={GCLOUD: [str(tmp_path / "gcloud")]})
+    assert deploy(Parameters(project=PROJECT), tools, lambda _: None) == 1
+    assert "is not installed, or is not on PATH" in capsys.readouterr().err
 
 
 def test_without_credentials_nothing_is_changed_and_the_advice_says_how_to_sign_in(

@@ -36,10 +36,23 @@ def _replace(cloud: Cloud, line: Line, _: str | None) -> Any:
     manifest = yaml.safe_load(Path(line.name).read_text())
     name = manifest["metadata"]["name"]
     _check(cloud, manifest)
+    former = cloud.state["services"].get(name, {}).get("manifest", {})
+    is_new_revision = former.get("spec", {}).get("template") != manifest["spec"]["template"]
+    ready = former["status"]["conditions"][0]["status"] if not is_new_revision else _start(cloud)
     with cloud.change() as state:
         state["services"][name] = {
-            "manifest": {**manifest, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+            "manifest": {**manifest, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
         }
+    if ready != "True":
+        raise Refusal("The user-provided container failed the configured startup probe checks.")
+
+
+def _start(cloud: Cloud) -> str:
+    """Whether a new revision's instance becomes ready, as the condition's status says it."""
+    if cloud.state["faults"].get("failed_starts", 0) > 0:
+        cloud.state["faults"]["failed_starts"] -= 1
+        return "False"
+    return "True"
 
 
 def _check(cloud: Cloud, manifest: dict[str, Any]) -> None:
