@@ -111,6 +111,18 @@ def test_rows_that_are_drained_together_leave_the_unanswered_questions_unread(wo
     assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (unread, newest(talk))
 
 
+def test_a_reply_from_the_phone_that_is_drained_with_a_newer_question_leaves_that_unread(world: World) -> None:
+    """The phone was offline: its reply is received last. One commit creates all of it."""
+    chat, began = world.chat(), start()
+    for said in (Said(by=QUESTION, at=0), Said(by=QUESTION, at=10)):
+        say(world, chat, said, began)
+    typed: dict[str, Any] = {"key": "TYPED", "payload": {"fromMe": True}}
+    world.receive(chat, "reply", at=began + 5 * S, receivedAt=began + 20 * S, **typed)
+    world.services.ingest.drain(world.account, chat)
+    thread = world.thread(chat)
+    assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (1, "question at 10")
+
+
 def test_workers_that_race_leave_the_unanswered_questions_unread(
     world: World, another_process: Callable[[], Services]
 ) -> None:
