@@ -31,7 +31,11 @@ Document = dict[str, Any]
 
 
 class Conflict(Exception):
-    """Somebody else wrote first: a precondition failed, or a document stands that was to be created."""
+    """Nothing was written, because another writer was faster: read again, decide again. It proves nothing about any document."""
+
+
+class Missing(Conflict):
+    """A document that was to be changed does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,12 +143,9 @@ class Context:
                 batch.update(write.reference, dict(write.fields), option=option)
         try:
             batch.commit(retry=None, timeout=_CALL_S)
-        except (
-            exceptions.FailedPrecondition,
-            exceptions.Aborted,
-            exceptions.NotFound,
-            exceptions.AlreadyExists,
-        ) as error:
+        except exceptions.NotFound as error:
+            raise Missing(type(error).__name__) from error
+        except (exceptions.FailedPrecondition, exceptions.Aborted, exceptions.AlreadyExists) as error:
             raise Conflict(type(error).__name__) from error
 
 

@@ -2,13 +2,18 @@
 
 import re
 from argparse import Namespace
+from collections.abc import Mapping
 
-from connector.admin.context import Change, Conflict, Context
+from connector.admin.context import Change, Conflict, Context, Missing
+from connector.admin.endings import Failed
 from connector.admin.screen import pairs
 from connector.admin.standing import unknown
 from core import account_limits, schema
 from core.account_limits import LIMITS
+from core.ids import AccountId
 from core.timing import Timing
+
+_TRIES = 5
 
 
 def limits(context: Context, arguments: Namespace) -> None:
@@ -16,10 +21,7 @@ def limits(context: Context, arguments: Namespace) -> None:
     given = vars(arguments)
     fields = account_limits.checked({name: given[name] for name in LIMITS if name in given})
     if fields:
-        try:
-            context.commit([Change(reference=reference, fields=fields)])
-        except Conflict as error:
-            raise unknown(context, arguments.account) from error
+        _set(context, arguments.account, fields)
     (stored,) = context.read_all([reference])
     if stored is None:
         raise unknown(context, arguments.account)
@@ -38,6 +40,20 @@ def limits(context: Context, arguments: Namespace) -> None:
         lines[option(name).removeprefix("--")] = f"{each.value} ({default}): {LIMITS[name].meaning}"
     for line in pairs(lines):
         context.screen.say(line)
+
+
+def _set(context: Context, account: AccountId, fields: Mapping[str, object]) -> None:
+    """Raises NotFound and Failed."""
+    change = Change(reference=context.reference(schema.ACCOUNTS, account), fields=fields)
+    for _ in range(_TRIES):
+        try:
+            context.commit([change])
+            return
+        except Missing as error:
+            raise unknown(context, account) from error
+        except Conflict:
+            continue
+    raise Failed(f"others write {account} all the time; try again")
 
 
 def option(name: str) -> str:

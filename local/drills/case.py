@@ -125,10 +125,10 @@ class Case:
         def grow_old() -> None:
             for each in self.ground.watch.alerts():
                 if self._is(each.document, self._meant()):
-                    older = {"createdAt": each.document["createdAt"] - day}
+                    older = {name: each.document[name] - day for name in ("createdAt", "lastAt")}
                     self.ground.db.collection(schema.ALERTS).document(each.document_id).update(older)
 
-        self.mend("a day without another (its createdAt was set a day back)", grow_old)
+        self.mend("a day without another (its times were set a day back)", grow_old)
         self.is_resolved()
 
     def sees(self, holds: Callable[[Document], bool], what: str, *, limit_s: float = _LIMIT_S) -> Document:

@@ -1,7 +1,7 @@
 """Commits that Firestore refuses without applying them, as it does under contention."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,20 +24,3 @@ def refused(*errors: Exception, touching: str = "") -> Iterator[None]:
         patch.setattr(WriteBatch, "commit", commit)
         yield
     assert not waiting, "no such commit was made"
-
-
-@contextmanager
-def before_commit(then: Callable[[], object], *, touching: str) -> Iterator[None]:
-    """`then` is called once, just before the first commit that writes a document whose path holds `touching`."""
-    calls, real = [then], WriteBatch.commit
-
-    def commit(batch: WriteBatch, **options: Any) -> Any:
-        paths = [write.update.name or write.delete for write in batch._write_pbs]
-        if calls and any(touching in path for path in paths):
-            calls.pop()()
-        return real(batch, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WriteBatch, "commit", commit)
-        yield
-    assert not calls, "no such commit was made"

@@ -1,12 +1,14 @@
 """Somebody else writes between a command's look and its write: the command loses."""
 
 import io
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
+from google.api_core.exceptions import Aborted
 
-from connector.admin import decisions, replays, wishes
+from connector.admin import decisions, limits, replays, wishes
 from connector.admin.context import Change, Context, Creation
 from connector.admin.screen import Screen
 from connector.admin.standing import read_one
@@ -15,6 +17,7 @@ from core.account import DesiredState, claim_fields, parse_lease
 from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode, described
 from core.ids import WorkerId
+from tests.backend.refused_commits import refused
 from tests.connector_admin.inbox import Inbox
 
 BY = DecidedBy(uid=decisions.UID, email=None)
@@ -50,6 +53,15 @@ def test_a_request_that_was_changed_since_it_was_read_is_looked_at_again(
     assert not decisions.decide(context, standing, Decision.RESEND, BY)
     assert "decision" not in inbox.get(schema.OUTBOX, request)
     assert decisions.decide(context, decisions.read(context, request, thread), Decision.RESEND, BY)
+
+
+def test_limits_that_firestore_gave_up_to_write_are_written_and_not_an_unknown_account(
+    inbox: Inbox, context: Context
+) -> None:
+    account = inbox.account()
+    with refused(Aborted("too much contention on these documents"), touching=account):
+        limits.limits(context, Namespace(account=account, coldPerDay=7))
+    assert inbox.get(schema.ACCOUNTS, account)["coldPerDay"] == 7
 
 
 def test_a_pause_that_meets_a_claim_is_left_to_the_new_owner(
