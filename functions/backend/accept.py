@@ -9,8 +9,8 @@ from google.api_core.exceptions import InvalidArgument
 
 from backend import log
 from backend.chats import Chats
-from backend.clock import now, stand_back
-from backend.ingest import ContentionError
+from backend.clock import now
+from backend.contention import until_committed
 from backend.replies import Replies
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from backend.unread import counted
@@ -23,8 +23,6 @@ from core.message import StoredMessage
 from core.moment import Moment
 from core.outbox import Refusal, Request, RequestStatus
 from core.thread import Thread
-
-_TRIES = 60
 
 
 class Acceptance(Enum):
@@ -58,21 +56,25 @@ class Accept:
         if request.account_id == diagnosis.ACCOUNT:
             return self._pass_on(request, stored)
         with self.chats.enter(request.thread_id) as chat, chat.lock:
+            return until_committed(
+                lambda conflicts: self._accept(request, stored, is_first_try=conflicts == 0),
+                "the request could not be accepted",
+            )
+
+    def _accept(self, request: Request, stored: Stored[Document], *, is_first_try: bool) -> Acceptance:
+        """Its message is taken to be new until a commit was refused: that saves its read. Raises Conflict."""
+        if is_first_try:
             current, standing = self.stores.thread(request.thread_id), None
-            for conflicts in range(_TRIES):
-                if standing is not None:
-                    return self._meet(stored, standing.value)
-                try:
-                    if current is None:
-                        return self._turn_away(request, stored)
-                    self._announce(request, current)
-                    return Acceptance.ACCEPTED
-                except Conflict:
-                    stand_back(conflicts + 1)
-                message_id = message_id_of(request)
-                current, found = self.stores.thread_and_messages(request.thread_id, [message_id])
-                standing = found.get(message_id)
-        raise ContentionError("the request could not be accepted: others were faster each time")
+        else:
+            message_id = message_id_of(request)
+            current, found = self.stores.thread_and_messages(request.thread_id, [message_id])
+            standing = found.get(message_id)
+        if standing is not None:
+            return self._meet(stored, standing.value)
+        if current is None:
+            return self._turn_away(request, stored)
+        self._announce(request, current)
+        return Acceptance.ACCEPTED
 
     def _pass_on(self, request: Request, stored: Stored[Document]) -> Acceptance:
         """A request of the doctor's: without message and thread, so that nobody sees it. Its key says that it came this far."""
@@ -131,25 +133,30 @@ class Accept:
 
     def _end(self, stored: Stored[Document], fields: dict[str, object], alert: Alert | None) -> None:
         """Ends a request, unless it has ended already. One that leaves no room for its error loses the length of its fields."""
-        current: Stored[Document] | None = stored
-        for conflicts in range(_TRIES):
-            if current is None or outbox.queue_state(current.value).is_finished():
-                return
-            commit = self.stores.commit()
-            commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
-            if fields["status"] == RequestStatus.FAILED:
-                self._add_failure(commit, current, fields["lastError"])
-            if alert is not None:
-                commit.raise_alert(alert, now())
-            try:
-                commit.run()
-                return
-            except Conflict:
-                stand_back(conflicts + 1)
-            except InvalidArgument:
-                fields = {**outbox.shortened_fields(current.value), **fields}
-            current = self.stores.request(RequestId(stored.id))
-        raise ContentionError("the request could not be ended: others were faster each time")
+        until_committed(
+            lambda conflicts: self._end_once(
+                stored if conflicts == 0 else self.stores.request(RequestId(stored.id)), fields, alert
+            ),
+            "the request could not be ended",
+        )
+
+    def _end_once(self, current: Stored[Document] | None, fields: dict[str, object], alert: Alert | None) -> None:
+        """Raises Conflict."""
+        if current is None or outbox.queue_state(current.value).is_finished():
+            return
+        try:
+            self._ending(current, fields, alert).run()
+        except InvalidArgument:  # for good
+            self._ending(current, {**outbox.shortened_fields(current.value), **fields}, alert).run()
+
+    def _ending(self, current: Stored[Document], fields: dict[str, object], alert: Alert | None) -> Commit:
+        commit = self.stores.commit()
+        commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+        if fields["status"] == RequestStatus.FAILED:
+            self._add_failure(commit, current, fields["lastError"])
+        if alert is not None:
+            commit.raise_alert(alert, now())
+        return commit
 
     def _add_failure(self, commit: Commit, request: Stored[Document], error: object) -> None:
         """A request that is refused after its message was created takes that with it."""

@@ -8,8 +8,8 @@ from google.auth.exceptions import GoogleAuthError
 
 from backend import log
 from backend.accept import Accept
-from backend.clock import now, stand_back
-from backend.ingest import ContentionError
+from backend.clock import now
+from backend.contention import until_committed
 from backend.refusal import Refused
 from backend.replies import Replies
 from backend.send_queue import Job, SendQueue
@@ -23,8 +23,6 @@ from core.ids import RequestId, ThreadId, outbound_key, parse_thread_id, wa_mess
 from core.message import StoredMessage
 from core.outbox import Refusal
 from core.settling import Settlement
-
-_TRIES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +52,22 @@ class Decisions:
         The message stays in its chat as failed. What the contact wrote before it counts as unread again, and where it is the
         thread's last message, the preview says that it was not sent.
         """
-        for conflicts in range(_TRIES):
-            standing = self._read(request_id, thread)
-            if standing.request.value.get("createdByUid") != by.uid:
-                raise Refused(ErrorCode.FORBIDDEN, "only its creator may take a message back")
-            if decision.is_cancelled(standing.request.value):
-                break
-            at = now()
-            ended = decision.cancelled(standing.request.value, standing.delivery, at)
-            if isinstance(ended, Refusal):
-                raise Refused(ended.code, ended.detail)
-            if standing.message is None:
-                self.accept.request(standing.request)  # its message must stand to be failed; or it is refused
-                continue
-            if _is_committed(self._ending(thread, standing, ended, at)):
-                log.request_decided(parse_thread_id(thread)[0], request_id, "cancelled")
-                break
-            stand_back(conflicts + 1)
-        else:
-            raise ContentionError("the request could not be cancelled: others were faster each time")
+        until_committed(lambda _: self._cancel(request_id, thread, by), "the request could not be cancelled")
         self._wake(request_id, thread)
+
+    def _cancel(self, request_id: RequestId, thread: ThreadId, by: DecidedBy) -> None:
+        """Raises Conflict and Refused."""
+        standing, at = self._read(request_id, thread), now()
+        if standing.request.value.get("createdByUid") != by.uid:
+            raise Refused(ErrorCode.FORBIDDEN, "only its creator may take a message back")
+        if decision.is_cancelled(standing.request.value):
+            return
+        ended = decision.cancelled(standing.request.value, standing.delivery, at)
+        if isinstance(ended, Refusal):
+            raise Refused(ended.code, ended.detail)
+        self._require_message(standing)
+        self._ending(thread, standing, ended, at).run()
+        log.request_decided(parse_thread_id(thread)[0], request_id, "cancelled")
 
     def look(self, request_id: RequestId, thread: ThreadId) -> dict[str, object]:
         """What is known of a request. Raises Refused."""
@@ -84,29 +78,35 @@ class Decisions:
     ) -> dict[str, object]:
         """Ends a request of which nobody knows whether it was sent, as `decided`, and closes its alert; the answer is what
         stands then. Raises Refused."""
-        for conflicts in range(_TRIES):
-            standing = self._read(request_id, thread)
-            if decision.is_made_already(standing.request.value, decided):
-                break
-            at = now()
-            refusal = decision.problem(standing.request.value, standing.delivery, at, decided)
-            if refusal is not None:
-                raise Refused(refusal.code, refusal.detail)
-            if standing.message is None and not outbox.queue_state(standing.request.value).is_finished():
-                self.accept.request(standing.request)
-                continue
-            commit = self._deciding(thread, standing, decided, by, at)
-            if _is_committed(commit):
-                log.request_decided(parse_thread_id(thread)[0], request_id, decided)
-                standing = self._read(request_id, thread)
-                break
-            if decided is Decision.RESEND:
-                self._refuse_if_taken(standing)
-            stand_back(conflicts + 1)
-        else:
-            raise ContentionError("the decision could not be written: others were faster each time")
+        failure = "the decision could not be written"
+        standing = until_committed(lambda _: self._resolve(request_id, thread, decided, by), failure)
         self._wake(request_id, thread)
         return _known(standing)
+
+    def _resolve(self, request_id: RequestId, thread: ThreadId, decided: Decision, by: DecidedBy) -> _Standing:
+        """What is known after the decision. Raises Conflict and Refused."""
+        standing, at = self._read(request_id, thread), now()
+        if decision.is_made_already(standing.request.value, decided):
+            return standing
+        refusal = decision.problem(standing.request.value, standing.delivery, at, decided)
+        if refusal is not None:
+            raise Refused(refusal.code, refusal.detail)
+        if not outbox.queue_state(standing.request.value).is_finished():
+            self._require_message(standing)
+        try:
+            self._deciding(thread, standing, decided, by, at).run()
+        except Conflict:
+            if decided is Decision.RESEND:
+                self._refuse_if_taken(standing)
+            raise
+        log.request_decided(parse_thread_id(thread)[0], request_id, decided)
+        return self._read(request_id, thread)
+
+    def _require_message(self, standing: _Standing) -> None:
+        """A message that does not exist yet is made, or its request is refused: then both are read again. Raises Conflict."""
+        if standing.message is None:
+            self.accept.request(standing.request)
+            raise Conflict("the request was accepted just now")
 
     def _read(self, request_id: RequestId, thread: ThreadId) -> _Standing:
         request = self.stores.request(request_id)
@@ -164,14 +164,6 @@ class Decisions:
             self.queue.enqueue(Job(thread_id=thread), f"{request_id}|decided")
         except (GoogleAPIError, GoogleAuthError):
             log.thread_not_woken(thread)
-
-
-def _is_committed(commit: Commit) -> bool:
-    try:
-        commit.run()
-    except Conflict:
-        return False
-    return True
 
 
 def _known(standing: _Standing) -> dict[str, object]:

@@ -12,6 +12,7 @@ from google.api_core.exceptions import GoogleAPIError
 from backend import log, queries
 from backend.chats import Chat, Chats
 from backend.clock import jitter, now, stand_back
+from backend.contention import ContentionError
 from backend.diagnosis import Diagnosis
 from backend.stores import Commit, Conflict, Document, Stored, Stores
 from backend.unread import counted
@@ -30,10 +31,6 @@ DRAIN_ROWS = 100
 DRAIN_BYTES = 2 * 1024 * 1024
 _DRAIN_ROUNDS = 60
 _EARLY_EVENT_PAUSE_S = 0.3
-
-
-class ContentionError(Exception):
-    """Others were faster for too long; the platform tries again."""
 
 
 class _Result(Enum):

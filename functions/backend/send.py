@@ -12,9 +12,9 @@ from backend import log, queries
 from backend.accept import Accept, Acceptance, is_replay_of_failed
 from backend.clock import jitter, now, stand_back
 from backend.connector_client import ConnectorClient
+from backend.contention import until_committed
 from backend.diagnosis import Diagnosis
 from backend.expiry import Expiry
-from backend.ingest import ContentionError
 from backend.owners import NobodyReady, Owner, Owners, UnknownAccount
 from backend.replies import Replies
 from backend.running import Running
@@ -43,7 +43,6 @@ from core.turns import next_turn
 _LOOK_AHEAD = 2
 """A head and whether there is a next one: each document of a query is a read that is paid for."""
 _LOOK_AHEAD_IN_BACKLOG = 10
-_TRIES = 60
 _UNKNOWN_ACCOUNT = SendResult(
     outcome=Outcome.INVALID, code=ErrorCode.ACCOUNT_UNKNOWN, reason="there is no account of this id"
 )
@@ -85,6 +84,21 @@ class _Held:
         """When the last attempt was made: a claim beyond the limit makes none."""
         tried_at = outbox.queue_state(self.head.value).last_tried_at
         return tried_at if self.claim.is_exhausted and tried_at is not None else self.claimed_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    """An attempt's outcome is committed; with it the claim of the next head, where there was one."""
+
+    settlement: Settlement
+    following: _Held | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ClaimLost:
+    """The claim ran out, and somebody else has written the request since."""
+
+    current: Stored[Document] | None
 
 
 @dataclass(kw_only=True)
@@ -285,44 +299,66 @@ class Send:
     ) -> JobEnd | None:
         """Commits the outcome under the claim, and with it the claim of the next head. None: the job goes on."""
         progress.held = None
-        message_id, room = self._message_id(held), Document()
-        for conflicts in range(_TRIES):
-            standing = message.value.delivery if message and message.value.delivery else Delivery.QUEUED
-            at = now()
-            settlement = settling.settle(held.claim, result, standing, at, self.timing, jitter())
-            commit = self.stores.commit()
-            commit.update(schema.OUTBOX, held.head.id, {**room, **settlement.request}, at=held.claim_time)
-            if message is not None:
-                self.replies.add_outcome(
-                    commit, held.thread_id, message, settlement.message, left_at=held.left_at, now=at
-                )
-            following = self._add_next_claim(progress, settlement, commit, at)
-            if settlement.alert is not None:
-                commit.raise_alert(_alert(settlement, progress, held), at)
-            if result.outcome is Outcome.SENT:
-                _end_alert(commit, progress.account, held, at)
-            try:
-                times = commit.run()
-            except Conflict:
-                stand_back(conflicts + 1)
-                progress.rows.clear()
-                current = self.stores.request(held.request_id)
-                message = self.stores.message(message_id)
-                if current is not None and current.update_time == held.claim_time:
-                    continue  # it was the message that moved, or the next head
-                return self._claim_lost(progress, held, result, current)
-            except InvalidArgument:  # for good: first without the next head, then with the long fields of this one cut
-                if following is None and room:
-                    raise
-                room = outbox.shortened_fields(held.head.value) if following is None else {}
-                progress.rows.clear()
-                continue
-            log.request_settled(progress.account, held.head.id, result.outcome, held.claim.attempts)
-            if following is not None:
-                head, claim, position = following
-                progress.held = _Held(head=head, claim=claim, claim_time=times[position], claimed_at=at)
-            return self._after(progress, held, settlement, result)
-        raise ContentionError("an attempt could not be settled: others were faster each time")
+        recorded = until_committed(
+            lambda conflicts: self._record(progress, held, result, message, is_first_try=conflicts == 0),
+            "the outcome of an attempt could not be recorded",
+        )
+        if isinstance(recorded, _ClaimLost):
+            return self._claim_lost(progress, held, result, recorded.current)
+        log.request_settled(progress.account, held.head.id, result.outcome, held.claim.attempts)
+        progress.held = recorded.following
+        return self._after(progress, held, recorded.settlement, result)
+
+    def _record(
+        self,
+        progress: _Progress,
+        held: _Held,
+        result: SendResult,
+        message: Stored[StoredMessage] | None,
+        *,
+        is_first_try: bool,
+    ) -> _Recorded | _ClaimLost:
+        """Raises Conflict: the message has moved, or the next head, or the claim is lost."""
+        if not is_first_try:
+            progress.rows.clear()
+            current, message = self.stores.request(held.request_id), self._message(held)
+            if current is None or current.update_time != held.claim_time:
+                return _ClaimLost(current=current)
+        try:
+            return self._commit_outcome(progress, held, result, message, {})
+        except InvalidArgument:  # for good: perhaps the next head takes no claim
+            progress.rows.clear()
+        try:
+            return self._commit_outcome(progress, held, result, message, {})
+        except InvalidArgument:  # the request leaves no room for its outcome
+            return self._commit_outcome(progress, held, result, message, outbox.shortened_fields(held.head.value))
+
+    def _commit_outcome(
+        self,
+        progress: _Progress,
+        held: _Held,
+        result: SendResult,
+        message: Stored[StoredMessage] | None,
+        shortened: dict[str, object],
+    ) -> _Recorded:
+        """Raises Conflict and InvalidArgument."""
+        standing, at = (message.value.delivery if message else None) or Delivery.QUEUED, now()
+        settlement = settling.settle(held.claim, result, standing, at, self.timing, jitter())
+        commit = self.stores.commit()
+        commit.update(schema.OUTBOX, held.head.id, {**shortened, **settlement.request}, at=held.claim_time)
+        if message is not None:
+            self.replies.add_outcome(commit, held.thread_id, message, settlement.message, left_at=held.left_at, now=at)
+        following = self._add_next_claim(progress, settlement, commit, at)
+        if settlement.alert is not None:
+            commit.raise_alert(_alert(settlement, progress, held), at)
+        if result.outcome is Outcome.SENT:
+            _end_alert(commit, progress.account, held, at)
+        times = commit.run()
+        if following is None:
+            return _Recorded(settlement=settlement, following=None)
+        head, claim, position = following
+        next_held = _Held(head=head, claim=claim, claim_time=times[position], claimed_at=at)
+        return _Recorded(settlement=settlement, following=next_held)
 
     def _add_next_claim(
         self, progress: _Progress, settlement: Settlement, commit: Commit, at: datetime
@@ -372,26 +408,27 @@ class Send:
     ) -> JobEnd | None:
         """The claim ran out while this job waited, and another has the head. Only `sent` is proven: that is still written."""
         progress.careful = True
-        message_id = self._message_id(held)
         if result.outcome is not Outcome.SENT:
             return None
-        for conflicts in range(_TRIES):
-            message = self.stores.message(message_id)
-            commit, at = self.stores.commit(), now()
-            if current is not None and outbox.queue_state(current.value).status is RequestStatus.FAILED:
-                fields = outbox.finished_fields(RequestStatus.SENT, None, at)
-                commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
-                commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, current.id), at)
-            if message is not None and message.value.delivery and not proves_sent(message.value.delivery):
-                proven: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
-                self.replies.add_outcome(commit, held.thread_id, message, proven, left_at=held.left_at, now=at)
-            try:
-                commit.run()
-                return None
-            except Conflict:
-                stand_back(conflicts + 1)
-            current = self.stores.request(held.request_id)
-        raise ContentionError("a proven send could not be written: others were faster each time")
+        until_committed(
+            lambda conflicts: self._write_proof(
+                held, current if conflicts == 0 else self.stores.request(held.request_id)
+            ),
+            "a proven send could not be written",
+        )
+        return None
+
+    def _write_proof(self, held: _Held, current: Stored[Document] | None) -> None:
+        """Raises Conflict."""
+        message, at, commit = self._message(held), now(), self.stores.commit()
+        if current is not None and outbox.queue_state(current.value).status is RequestStatus.FAILED:
+            fields = outbox.finished_fields(RequestStatus.SENT, None, at)
+            commit.update(schema.OUTBOX, current.id, fields, at=current.update_time)
+            commit.resolve_alert(alert_id(ErrorCode.OUTCOME_UNKNOWN, current.id), at)
+        if message is not None and message.value.delivery and not proves_sent(message.value.delivery):
+            proven: dict[str, object] = {"delivery": str(Delivery.SENT), "error": None}
+            self.replies.add_outcome(commit, held.thread_id, message, proven, left_at=held.left_at, now=at)
+        commit.run()
 
     def _follow_up(self, job: Job, head: Stored[Document], held_until: datetime) -> None:
         """One job for the end of a claim, whoever asks for it: its name follows from head, attempts and claimUntil."""
@@ -426,7 +463,7 @@ class Send:
         try:
             commit.run()
         except Conflict:
-            return  # the head moved: whoever moved it looks at the lease too
+            return  # the head moved, or Firestore gave up: the next job says so
 
     def _message(self, held: _Held) -> Stored[StoredMessage] | None:
         return self.stores.message(self._message_id(held))
