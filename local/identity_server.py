@@ -20,6 +20,8 @@ from local.signing import SigningKey
 
 FUNCTIONS_ACCOUNT = "functions@demo-threadline.iam.gserviceaccount.com"
 CONNECTOR_ACCOUNT = "connector@demo-threadline.iam.gserviceaccount.com"
+TASKS_ACCOUNT = "tasks@demo-threadline.iam.gserviceaccount.com"
+"""Whose tokens Cloud Tasks puts on the send jobs."""
 
 _FLAVOR = "Metadata-Flavor"
 _ACCOUNT_PATH = "/computeMetadata/v1/instance/service-accounts/default"

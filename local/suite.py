@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.params import PARAMETERS
 from backend.triggers.sending import threadlineSend
 from local import firestore_jar, whatsapp
 from local.cloud_run.front import Service, connector_service
 from local.cloud_run.routes import Route
 from local.cloud_run.routes import write as write_routes
 from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
-from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT, TASKS_ACCOUNT
 from local.ports import HOST
 from local.processes import Child, Processes, StartFailed, answers, printed
 from local.production.manifest import SCHEDULER_ACCOUNT, discover
@@ -162,7 +163,7 @@ def _function_routes(processes: Processes, suite_ports: SuitePorts) -> list[Rout
                 invokers=frozenset(function.invokers),
             ),
         )
-        for name, function in discover(processes).items()
+        for name, function in discover(processes, _parameters(suite_ports)).items()
     ]
 
 
@@ -200,11 +201,14 @@ def _spawn_emulators(processes: Processes, suite_ports: SuitePorts, scale: dict[
 
 
 def _emulators_folder(folder: Path, suite_ports: SuitePorts) -> Path:
-    """A Firebase project that is made of links to ours, with these ports. Left out are the .env files: they are a deployment's."""
+    """A Firebase project that is made of links to ours, with these ports. Its parameters take the place of a deployment's .env files."""
     functions = folder / "functions"
     for made in (functions, folder / "tmp", folder / "config"):
         made.mkdir(parents=True)
     config = suite_ports.firebase_config(json.loads(FIREBASE_JSON.read_text()))
+    (functions / f".env.{PROJECT_ID}").write_text(
+        "".join(f"{name}={value}\n" for name, value in _parameters(suite_ports).items())
+    )
     (folder / "firebase.json").write_text(json.dumps(config, indent=2))
     for name in (config["firestore"]["rules"], config["firestore"]["indexes"]):
         (folder / name).symlink_to(ROOT / name)
@@ -248,10 +252,21 @@ def _server_environment(suite_ports: SuitePorts) -> dict[str, str]:
     }
 
 
+def _parameters(suite_ports: SuitePorts) -> dict[str, str]:
+    """Of functions/backend/params.py."""
+    given = {
+        "CONNECTOR_ENDPOINTS": _url(suite_ports.connector_front),
+        "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
+        "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
+        "TASKS_SERVICE_ACCOUNT": TASKS_ACCOUNT,
+        "FUNCTIONS_REGION": REGION,
+    }
+    return {parameter.name: parameter.default or "" for parameter in PARAMETERS} | given
+
+
 def _functions_environment(suite_ports: SuitePorts) -> dict[str, str]:
     return {
         **_server_environment(suite_ports),
-        "CONNECTOR_ENDPOINTS": _url(suite_ports.connector_front),
         "SEND_URL": _function_url(suite_ports, "threadlineSend"),
         "CLOUD_TASKS_GRPC": _address(suite_ports.cloud_tasks),
         "GCE_METADATA_HOST": _address(suite_ports.identity_functions),

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from firebase_functions import options
 
+from backend.deploy_check import stop_an_invalid_deploy
+from backend.params import FUNCTIONS_REGION, FUNCTIONS_SERVICE_ACCOUNT, Parameter
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-REGION = "europe-west1"
-"""Where Firestore, the connector and the functions stand together: each hop between regions would cost tens of milliseconds."""
+stop_an_invalid_deploy()
 
 MEMORY = options.MemoryOption.MB_512
 """A function's processes take about 100 MB; 80 events at once with rows of up to 256 KiB need the rest."""
@@ -49,7 +51,14 @@ SEND_RETRY = options.RetryConfig(
 """Only what is broken is retried (waiting is a 200 and a new task). 20 attempts last some 15 minutes, well over the 60 s
 for which a killed writer's lock may hold a document; what is left after them is the sweeper's."""
 
-options.set_global_options(region=REGION, memory=MEMORY, concurrency=CONCURRENCY, max_instances=MAX_INSTANCES, cpu=1)
+options.set_global_options(
+    region=FUNCTIONS_REGION.expression,
+    service_account=FUNCTIONS_SERVICE_ACCOUNT.expression,
+    memory=MEMORY,
+    concurrency=CONCURRENCY,
+    max_instances=MAX_INSTANCES,
+    cpu=1,
+)
 
 
 def retried(function: Function) -> Function:
@@ -57,3 +66,16 @@ def retried(function: Function) -> Function:
     is made from this endpoint."""
     function.__firebase_endpoint__.eventTrigger["retry"] = True  # type: ignore[attr-defined] # the decorator below adds it
     return function
+
+
+def invoked_by(account: Parameter) -> Callable[[Function], Function]:
+    """Lets this service account alone call a task queue function: firebase-functions reads the option `invoker` and drops it.
+
+    `firebase deploy` then binds roles/run.invoker on the function's service, and roles/cloudtasks.enqueuer on its queue.
+    """
+
+    def declared(function: Function) -> Function:
+        function.__firebase_endpoint__.taskQueueTrigger["invoker"] = [account.expression]  # type: ignore[attr-defined] # as above
+        return function
+
+    return declared

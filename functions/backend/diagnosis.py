@@ -1,7 +1,7 @@
 """Answers the doctor's canaries: a report on what this side runs and how each connector answers it, and the end of its request."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,8 @@ class Diagnosis:
     """Sends nothing, raises no alert, and changes no document but the canary that it was given."""
 
     stores: Stores
-    connector: ConnectorClient
+    connector: Callable[[], ConnectorClient]
+    """Made when a doctor asks: what comes in and goes out needs no connector's address before."""
     settings: Settings
 
     def report(self, row: DiagnosisAsked, update_time: datetime) -> None:
@@ -98,7 +99,7 @@ class Diagnosis:
 
     def _ask(self, endpoint: str) -> dict[str, Any]:
         asked_at, began = now(), time.monotonic()
-        answer = self.connector.diagnose(endpoint)
+        answer = self.connector().diagnose(endpoint)
         round_trip_s = time.monotonic() - began
         found: dict[str, Any] = {"endpoint": endpoint, "outcome": str(answer.outcome)}
         if answer.outcome is not Diagnosed.ANSWERED:

@@ -66,7 +66,7 @@ class SendQueue:
                 headers={"Content-Type": "application/json"},
                 body=json.dumps({"data": job.payload()}).encode(),
                 oidc_token=tasks_v2.OidcToken(
-                    service_account_email=self._settings.functions_service_account, audience=self._settings.send_url
+                    service_account_email=self._settings.tasks_service_account, audience=self._settings.send_url
                 ),
             ),
             dispatch_deadline=_duration(max(self._settings.timing.dispatch_deadline_s, 15.0)),

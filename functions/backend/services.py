@@ -1,9 +1,8 @@
-"""The composition root: every workflow with its clients, made at the first use of each process."""
+"""The composition root: every workflow with its clients, made at its first use in each process."""
 
 import functools
-import os
 import threading
-from dataclasses import dataclass
+from functools import cached_property
 
 import httpx
 from google.cloud.firestore import Client
@@ -24,7 +23,7 @@ from backend.replies import Replies
 from backend.running import Running
 from backend.send import Send
 from backend.send_queue import SendQueue
-from backend.settings import Settings, read_settings, read_timing
+from backend.settings import Settings, read_settings
 from backend.stores import Stores
 from backend.sweep import Sweep
 from backend.sweep_alerts import AlertSweep
@@ -34,7 +33,6 @@ from backend.sweep_pauses import PauseSweep
 from backend.sweep_requests import RequestSweep
 from backend.sweep_rows import RowSweep
 from backend.webhook import Webhook, configured
-from core.log_hash import log_hash_key
 from core.timing import Timing
 from identity.tokens import IdentityTokens, TokenVerifier
 
@@ -42,75 +40,103 @@ _CONNECTIONS = 100
 """At least a process's threads: none waits for a connection."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Services:
-    stores: Stores
-    ingest: Ingest
-    accept: Accept
-    send: Send
-    queue: SendQueue
-    flush: Flush
-    sweep: Sweep
-    accounts: Accounts
-    conversations: Conversations
-    decisions: Decisions
-    flush_callers: TokenVerifier
+    """Each workflow is made at its first use, so that a function needs only the settings of its own workflow.
 
+    Opens no connection: clients connect when they are used. Safe to use from several threads.
+    """
 
-def build(settings: Settings) -> Services:
-    """Opens no connection: clients connect when they are used."""
-    stores = Stores(Client(project=settings.project))
-    chats = Chats()
-    queue = SendQueue(settings)
-    connector = ConnectorClient(
-        http=httpx.Client(limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)),
-        tokens=IdentityTokens(),
-        allowed=settings.connector_endpoints,
-    )
-    accept = Accept(stores=stores, chats=chats)
-    diagnosis = Diagnosis(stores=stores, connector=connector, settings=settings)
-    ingest = Ingest(stores=stores, timing=settings.timing, chats=chats, diagnosis=diagnosis)
-    flush = Flush(stores=stores, queue=queue, interval_s=settings.timing.flush_interval_s)
-    replies = Replies(stores=stores)
-    expiry = Expiry(stores=stores, timing=settings.timing, accept=accept, replies=replies)
-    owners = Owners(stores, settings.timing, settings.connector_endpoints)
-    return Services(
-        stores=stores,
-        ingest=ingest,
-        accept=accept,
-        send=Send(
-            stores=stores,
-            timing=settings.timing,
-            accept=accept,
-            owners=owners,
-            connector=connector,
-            queue=queue,
-            running=Running(),
-            expiry=expiry,
-            diagnosis=diagnosis,
-            replies=replies,
-        ),
-        queue=queue,
-        flush=flush,
-        sweep=Sweep(
-            rows=RowSweep(stores, settings.timing, ingest),
-            requests=RequestSweep(stores, settings.timing, accept, queue, expiry),
-            codes=CodeSweep(stores=stores),
-            pauses=PauseSweep(stores=stores),
-            owners=OwnerSweep(stores=stores, timing=settings.timing, connector=connector),
-            alerts=AlertSweep(stores=stores, timing=settings.timing),
-        ),
-        accounts=Accounts(stores=stores, connector=connector, flush=flush),
-        conversations=Conversations(
-            stores=stores, lookups=Lookups(stores=stores, connector=connector, key=log_hash_key(os.environ))
-        ),
-        decisions=Decisions(stores=stores, accept=accept, queue=queue, replies=replies),
-        flush_callers=TokenVerifier(
-            audience=settings.flush_url,
-            service_account=settings.connector_service_account,
-            certs_url=settings.certs_url,
-        ),
-    )
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._timing = settings.timing
+        self._chats = Chats()
+        self._running = Running()
+        self.queue = SendQueue(settings)
+
+    @cached_property
+    def stores(self) -> Stores:
+        return Stores(Client(project=self._settings.project, database=self._settings.database))
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        return Ingest(stores=self.stores, timing=self._timing, chats=self._chats, diagnosis=self._diagnosis)
+
+    @cached_property
+    def accept(self) -> Accept:
+        return Accept(stores=self.stores, chats=self._chats)
+
+    @cached_property
+    def flush(self) -> Flush:
+        return Flush(stores=self.stores, queue=self.queue, interval_s=self._timing.flush_interval_s)
+
+    @cached_property
+    def send(self) -> Send:
+        return Send(
+            stores=self.stores,
+            timing=self._timing,
+            accept=self.accept,
+            owners=Owners(self.stores, self._timing, self._settings.connector_endpoints),
+            connector=self._connector,
+            queue=self.queue,
+            running=self._running,
+            expiry=self._expiry,
+            diagnosis=self._diagnosis,
+            replies=self._replies,
+        )
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        return Sweep(
+            rows=RowSweep(self.stores, self._timing, self.ingest),
+            requests=RequestSweep(self.stores, self._timing, self.accept, self.queue, self._expiry),
+            codes=CodeSweep(stores=self.stores),
+            pauses=PauseSweep(stores=self.stores),
+            owners=OwnerSweep(stores=self.stores, timing=self._timing, connector=self._connector),
+            alerts=AlertSweep(stores=self.stores, timing=self._timing),
+        )
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(stores=self.stores, connector=self._connector, flush=self.flush)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        lookups = Lookups(stores=self.stores, connector=self._connector, key=self._settings.log_hash_key)
+        return Conversations(stores=self.stores, lookups=lookups)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        return Decisions(stores=self.stores, accept=self.accept, queue=self.queue, replies=self._replies)
+
+    @cached_property
+    def flush_callers(self) -> TokenVerifier:
+        return TokenVerifier(
+            audience=self._settings.flush_url,
+            service_account=self._settings.connector_service_account,
+            certs_url=self._settings.certs_url,
+        )
+
+    @cached_property
+    def _connector(self) -> ConnectorClient:
+        return ConnectorClient(
+            http=httpx.Client(
+                limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+            ),
+            tokens=IdentityTokens(),
+            allowed=self._settings.connector_endpoints,
+        )
+
+    @cached_property
+    def _diagnosis(self) -> Diagnosis:
+        return Diagnosis(stores=self.stores, connector=lambda: self._connector, settings=self._settings)
+
+    @cached_property
+    def _replies(self) -> Replies:
+        return Replies(stores=self.stores)
+
+    @cached_property
+    def _expiry(self) -> Expiry:
+        return Expiry(stores=self.stores, timing=self._timing, accept=self.accept, replies=self._replies)
 
 
 _lock = threading.Lock()
@@ -125,9 +151,10 @@ def services() -> Services:
 @functools.cache
 def posting() -> tuple[Webhook | None, Timing]:
     """What posts alerts. Apart from the other services: only its function is given the secret."""
-    return configured(httpx.Client()), read_timing()
+    settings = read_settings()
+    return configured(httpx.Client(), settings), settings.timing
 
 
 @functools.cache
 def _services() -> Services:
-    return build(read_settings())
+    return Services(read_settings())

@@ -3,18 +3,14 @@
 import hashlib
 import hmac
 import json
-import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
-from backend.settings import SettingsError
+from backend.settings import Settings
 from core.alert_telling import Told
 
-SECRET = "ALERT_WEBHOOK_SECRET"  # noqa: S105 - the name of the secret
 TIMESTAMP_HEADER = "Threadline-Timestamp"
 SIGNATURE_HEADER = "Threadline-Signature"
 _TIMEOUT_S = 10.0
@@ -69,15 +65,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
-def configured(http: httpx.Client, environment: Mapping[str, str] = os.environ) -> Webhook | None:
-    """None where there is no address. The secret is in the environment of the posting function alone. Raises SettingsError."""
-    url, secret = environment.get("ALERT_WEBHOOK_URL"), environment.get(SECRET)
-    if not url:
-        return None
-    parts = urlsplit(url)
-    schemes = ("https", "http") if environment.get("FIRESTORE_EMULATOR_HOST") else ("https",)
-    if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
-        raise SettingsError("ALERT_WEBHOOK_URL must be an https address, without a user name")
-    if not secret:
-        raise SettingsError(f"{SECRET} is not set; see functions/.env.example")
-    return Webhook(url=url, secret=secret, http=http)
+def configured(http: httpx.Client, settings: Settings) -> Webhook | None:
+    """None where there is no address. Raises SettingsError."""
+    url = settings.alert_webhook_url
+    return None if url is None else Webhook(url=url, secret=settings.alert_webhook_secret, http=http)

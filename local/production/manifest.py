@@ -1,5 +1,6 @@
 """The functions as `firebase deploy` would deploy them, read from the manifest that their own SDK makes of the source."""
 
+import re
 import time
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import yaml
 from local import ports
 from local.cloud_run.front import ALL_USERS
 from local.cloud_tasks.settings import QueueSettings, queue_of_manifest
-from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.identity_server import FUNCTIONS_ACCOUNT
 from local.processes import Processes, StartFailed
 from local.project import PROJECT_ID, ROOT
 
@@ -22,10 +23,9 @@ PYTHON = FUNCTIONS / "venv/bin/python"
 """What production installs, and nothing of the development tools."""
 SCHEDULER_ACCOUNT = FUNCTIONS_ACCOUNT
 """The functions' own, unless a scheduled function names another."""
-_UNDECLARED = {"threadlineSend": (FUNCTIONS_ACCOUNT,), "threadlineFlush": (CONNECTOR_ACCOUNT,)}
-"""Invokers that the functions do not declare; README's table of roles has them."""
 _LIMIT_S = 30.0
 _POLL_S = 0.05
+_PARAMETER = re.compile(r"\{\{ params\.(\w+) \}\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class Trigger:
     """A Firestore trigger. `retried`: a failed event comes again."""
 
     event_type: str
+    database: str
     document: str
     retried: bool
 
@@ -57,13 +58,15 @@ class DeployedFunction:
         return "http" if self.trigger is None else "cloudevent"
 
 
-def discover(processes: Processes, source: Path = FUNCTIONS) -> dict[str, DeployedFunction]:
-    """All functions of a source folder, as the Firebase CLI finds them. Raises StartFailed."""
+def discover(
+    processes: Processes, environment: Mapping[str, str], source: Path = FUNCTIONS
+) -> dict[str, DeployedFunction]:
+    """All functions of a source folder, as the Firebase CLI finds them with these parameters. Raises StartFailed."""
     port = ports.free_port()
     discovery = processes.spawn(
         "discovery",
         [PYTHON, "-m", "firebase_functions.private.serving"],
-        environment={"ADMIN_PORT": str(port), "GCLOUD_PROJECT": PROJECT_ID, "PYTHONPATH": ""},
+        environment={**environment, "ADMIN_PORT": str(port), "GCLOUD_PROJECT": PROJECT_ID, "PYTHONPATH": ""},
         folder=source,
         grace_s=0,
     )
@@ -78,7 +81,19 @@ def discover(processes: Processes, source: Path = FUNCTIONS) -> dict[str, Deploy
                 raise StartFailed(f"The functions cannot be discovered:\n{discovery.log_tail()}") from error
             time.sleep(_POLL_S)
     processes.stop(discovery)
-    return {name: parse_endpoint(name, endpoint) for name, endpoint in manifest["endpoints"].items()}
+    return {
+        name: parse_endpoint(name, with_values(endpoint, environment))
+        for name, endpoint in manifest["endpoints"].items()
+    }
+
+
+def with_values(part: Any, environment: Mapping[str, str]) -> Any:
+    """A part of the manifest with the parameters' values in it. Raises KeyError for a parameter without a value."""
+    if isinstance(part, dict):
+        return {name: with_values(value, environment) for name, value in part.items()}
+    if isinstance(part, list):
+        return [with_values(value, environment) for value in part]
+    return _PARAMETER.sub(lambda found: environment[found[1]], part) if isinstance(part, str) else part
 
 
 def parse_endpoint(name: str, endpoint: Mapping[str, Any]) -> DeployedFunction:
@@ -91,25 +106,26 @@ def parse_endpoint(name: str, endpoint: Mapping[str, Any]) -> DeployedFunction:
         if event is None
         else Trigger(
             event_type=event["eventType"],
+            database=event["eventFilters"]["database"],
             document=event["eventFilterPathPatterns"]["document"],
             retried=bool(event.get("retry")),
         ),
         queue=None if queue is None else queue_of_manifest(name, queue),
         is_scheduled="scheduleTrigger" in endpoint,
-        invokers=tuple(_invokers(name, endpoint)),
+        invokers=tuple(_invokers(endpoint)),
     )
 
 
-def _invokers(name: str, endpoint: Mapping[str, Any]) -> Iterable[str]:
+def _invokers(endpoint: Mapping[str, Any]) -> Iterable[str]:
     """What firebase-tools binds (lib/deploy/functions/release/fabricator.js): of an HTTP function its invokers or everybody, of a
     callable everybody, of a task queue function its invokers or nobody, of a scheduled one the account that Cloud Scheduler calls as.
     A Firestore trigger's events come past the front, by the event relay."""
     if "callableTrigger" in endpoint:
         return [ALL_USERS]
     if "httpsTrigger" in endpoint:
-        return _named(endpoint["httpsTrigger"].get("invoker") or _UNDECLARED.get(name) or ["public"])
+        return _named(endpoint["httpsTrigger"].get("invoker") or ["public"])
     if "taskQueueTrigger" in endpoint:
-        return _named(endpoint["taskQueueTrigger"].get("invoker") or _UNDECLARED.get(name) or [])
+        return _named(endpoint["taskQueueTrigger"].get("invoker") or [])
     if "scheduleTrigger" in endpoint:
         return _named([endpoint.get("serviceAccountEmail") or SCHEDULER_ACCOUNT])
     return []

@@ -90,7 +90,7 @@ class Relay:
 def _registered(firestore: str, name: str, trigger: Trigger) -> bool:
     body = {
         "eventType": trigger.event_type,
-        "database": "(default)",
+        "database": trigger.database,
         "namespace": "(default)",
         "document": {"value": trigger.document, "matchType": "PATH_PATTERN"},
     }

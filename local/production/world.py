@@ -16,7 +16,7 @@ from local.cloud_run.front import connector_service
 from local.cloud_run.routes import Route
 from local.cloud_run.routes import write as write_routes
 from local.cloud_tasks.client import TaskServer
-from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT, TASKS_ACCOUNT
 from local.network.client import Network
 from local.ports import HOST
 from local.processes import Child, Processes, answers, printed
@@ -31,6 +31,7 @@ MESSAGE_PATH = ("threadlineOnIngest", "threadlineOnOutbox", "threadlineSend", "t
 CLIENT, CONNECTOR, FUNCTION = "client", "connector", "functions"
 """Who calls Firestore, as a counter or a gate names them. A counter has a name for each function, a gate one for each connector."""
 _SKEWED_CONNECTOR = "local.production.skewed_connector"
+DEFAULT_DATABASE = "(default)"
 _LIMIT_S = 60.0
 _EMULATOR_VARIABLE = "FIRESTORE_EMULATOR_HOST"
 
@@ -94,6 +95,8 @@ class World:
 
     processes: Processes
     ports: Ports
+    database: str
+    """The one of Firestore that the product is in."""
     functions: Mapping[str, DeployedFunction]
     cloud: Cloud
     tasks: TaskServer
@@ -118,7 +121,7 @@ class World:
 
     def client(self) -> Client:
         """A server's client, which no rule and no gate stops. The caller closes it."""
-        return emulator_client(self.firestore)
+        return emulator_client(self.firestore, self.database)
 
     def counted_client(self) -> Client:
         """The client app, in a world with a counter. The caller closes it."""
@@ -144,12 +147,15 @@ def start(
     late_s: float = 4.0,
     environment: Mapping[str, str] | None = None,
     connector_environment: Mapping[str, str] | None = None,
+    database: str = DEFAULT_DATABASE,
+    rules: Path | None = None,
 ) -> World:
     """Starts everything, as far as possible at the same time, and returns when all of it serves. Raises StartFailed.
 
     `names`: the functions wanted of `source` (None: all); `environment` is added to what the functions are given,
     `connector_environment` to what each connector is. Several `workers` over the real network need an `engine_store` that they can
     share. `clocks_ahead_s`: how far the wall clock of each is ahead of this machine's; those that are not named go right.
+    `database`: everything of the product is in this one of Firestore. Without `rules` clients may do everything.
     `counted`: a counter takes the place of the gate before Firestore. `engine_store` is the real network's alone.
     """
     used = Ports()
@@ -159,7 +165,14 @@ def start(
         processes, network, control_port=used.network_control, scale=scale, seed=1, engine_store=engine_store
     )
     waiting = [_spawn_identity(processes, used), stand_in.child]
-    functions = _wanted(discover(processes, source), names)
+    functions_environment = {
+        **deployed_environment(source),
+        **_functions_environment(used, started, gates=gates),
+        **scale,
+        "FIRESTORE_DATABASE": database,
+        **(environment or {}),
+    }
+    functions = _wanted(discover(processes, functions_environment, source), names)
     if counted:
         used = replace(used, counted={client: ports.free_port() for client in (CLIENT, CONNECTOR, *functions)})
     queues = [function.queue.argument() for function in functions.values() if function.queue is not None]
@@ -171,12 +184,7 @@ def start(
         logs=str(processes.folder),
         functions=tuple(functions.values()),
         instances=dict(instances or {}),
-        environment={
-            **deployed_environment(source),
-            **_functions_environment(used, started, gates=gates),
-            **scale,
-            **(environment or {}),
-        },
+        environment=functions_environment,
         environments={name: _counted_environment(used, name) for name in functions},
         firestore=_address(used.firestore),
         events_port=used.events,
@@ -187,7 +195,7 @@ def start(
         late_s=late_s,
     ).write(cloud_settings)
     cloud = _spawn(processes, "cloud", "local.production.cloud", cloud_settings)
-    emulator.start_firestore(processes, used.firestore, functions_port=used.events)
+    emulator.start_firestore(processes, used.firestore, rules=rules, functions_port=used.events)
     names_of = {CONNECTOR if workers == 1 else f"{CONNECTOR}-{number}": ports for number, ports in enumerate(started)}
     if gates:
         waiting += _spawn_gates(processes, used, names_of, late_s, time_scale)
@@ -205,6 +213,7 @@ def start(
                 **reached,
                 **_worker_environment(used, of_worker, gates=gates),
                 **scale,
+                "FIRESTORE_DATABASE": database,
                 **(connector_environment or {}),
             },
             gates=gates,
@@ -219,6 +228,7 @@ def start(
     return World(
         processes=processes,
         ports=used,
+        database=database,
         functions=functions,
         cloud=Cloud(used.cloud_control),
         tasks=TaskServer(used.tasks_control),
@@ -242,12 +252,12 @@ def start_scheduler(world: World, *, interval_s: float, time_scale: float) -> Ch
     return child
 
 
-def emulator_client(address: str) -> Client:
-    """A client of one emulator, whatever this process's own environment says."""
+def emulator_client(address: str, database: str = DEFAULT_DATABASE) -> Client:
+    """A client of one emulator's database, whatever this process's own environment says."""
     before = os.environ.get(_EMULATOR_VARIABLE)
     os.environ[_EMULATOR_VARIABLE] = address
     try:
-        return Client(project=PROJECT_ID)
+        return Client(project=PROJECT_ID, database=database)
     finally:
         if before is None:
             del os.environ[_EMULATOR_VARIABLE]
@@ -395,6 +405,7 @@ def _functions_environment(used: Ports, workers: Sequence[WorkerPorts], *, gates
     return {
         **_common_environment(used, used.firestore_gate if gates else used.firestore),
         "CONNECTOR_ENDPOINTS": ",".join(_url(worker.gate) for worker in workers or [WorkerPorts()]),
+        "TASKS_SERVICE_ACCOUNT": TASKS_ACCOUNT,
         "SEND_URL": f"{_url(used.front)}/threadlineSend",
         "CLOUD_TASKS_GRPC": _address(used.tasks),
         "GCE_METADATA_HOST": _address(used.identity_functions),

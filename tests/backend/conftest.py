@@ -8,13 +8,14 @@ import pytest
 from google.cloud.firestore import Client
 
 from backend.send_queue import Job
-from backend.services import Services, build
+from backend.services import Services
 from backend.settings import Settings
 from core.timing import Timing
 from identity.headers import token_headers
 from identity.tokens import IdentityTokens
 from local import ports
 from local.cloud_tasks.client import TaskServer
+from local.identity_server import CONNECTOR_ACCOUNT, FUNCTIONS_ACCOUNT, TASKS_ACCOUNT
 from local.processes import Processes, printed
 from local.project import PROJECT_ID, PYTHONPATH
 from tests.backend.scripted_connector import JOBS_PATH, ScriptedConnector
@@ -33,7 +34,7 @@ class ScriptedTokens(IdentityTokens):
 
 def build_services(settings: Settings) -> Services:
     """The workflows as one function instance has them; the caller ends them with `close_services`."""
-    services = build(settings)
+    services = Services(settings)
     object.__setattr__(services.send.connector, "tokens", ScriptedTokens())
     return services
 
@@ -69,16 +70,17 @@ def settings(
 ) -> Settings:
     _, endpoint = scripted
     return Settings(
-        project=PROJECT_ID,
+        environment={
+            "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
+            "SEND_URL": f"{endpoint}{JOBS_PATH}",
+            "CONNECTOR_ENDPOINTS": f"{endpoint},{NOBODY_LISTENS}",
+            "FUNCTIONS_SERVICE_ACCOUNT": FUNCTIONS_ACCOUNT,
+            "CONNECTOR_SERVICE_ACCOUNT": CONNECTOR_ACCOUNT,
+            "TASKS_SERVICE_ACCOUNT": TASKS_ACCOUNT,
+            "CLOUD_TASKS_GRPC": f"127.0.0.1:{task_server_ports[0]}",
+        },
         # How much a sweep does in its time is the machine's speed, which no scale changes.
         timing=replace(Timing().scaled(TIME_SCALE), sweep_budget_s=Timing().sweep_budget_s),
-        send_url=f"{endpoint}{JOBS_PATH}",
-        flush_url="http://127.0.0.1:1/flush",
-        connector_endpoints=frozenset({endpoint, NOBODY_LISTENS}),
-        functions_service_account="functions@example.com",
-        connector_service_account="connector@example.com",
-        certs_url="http://127.0.0.1:1/certs",
-        cloud_tasks_grpc=f"127.0.0.1:{task_server_ports[0]}",
     )
 
 

@@ -13,9 +13,7 @@ from tests.backend.conftest import TIME_SCALE, build_services
 def main() -> None:
     fields = json.loads(sys.argv[1])
     thread = ThreadId(fields.pop("thread"))
-    settings = Settings(
-        **fields | {"connector_endpoints": frozenset(fields["connector_endpoints"])}, timing=Timing().scaled(TIME_SCALE)
-    )
+    settings = Settings(environment=fields, timing=Timing().scaled(TIME_SCALE))
     build_services(settings).send.run(Job(thread_id=thread), is_retry=False)
 
 

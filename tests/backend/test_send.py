@@ -163,8 +163,7 @@ def test_a_job_killed_while_it_sends_is_taken_up_at_its_claims_end(
     first, second = world.write(chat, "first"), world.write(chat, "second")
     on_wire = threading.Event()
     world.connector.script(key_of(first), Answer(before=on_wire.set, waits_after_wire_s=CLAIM_S))
-    fields = {**dataclasses.asdict(settings), "connector_endpoints": [world.endpoint], "thread": world.thread_id(chat)}
-    del fields["timing"]
+    fields = {**settings.environment, "CONNECTOR_ENDPOINTS": world.endpoint, "thread": world.thread_id(chat)}
     job = processes.spawn(
         "killed-job",
         [sys.executable, "-m", "tests.backend.killed_job", json.dumps(fields)],

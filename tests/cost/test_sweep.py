@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from backend.services import Services, build
+from backend.services import Services
 from backend.settings import read_settings
 from local import emulator, ports
 from local.processes import Processes, printed
@@ -36,12 +36,10 @@ def counted(processes: Processes) -> Iterator[tuple[Services, FirestoreCounter]]
         {
             "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
             "CONNECTOR_ENDPOINTS": "http://127.0.0.1:1",
-            "FUNCTIONS_SERVICE_ACCOUNT": "functions@example.com",
-            "CONNECTOR_SERVICE_ACCOUNT": "connector@example.com",
         }
     )
     with _firestore_at(f"{ports.HOST}:{port}"):
-        services = build(settings)
+        services = Services(settings)
     with closing(services.stores.db):
         yield services, FirestoreCounter(control)
     for child in [child for child in processes.children if child not in before]:

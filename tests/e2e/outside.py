@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from identity.headers import token_headers
-from local.identity_server import FUNCTIONS_ACCOUNT
+from local.identity_server import TASKS_ACCOUNT
 from local.network.client import Network
 from local.project import ROOT
 from local.suite import Suite
@@ -97,7 +97,7 @@ class Outside:
         """With which Cloud Tasks calls the send function."""
         send = self.suite.function_url("threadlineSend")
         issuer = f"http://127.0.0.1:{self.suite.ports.identity_certs}"
-        account = f"{issuer}/v1/projects/-/serviceAccounts/{FUNCTIONS_ACCOUNT}:generateIdToken"
+        account = f"{issuer}/v1/projects/-/serviceAccounts/{TASKS_ACCOUNT}:generateIdToken"
         return {"Authorization": f"Bearer {post(account, {'audience': send}, {}).body['token']}"}
 
     def _auth(self, method: str, body: dict[str, Any]) -> dict[str, Any]:

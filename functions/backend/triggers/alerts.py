@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from firebase_functions.params import SecretParam
-
 from backend import log, webhook
 from backend.deployment import TRIGGER_TIMEOUT_S, retried
 from backend.document_events import DocumentEvent, on_document_written
+from backend.params import ALERT_WEBHOOK_SECRET, FIRESTORE_DATABASE
 from backend.services import posting
 from core import schema
 from core.alert import change
@@ -14,11 +13,10 @@ from core.alert_telling import Told, told
 from core.timing import Timing
 
 _DOCUMENT = f"{schema.ALERTS}/{{alertId}}"
-_SECRET = SecretParam(webhook.SECRET, description="Signs the webhook of alerts. Without a webhook, any random string.")
 
 
 @retried
-@on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S)
+@on_document_written(document=_DOCUMENT, database=FIRESTORE_DATABASE.expression, timeout_sec=TRIGGER_TIMEOUT_S)
 def threadlineOnAlert(event: DocumentEvent) -> None:
     """The log line that Cloud Monitoring alerts on (monitoring/)."""
     changed = _told(event)
@@ -27,7 +25,12 @@ def threadlineOnAlert(event: DocumentEvent) -> None:
 
 
 @retried
-@on_document_written(document=_DOCUMENT, timeout_sec=TRIGGER_TIMEOUT_S, secrets=[_SECRET])
+@on_document_written(
+    document=_DOCUMENT,
+    database=FIRESTORE_DATABASE.expression,
+    timeout_sec=TRIGGER_TIMEOUT_S,
+    secrets=[ALERT_WEBHOOK_SECRET],
+)
 def threadlinePostAlert(event: DocumentEvent) -> None:
     """The webhook, in a function of its own: an address that does not answer is tried again by the platform, with back-off, and
     holds up nothing else."""

@@ -9,6 +9,7 @@ from firebase_functions.https_fn import CallableRequest, FunctionsErrorCode
 from backend.accounts import MAX_NAME_CHARACTERS
 from backend.deployment import CALLABLE_TIMEOUT_S
 from backend.edge import contained
+from backend.params import LOG_HASH_KEY
 from backend.refusal import Refused
 from backend.services import services
 from core import access
@@ -36,7 +37,7 @@ _STATUS = {
 }
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineCreateAccount(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"name", "accountId"? or "requestKey"?} -> {"accountId"}. With one of the two, a call may be repeated."""
@@ -53,7 +54,7 @@ def threadlineCreateAccount(request: CallableRequest[Any]) -> dict[str, object]:
     return _answered(request, access.is_super_admin, create)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlinePairAccount(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId", "phoneE164"?} -> {}. With a number by phone code, else by QR; both appear in private/state."""
@@ -66,7 +67,7 @@ def threadlinePairAccount(request: CallableRequest[Any]) -> dict[str, object]:
     return _answered(request, access.is_super_admin, pair)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineSetDesiredState(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId", "desiredState": "connected" | "paused"} -> {}."""
@@ -81,7 +82,7 @@ def threadlineSetDesiredState(request: CallableRequest[Any]) -> dict[str, object
     return _answered(request, access.is_super_admin, set_state)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineLogoutAccount(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId"} -> {}. Unlinks the device."""
@@ -93,7 +94,7 @@ def threadlineLogoutAccount(request: CallableRequest[Any]) -> dict[str, object]:
     return _answered(request, access.is_super_admin, log_out)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineCloseGap(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId"} -> {}. Nobody waits for the missing messages any more."""
@@ -105,7 +106,7 @@ def threadlineCloseGap(request: CallableRequest[Any]) -> dict[str, object]:
     return _answered(request, access.is_super_admin, close)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineSetAccountLimits(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"accountId", "sendsPerMinute"?, "sendBurst"?, "coldPerDay"?, "warmUpDays"?, "queueLimitS"?}, null for a default
@@ -118,7 +119,7 @@ def threadlineSetAccountLimits(request: CallableRequest[Any]) -> dict[str, objec
     return _answered(request, access.is_super_admin, set_limits)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineStartConversation(request: CallableRequest[Any]) -> dict[str, object]:
     """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
@@ -130,7 +131,7 @@ def threadlineStartConversation(request: CallableRequest[Any]) -> dict[str, obje
     return _answered(request, access.is_employee, start)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineCancelRequest(request: CallableRequest[Any]) -> dict[str, object]:
     """Employees: {"requestId"} -> {}. Its creator alone, and only while it is queued."""
@@ -142,7 +143,7 @@ def threadlineCancelRequest(request: CallableRequest[Any]) -> dict[str, object]:
     return _answered(request, access.is_employee, cancel)
 
 
-@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S)
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineResolveRequest(request: CallableRequest[Any]) -> dict[str, object]:
     """Super-admins: {"requestId", "decision"?: "resend" | "markSent" | "markFailed"} -> what is known (core/decision.known).

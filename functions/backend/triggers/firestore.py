@@ -3,6 +3,7 @@
 from backend.accept import Acceptance
 from backend.deployment import TRIGGER_TIMEOUT_S, WARM_INSTANCES, retried
 from backend.document_events import DocumentEvent, on_document_created
+from backend.params import FIRESTORE_DATABASE, LOG_HASH_KEY
 from backend.send_queue import Job
 from backend.services import services
 from core import schema
@@ -11,7 +12,11 @@ from core.ids import ThreadId
 
 @retried
 @on_document_created(
-    document=f"{schema.INGEST}/{{eventId}}", timeout_sec=TRIGGER_TIMEOUT_S, min_instances=WARM_INSTANCES
+    document=f"{schema.INGEST}/{{eventId}}",
+    database=FIRESTORE_DATABASE.expression,
+    timeout_sec=TRIGGER_TIMEOUT_S,
+    min_instances=WARM_INSTANCES,
+    secrets=[LOG_HASH_KEY],
 )
 def threadlineOnIngest(event: DocumentEvent) -> None:
     """A row of the ingest log: becomes a message, a thread, a delivery."""
@@ -22,7 +27,11 @@ def threadlineOnIngest(event: DocumentEvent) -> None:
 
 @retried
 @on_document_created(
-    document=f"{schema.OUTBOX}/{{requestId}}", timeout_sec=TRIGGER_TIMEOUT_S, min_instances=WARM_INSTANCES
+    document=f"{schema.OUTBOX}/{{requestId}}",
+    database=FIRESTORE_DATABASE.expression,
+    timeout_sec=TRIGGER_TIMEOUT_S,
+    min_instances=WARM_INSTANCES,
+    secrets=[LOG_HASH_KEY],
 )
 def threadlineOnOutbox(event: DocumentEvent) -> None:
     """A client's request: accepted, then a send job works on its thread. One job a request, under its name."""

@@ -13,8 +13,10 @@ from backend.deployment import (
     SEND_TIMEOUT_S,
     SWEEP_TIMEOUT_S,
     WARM_INSTANCES,
+    invoked_by,
 )
 from backend.edge import contained
+from backend.params import CONNECTOR_SERVICE_ACCOUNT, LOG_HASH_KEY, TASKS_SERVICE_ACCOUNT
 from backend.send_queue import InvalidJob, parse_job
 from backend.services import services
 from core import contract, release
@@ -23,8 +25,13 @@ from core.ids import InvalidId, account_id
 from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused
 
 
+@invoked_by(TASKS_SERVICE_ACCOUNT)
 @tasks_fn.on_task_dispatched(
-    retry_config=SEND_RETRY, rate_limits=SEND_RATE, timeout_sec=SEND_TIMEOUT_S, min_instances=WARM_INSTANCES
+    retry_config=SEND_RETRY,
+    rate_limits=SEND_RATE,
+    timeout_sec=SEND_TIMEOUT_S,
+    min_instances=WARM_INSTANCES,
+    secrets=[LOG_HASH_KEY],
 )
 @contained
 def threadlineSend(request: https_fn.CallableRequest[Any]) -> None:
@@ -37,7 +44,9 @@ def threadlineSend(request: https_fn.CallableRequest[Any]) -> None:
     services().send.run(job, is_retry=retries != "0")
 
 
-@https_fn.on_request(timeout_sec=FLUSH_TIMEOUT_S)
+@https_fn.on_request(
+    invoker=[CONNECTOR_SERVICE_ACCOUNT.expression], timeout_sec=FLUSH_TIMEOUT_S, secrets=[LOG_HASH_KEY]
+)
 @contained
 def threadlineFlush(request: Request) -> Response:
     """Called by the connector when a session has opened: {"accountId"} -> {"threads"}; and when it is diagnosed: {"diagnosis": true}
@@ -66,7 +75,7 @@ def threadlineFlush(request: Request) -> Response:
     return jsonify({"threads": services().flush.account(account)})
 
 
-@scheduler_fn.on_schedule(schedule="* * * * *", timeout_sec=SWEEP_TIMEOUT_S)
+@scheduler_fn.on_schedule(schedule="* * * * *", timeout_sec=SWEEP_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlineSweep(_event: scheduler_fn.ScheduledEvent) -> None:
     """Each minute: triggers and jobs can be lost, so what they leave is looked for."""
