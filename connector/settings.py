@@ -38,6 +38,8 @@ class EngineProgram:
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     project: str
+    database: str
+    """Of Firestore."""
     public_endpoint: str
     """This connector's own address as the lease names it, and the audience of tokens for it: scheme, host and port, no path."""
     functions_service_account: str
@@ -59,6 +61,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     reader = _Reader(env)
     settings = Settings(
         project=reader.text("GOOGLE_CLOUD_PROJECT"),
+        database=reader.text("FIRESTORE_DATABASE", "(default)"),
         public_endpoint=reader.origin("PUBLIC_ENDPOINT"),
         functions_service_account=reader.text("FUNCTIONS_SERVICE_ACCOUNT"),
         identity_certs_url=reader.url("IDENTITY_CERTS_URL", GOOGLE_CERTS_URL),

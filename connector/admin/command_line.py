@@ -41,7 +41,8 @@ _EPILOG = f"""\
 exit status: 0 done; 1 could not be done, and why; 2 wrong usage; 3 not found; 130 interrupted
 
 Which project: --project, or GOOGLE_CLOUD_PROJECT, or the one of your Google credentials (`gcloud auth
-application-default login`). With FIRESTORE_EMULATOR_HOST (and FIREBASE_AUTH_EMULATOR_HOST) it works on the emulators.
+application-default login`). Which Firestore database: --database, or FIRESTORE_DATABASE, or (default).
+With FIRESTORE_EMULATOR_HOST (and FIREBASE_AUTH_EMULATOR_HOST) it works on the emulators.
 Each command has an example: `{PROGRAM} COMMAND --help`. docs/operating.md says more."""
 
 Run = Callable[[Context, argparse.Namespace], None]
@@ -52,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     named = _parser().parse_args(arguments)
     logging.disable(logging.CRITICAL)  # what libraries say may quote ids; errors are told below
     screen = Screen(out=sys.stdout, errors=sys.stderr, as_json=getattr(named, "json", False))
-    context = Context(getattr(named, "project", None), screen)
+    context = Context(getattr(named, "project", None), screen, getattr(named, "database", None))
     try:
         return _run(named, context)
     except KeyboardInterrupt:
@@ -114,6 +115,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--project", metavar="ID", help="the Google Cloud project")
+    common.add_argument("--database", metavar="ID", help="its Firestore database, where it is not (default)")
     common.add_argument("--json", action="store_true", help="the answer as JSON")
     parser = _Parser(
         prog=PROGRAM,

@@ -71,6 +71,7 @@ class Creation:
 class Context:
     named_project: str | None
     screen: Screen
+    named_database: str | None = None
 
     @cached_property
     def credentials(self) -> tuple[Any, str | None]:
@@ -96,12 +97,17 @@ class Context:
             raise WrongUsage("no project is named: pass --project ID, or set GOOGLE_CLOUD_PROJECT")
         return named
 
+    @property
+    def database(self) -> str:
+        """Of Firestore."""
+        return self.named_database or os.environ.get("FIRESTORE_DATABASE") or "(default)"
+
     @cached_property
     def db(self) -> Client:
         """Raises WrongUsage and Failed."""
         if firestore_emulator():
-            return Client(project=self.project)
-        return Client(project=self.project, credentials=self.credentials[0])
+            return Client(project=self.project, database=self.database)
+        return Client(project=self.project, database=self.database, credentials=self.credentials[0])
 
     def reference(self, *path: str) -> DocumentReference:
         return self.db.document(*path)
