@@ -10,7 +10,7 @@ from deploy.steps.firestore import config_file, firebase_deploy
 
 
 def functions_step(deployment: Deployment, base: dict[str, Any]) -> Step:
-    """--force stands for three questions that a person would be asked: triggers that retry, instances that are always up, and how
+    """--force answers three questions that a person would be asked: triggers that retry, instances that are always up, and how
     long old images of functions are kept (1 day). With `--only functions:threadline` it deletes no function of another codebase."""
     return Step(
         name="functions",

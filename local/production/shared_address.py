@@ -23,7 +23,7 @@ from local.serving import HOST, serve_until_terminated, start_http
 
 _READY = "/readyz"
 _PROBE_S = 0.2
-"""Cloud Run's start-up probe comes each 2 s (connector/service.yaml)."""
+"""Cloud Run's start-up probe comes each 3 s (deploy/connector_service.yaml)."""
 
 
 class SharedAddress:
