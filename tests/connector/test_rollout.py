@@ -195,3 +195,4 @@ def test_a_newer_instance_without_room_asks_for_nothing(stage: Stage) -> None:
     owned = [shard.newer.worker, shard.newer.worker, older.worker]
     wait_until(lambda: sorted(map(str, map(shard.owner, accounts))) == sorted(owned), "two go over")
     stays(lambda: sorted(map(str, map(shard.owner, accounts))) == sorted(owned), "one stays", LEASE_TTL_S)
+    assert sorted(stage.lease(account).epoch or 0 for account in accounts) == [1, 2, 2], "it was never without an owner"
