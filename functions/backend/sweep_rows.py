@@ -17,7 +17,7 @@ from core import inbound, schema
 from core.account import NEVER
 from core.errors import ErrorCode, described
 from core.ids import AccountId, ChatId, EventId, WaMessageId
-from core.inbound import DiagnosisAsked, NotUnderstood, ReceiptReceived
+from core.inbound import NotUnderstood, ReceiptReceived
 from core.timing import Timing
 
 _COMMITS_A_TURN = 2
@@ -86,7 +86,7 @@ class RowSweep:
                     swept.refused += steps.take("refuse", take)
                     continue
                 chats[row.account_id][row.account_id, row.chat_id] = None
-                if row.received_at < late_before and not isinstance(row, DiagnosisAsked):
+                if row.received_at < late_before:
                     swept.late_accounts.add(row.account_id)
                 if isinstance(row, ReceiptReceived):
                     receipts[row.event_id] = stored
