@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from backend.params import PARAMETERS, complaints
 from deploy.deployment import Account, Deployment, InvalidDeployment
 from deploy.firebase_config import deployment_config
 from deploy.resources import CODEBASE, FUNCTION_PREFIX, FUNCTIONS, SECRETS, SEND_QUEUE, Caller
 from deploy.roles import Grant, GrantedBy, Kind, grants, made_by_deploy
+from deploy.steps.functions import parameters
 from deploy.tables import PAGES, with_tables
 from local.project import ROOT
 
@@ -142,3 +144,12 @@ def test_the_tables_of_the_documentation_are_those_of_the_data(page: Path) -> No
     text = page.read_text()
     assert "<!-- table: " in text
     assert with_tables(text) == text
+
+
+@pytest.mark.parametrize("database", ["(default)", "threadline"])
+def test_the_functions_take_the_parameters_that_a_deploy_writes(database: str) -> None:
+    deployment = Deployment(project="my-company-inbox", project_number="123456789012", shards=2, database=database)
+    written = dict(line.split("=", 1) for line in parameters(deployment, None).splitlines())
+    assert complaints(written) == []
+    defaults = {parameter.name for parameter in PARAMETERS if parameter.default is not None}
+    assert {parameter.name for parameter in PARAMETERS} - written.keys() <= defaults
