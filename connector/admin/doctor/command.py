@@ -1,6 +1,5 @@
 """`doctor`: examines the deployment, shows a table of findings, and ends with a status that says whether something is wrong."""
 
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -11,9 +10,11 @@ from connector.admin.doctor.cloud.project import Unreadable, find_project
 from connector.admin.doctor.examination import Found, examined, overall
 from connector.admin.doctor.patient import Patient
 from connector.admin.endings import Failed, NotChecked
-from connector.admin.screen import Column, Row
+from connector.admin.screen import Column, Row, width_of
 
 _COLUMNS = (Column(title="CHECK"), Column(title="RESULT"), Column(title="FOUND", shrinks=True))
+_CELL = 54
+"""Columns that the longest names of checks and results leave of a line."""
 
 
 def examine(context: Context, arguments: Namespace) -> None:
@@ -31,17 +32,18 @@ def _patient(context: Context, arguments: Namespace) -> Patient:
     if firestore_emulator():
         return Patient(context=context, canary=canary, wait_s=arguments.wait)
     try:
-        project = find_project(context.project, region=arguments.region, database=os.environ.get("FIRESTORE_DATABASE"))
+        project = find_project(context.project, region=arguments.region, database=context.database)
     except Unreadable as why:
         return Patient(context=context, canary=canary, wait_s=arguments.wait, why_no_cloud=str(why))
     return Patient(context=context, canary=canary, wait_s=arguments.wait, cloud_project=project)
 
 
 def _row(each: Found) -> Row:
+    """On one line where it fits; nothing of it is cut."""
     finding = each.finding
-    if finding.result is Result.OK:
-        about = f"{finding.about}: " if finding.about else ""
-        return Row(cells=[each.check.name, finding.result, f"{about}{finding.found}"])
+    text = f"{finding.about}: {finding.found}" if finding.about else finding.found
+    if not finding.what_to_do and width_of(text) <= _CELL:
+        return Row(cells=[each.check.name, finding.result, text])
     notes = [f"{finding.found}."] + ([f"To do: {finding.what_to_do}"] if finding.what_to_do else [])
     return Row(cells=[each.check.name, finding.result, finding.about], notes=notes)
 
