@@ -13,6 +13,7 @@ from connector.admin.endings import Failed, NotChecked
 from connector.admin.screen import Column, Row, width_of
 
 _COLUMNS = (Column(title="CHECK"), Column(title="RESULT"), Column(title="FOUND", shrinks=True))
+_COMMANDS = ("gcloud ", "make ")
 _CELL = 54
 """Columns that the longest names of checks and results leave of a line."""
 
@@ -44,8 +45,10 @@ def _row(each: Found) -> Row:
     text = f"{finding.about}: {finding.found}" if finding.about else finding.found
     if not finding.what_to_do and width_of(text) <= _CELL:
         return Row(cells=[each.check.name, finding.result, text])
-    notes = [f"{finding.found}."] + ([f"To do: {finding.what_to_do}"] if finding.what_to_do else [])
-    return Row(cells=[each.check.name, finding.result, finding.about], notes=notes)
+    cells, found = [each.check.name, finding.result, finding.about], f"{finding.found}."
+    if finding.what_to_do.startswith(_COMMANDS):
+        return Row(cells=cells, notes=[found, "To do:"], to_copy=[finding.what_to_do])
+    return Row(cells=cells, notes=[found] + ([f"To do: {finding.what_to_do}"] if finding.what_to_do else []))
 
 
 def _data(context: Context, found: Sequence[Found]) -> dict[str, object]:
