@@ -129,8 +129,8 @@ def stored_address(project: str) -> Command:
 
 def _password_flag(project: str) -> Any:
     def produce(tools: Tools) -> str:
-        """A flags file of gcloud: `gcloud topic flags-file`."""
-        return f"--password: {password_of(tools.run(stored_address(project)).out)}\n"
+        """A flags file of gcloud, in quotes since a flags file is YAML: `gcloud topic flags-file`."""
+        return f'--password: "{password_of(tools.run(stored_address(project)).out)}"\n'
 
     return produce
 

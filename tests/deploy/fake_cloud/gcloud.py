@@ -53,7 +53,7 @@ def run(cloud: Cloud, handlers: dict[str, Handler], arguments: list[str], given:
     line = parse(arguments)
     if line.flags.get("flags-file") == "/dev/stdin":
         more = [text.partition(":") for text in (given or "").splitlines() if text.strip()]
-        line = parse([*arguments, *(f"{name.strip()}={value.strip()}" for name, _, value in more)])
+        line = parse([*arguments, *(f"{name.strip()}={yaml.safe_load(value)}" for name, _, value in more)])
     elif "password" in line.flags:
         raise Refusal("a password on a command line")
     if not line.command.startswith("auth "):
