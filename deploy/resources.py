@@ -147,13 +147,13 @@ ENGINE_STORE = Secret(
     is_generated=False,
 )
 LOG_HASH_KEY = Secret(
-    name="LOG_HASH_KEY",
+    name="THREADLINE_LOG_HASH_KEY",
     why="the key of the hashes by which logs name threads and messages",
     readers=(Account.FUNCTIONS, Account.CONNECTOR),
     is_generated=True,
 )
 ALERT_WEBHOOK_SECRET = Secret(
-    name="ALERT_WEBHOOK_SECRET",
+    name="THREADLINE_ALERT_WEBHOOK_SECRET",
     why="signs the webhook of alerts",
     readers=(Account.FUNCTIONS,),
     is_generated=True,

@@ -297,7 +297,7 @@ def _add_people(add: Add) -> None:
         hashes.resolve,
         "which thread, request or row a log's short hash means",
         "who 5f0c3a91b2d7 --account sales-1",
-        "Needs the services' LOG_HASH_KEY, where they have one. Reads the ids of all threads, requests and rows until one fits, "
+        "Needs the services' THREADLINE_LOG_HASH_KEY, where they have one. Reads the ids of all threads, requests and rows until one fits, "
         "each a read that is paid for: name the account that stands in the same log line.",
     )
     who.add_argument(

@@ -44,8 +44,8 @@ def resolve(context: Context, arguments: Namespace) -> None:
     account: AccountId | None = arguments.account
     if account is not None and context.read(schema.ACCOUNTS, account) is None:
         raise unknown(context, account)
-    secret = os.environ.get("LOG_HASH_KEY", "")
-    key = log_hash_key({"LOG_HASH_KEY": secret, "GOOGLE_CLOUD_PROJECT": context.project})
+    secret = os.environ.get("THREADLINE_LOG_HASH_KEY", "")
+    key = log_hash_key({"THREADLINE_LOG_HASH_KEY": secret, "GOOGLE_CLOUD_PROJECT": context.project})
     looked_at = 0
     for kind in _KINDS:
         for name in _ids(context, kind, account):
@@ -54,7 +54,11 @@ def resolve(context: Context, arguments: Namespace) -> None:
                 if log_hash(key, value) == arguments.hash:
                     _show(context, field, kind.collection, name)
                     return
-    key_note = "LOG_HASH_KEY of this shell" if secret.strip() else "the project's id, as LOG_HASH_KEY is not set here"
+    key_note = (
+        "THREADLINE_LOG_HASH_KEY of this shell"
+        if secret.strip()
+        else "the project's id, as THREADLINE_LOG_HASH_KEY is not set here"
+    )
     raise NotFound(
         f"none of {looked_at} threads, requests and rows has this hash under {key_note}; it must be the services' key. "
         "What has been removed after its time cannot be found."

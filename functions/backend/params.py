@@ -123,12 +123,12 @@ ALERT_WEBHOOK_URL = Parameter(
 )
 
 LOG_HASH_KEY = SecretParam(
-    "LOG_HASH_KEY",
+    "THREADLINE_LOG_HASH_KEY",
     description="A random string, the same as the connector's: the key of the hashes by which logs name threads and messages.",
 )
 """Of every function that works on threads, requests or rows, since each of them may log one."""
 ALERT_WEBHOOK_SECRET = SecretParam(
-    "ALERT_WEBHOOK_SECRET", description="Signs the webhook of alerts. Without a webhook, any random string."
+    "THREADLINE_ALERT_WEBHOOK_SECRET", description="Signs the webhook of alerts. Without a webhook, any random string."
 )
 
 PARAMETERS = (

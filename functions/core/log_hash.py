@@ -12,16 +12,16 @@ class NoLogHashKey(Exception):
 
 
 def log_hash_key(environment: Mapping[str, str]) -> str:
-    """The key of functions, connector and command line: LOG_HASH_KEY, a secret; where there is none, the project's id, with
+    """The key of functions, connector and command line: THREADLINE_LOG_HASH_KEY, a secret; where there is none, the project's id, with
     which whoever reads the logs can try out numbers. Raises NoLogHashKey.
 
     GCLOUD_PROJECT is the name that firebase-tools gives the project's id in a deployed function. White space around a secret is
     not part of it: a shell drops the line's end that a secret from a file has.
     """
-    for name in ("LOG_HASH_KEY", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
+    for name in ("THREADLINE_LOG_HASH_KEY", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
         if value := environment.get(name, "").strip():
             return value
-    raise NoLogHashKey("set LOG_HASH_KEY, or GOOGLE_CLOUD_PROJECT or GCLOUD_PROJECT")
+    raise NoLogHashKey("set THREADLINE_LOG_HASH_KEY, or GOOGLE_CLOUD_PROJECT or GCLOUD_PROJECT")
 
 
 def keyed_hash(key: str, value: str) -> str:

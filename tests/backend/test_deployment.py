@@ -83,9 +83,9 @@ def test_a_secret_is_given_only_to_the_functions_that_use_it(manifest: dict[str,
         name: [secret["key"] for secret in found["secretEnvironmentVariables"]]
         for name, found in manifest["endpoints"].items()
     }
-    assert given.pop("threadlinePostAlert") == ["ALERT_WEBHOOK_SECRET"]
+    assert given.pop("threadlinePostAlert") == ["THREADLINE_ALERT_WEBHOOK_SECRET"]
     assert given.pop("threadlineOnAlert") == []
-    assert {tuple(secrets) for secrets in given.values()} == {("LOG_HASH_KEY",)}
+    assert {tuple(secrets) for secrets in given.values()} == {("THREADLINE_LOG_HASH_KEY",)}
 
 
 def test_every_function_has_memory_concurrency_and_a_limit(manifest: dict[str, Any]) -> None:

@@ -26,11 +26,13 @@ def logged(python: Path, program: str, folder: Path, environment: dict[str, str]
     return line
 
 
-@pytest.mark.parametrize("secret", [{}, {"LOG_HASH_KEY": "a-secret"}], ids=["without the secret", "with the secret"])
+@pytest.mark.parametrize(
+    "secret", [{}, {"THREADLINE_LOG_HASH_KEY": "a-secret"}], ids=["without the secret", "with the secret"]
+)
 def test_a_function_and_the_connector_hash_a_thread_alike(secret: dict[str, str]) -> None:
     """The project's id is GCLOUD_PROJECT in a function, and GOOGLE_CLOUD_PROJECT in the connector's Cloud Run service."""
     of_function = google_environment("threadlineSend", 8080) | secret
     of_connector = {"GOOGLE_CLOUD_PROJECT": PROJECT, "PYTHONPATH": PYTHONPATH} | secret
     function = logged(PYTHON, _OF_A_FUNCTION, FUNCTIONS, of_function)["thread"]
     connector = logged(Path(sys.executable), _OF_THE_CONNECTOR, ROOT, of_connector)["key"]
-    assert function == connector == log_hash(secret.get("LOG_HASH_KEY", PROJECT), _THREAD)
+    assert function == connector == log_hash(secret.get("THREADLINE_LOG_HASH_KEY", PROJECT), _THREAD)

@@ -84,12 +84,12 @@ def test_an_address_where_nobody_answers_is_tried_again_and_given_up_after_an_ho
     assert "given up" in lines[1]["message"]
 
 
-ENVIRONMENT = {"ALERT_WEBHOOK_URL": "https://example.com/alerts", "ALERT_WEBHOOK_SECRET": "x"}
+ENVIRONMENT = {"ALERT_WEBHOOK_URL": "https://example.com/alerts", "THREADLINE_ALERT_WEBHOOK_SECRET": "x"}
 
 
 def test_without_an_address_there_is_no_webhook() -> None:
     with httpx.Client() as http:
-        assert configured(http, read_settings({"ALERT_WEBHOOK_SECRET": "x"})) is None
+        assert configured(http, read_settings({"THREADLINE_ALERT_WEBHOOK_SECRET": "x"})) is None
         assert configured(http, read_settings(ENVIRONMENT | {"ALERT_WEBHOOK_URL": ""})) is None
         assert configured(http, read_settings(ENVIRONMENT)) is not None
 
@@ -101,7 +101,7 @@ def test_without_an_address_there_is_no_webhook() -> None:
         {"ALERT_WEBHOOK_URL": "ftp://example.com/alerts"},
         {"ALERT_WEBHOOK_URL": "https://ana:word@example.com/alerts"},
         {"ALERT_WEBHOOK_URL": "https://"},
-        {"ALERT_WEBHOOK_SECRET": ""},
+        {"THREADLINE_ALERT_WEBHOOK_SECRET": ""},
     ],
 )
 def test_an_address_that_is_not_https_or_a_secret_that_is_missing_is_refused(change: dict[str, str]) -> None:

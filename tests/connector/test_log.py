@@ -16,8 +16,8 @@ def test_ids_are_hashed_with_the_secret_or_else_the_project(
     secret: str | None, key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo-log")
-    monkeypatch.delenv("LOG_HASH_KEY", raising=False)
+    monkeypatch.delenv("THREADLINE_LOG_HASH_KEY", raising=False)
     if secret is not None:
-        monkeypatch.setenv("LOG_HASH_KEY", secret)
+        monkeypatch.setenv("THREADLINE_LOG_HASH_KEY", secret)
     log.send_ended(AccountId("shop"), KEY, "sent", "")
     assert json.loads(capsys.readouterr().out)["key"] == log_hash(key, KEY)

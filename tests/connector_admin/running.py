@@ -81,5 +81,9 @@ class CommandLine:
 
     def _environment(self) -> dict[str, str]:
         """Nothing of a Google account or a key of this machine's."""
-        kept = {name: value for name, value in os.environ.items() if name not in ("LOG_HASH_KEY", "GCLOUD_PROJECT")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("THREADLINE_LOG_HASH_KEY", "GCLOUD_PROJECT")
+        }
         return {**kept, "PYTHONPATH": PYTHONPATH, "GOOGLE_CLOUD_PROJECT": self.project, **self.environment}

@@ -33,14 +33,14 @@ def test_the_hash_is_the_logs_own_and_its_key_is_the_services(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = inbox.request(inbox.chat(inbox.account()))
-    monkeypatch.setenv("LOG_HASH_KEY", "a secret")
+    monkeypatch.setenv("THREADLINE_LOG_HASH_KEY", "a secret")
     connector_log.send_ended(ids.AccountId("shop-1"), ids.outbound_key(request), "sent", "")
     logged = json.loads(capsys.readouterr().out)["key"]
-    with_key = CommandLine(project=inbox.admin.project, environment={"LOG_HASH_KEY": "a secret"})
+    with_key = CommandLine(project=inbox.admin.project, environment={"THREADLINE_LOG_HASH_KEY": "a secret"})
     assert request in with_key.does("who", logged)
-    assert "LOG_HASH_KEY is not set here" in inbox.admin.fails(3, "who", logged)
-    other_key = CommandLine(project=inbox.admin.project, environment={"LOG_HASH_KEY": "another"})
-    assert "LOG_HASH_KEY of this shell" in other_key.fails(3, "who", logged)
+    assert "THREADLINE_LOG_HASH_KEY is not set here" in inbox.admin.fails(3, "who", logged)
+    other_key = CommandLine(project=inbox.admin.project, environment={"THREADLINE_LOG_HASH_KEY": "another"})
+    assert "THREADLINE_LOG_HASH_KEY of this shell" in other_key.fails(3, "who", logged)
 
 
 def test_an_account_that_is_not_there_is_not_found(inbox: Inbox) -> None:

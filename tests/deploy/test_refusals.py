@@ -122,19 +122,19 @@ def test_a_database_in_datastore_mode_stops_it(site: Site, capsys: pytest.Captur
 
 def test_a_secret_of_somebody_else_is_not_read_or_changed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     theirs = {"labels": {}, "versions": [{"state": "ENABLED", "value": "another application's key"}]}
-    site.cloud.state["secrets"]["LOG_HASH_KEY"] = theirs
+    site.cloud.state["secrets"]["THREADLINE_LOG_HASH_KEY"] = theirs
     assert site.deploy() == 1
-    assert site.cloud.state["secrets"]["LOG_HASH_KEY"] == theirs
+    assert site.cloud.state["secrets"]["THREADLINE_LOG_HASH_KEY"] == theirs
     assert "--update-labels=threadline=deploy" in capsys.readouterr().err
 
 
 def test_a_secret_in_plain_text_among_the_parameters_stops_it_unquoted(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (site.folder / f"functions/.env.{PROJECT}").write_text("LOG_HASH_KEY=plain-text-key\n")
+    (site.folder / f"functions/.env.{PROJECT}").write_text("THREADLINE_LOG_HASH_KEY=plain-text-key\n")
     assert site.deploy() == 1
     said = capsys.readouterr().err
-    assert "LOG_HASH_KEY in plain text" in said
+    assert "THREADLINE_LOG_HASH_KEY in plain text" in said
     assert "plain-text-key" not in said + "".join(site.said)
 
 

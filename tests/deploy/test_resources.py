@@ -67,7 +67,7 @@ def test_the_connector_may_use_what_it_calls_and_nothing_else() -> None:
         ("roles/monitoring.metricWriter", "my-company-inbox"),
         ("roles/logging.logWriter", "my-company-inbox"),
         ("roles/secretmanager.secretAccessor", "threadline-engine-store"),
-        ("roles/secretmanager.secretAccessor", "LOG_HASH_KEY"),
+        ("roles/secretmanager.secretAccessor", "THREADLINE_LOG_HASH_KEY"),
         ("roles/run.invoker", "threadlineflush"),
     }
 
@@ -77,8 +77,8 @@ def test_the_functions_may_use_what_they_call_and_nothing_else() -> None:
         ("roles/datastore.user", "my-company-inbox"),
         ("roles/eventarc.eventReceiver", "my-company-inbox"),
         ("roles/iam.serviceAccountUser", "threadline-tasks@my-company-inbox.iam.gserviceaccount.com"),
-        ("roles/secretmanager.secretAccessor", "LOG_HASH_KEY"),
-        ("roles/secretmanager.secretAccessor", "ALERT_WEBHOOK_SECRET"),
+        ("roles/secretmanager.secretAccessor", "THREADLINE_LOG_HASH_KEY"),
+        ("roles/secretmanager.secretAccessor", "THREADLINE_ALERT_WEBHOOK_SECRET"),
         ("roles/cloudtasks.enqueuer", "threadlineSend"),
         ("roles/run.invoker", "threadlineoningest"),
         ("roles/run.invoker", "threadlineonoutbox"),

@@ -199,7 +199,7 @@ BROKEN: dict[str, tuple[Callable[[State], None], str, str]] = {
         put("sql", "threadline-sessions", "settings", "backupConfiguration", "enabled", value=False),
         "Cloud SQL", "threadline-sessions",
     ),
-    "a secret has no value": (put("secrets", "LOG_HASH_KEY", "versions", value=[]), "secrets", "LOG_HASH_KEY"),
+    "a secret has no value": (put("secrets", "THREADLINE_LOG_HASH_KEY", "versions", value=[]), "secrets", "THREADLINE_LOG_HASH_KEY"),
 }  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def _check_grants(cloud: Cloud, account: str, parameters: dict[str, str]) -> Non
         raise Refusal("the Eventarc agent has no role")
     if parameters["FIRESTORE_DATABASE"] not in cloud.state["databases"]:
         raise Refusal("the database of a trigger does not exist")
-    for secret in ("LOG_HASH_KEY", "ALERT_WEBHOOK_SECRET"):
+    for secret in ("THREADLINE_LOG_HASH_KEY", "THREADLINE_ALERT_WEBHOOK_SECRET"):
         if not cloud.state["secrets"].get(secret, {}).get("versions"):
             raise Refusal(f"In non-interactive mode but have no value for the secret: {secret}")
 
