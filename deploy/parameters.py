@@ -11,7 +11,7 @@ from deploy.deployment import DEFAULT_DATABASE, DEFAULT_REGION, Deployment, Inva
 
 STORE_VARIABLE = "ENGINE_STORE"
 PLACEHOLDER_NUMBER = "999999999999"
-"""In the place of the project's number in a dry run, which asks the cloud nothing."""
+"""A dry run uses it in place of the project's number, since a dry run asks Google Cloud nothing."""
 _POSTGRESQL = re.compile(r"postgres(ql)?://\S+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ACCOUNT = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -40,7 +40,7 @@ class Parameters:
     """An image that exists; None to build one."""
     is_dry: bool = False
     pause_s: float = 15.0
-    """Between two tries of what Google is not ready for."""
+    """The pause between two attempts of a command that Google is not ready for."""
 
     def deployment(self, project_number: str) -> Deployment:
         """Raises WrongUsage."""
@@ -87,21 +87,25 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m deploy", description="Deploys Threadline to a Google Cloud project.", allow_abbrev=False
     )
     made.add_argument("--project", required=True, metavar="ID", help="the Google Cloud project")
-    made.add_argument("--region", default="", help=f"of functions, connector and database ({DEFAULT_REGION})")
-    made.add_argument("--database", default="", help=f"the Firestore database ({DEFAULT_DATABASE})")
-    made.add_argument("--shards", default="", metavar="N", help="connector services (1)")
+    made.add_argument(
+        "--region", default="", help=f"the region of functions, connector and database (default: {DEFAULT_REGION})"
+    )
+    made.add_argument("--database", default="", help=f"the Firestore database (default: {DEFAULT_DATABASE})")
+    made.add_argument("--shards", default="", metavar="N", help="the number of connector services (default: 1)")
     made.add_argument(
         "--store",
         default="",
         metavar="FILE",
-        help=f"a file with the address of your own PostgreSQL; or set {STORE_VARIABLE} to the address. Without either, Cloud SQL",
+        help=f"a file with the address of your own PostgreSQL, or set {STORE_VARIABLE} to the address (default: a Cloud SQL instance)",
     )
-    made.add_argument("--admin", default="", metavar="EMAIL", help="the first super-admin, who has signed in once")
+    made.add_argument(
+        "--admin", default="", metavar="EMAIL", help="the first super-admin: a user of Firebase Authentication"
+    )
     made.add_argument("--account", default="", metavar="ID", help="the first WhatsApp account")
-    made.add_argument("--tag", default="", help="of the connector's image (a digest of its sources)")
-    made.add_argument("--image", default="", help="an image that exists, in place of building one")
+    made.add_argument("--tag", default="", help="the tag of the connector's image (default: a digest of its sources)")
+    made.add_argument("--image", default="", help="an existing image of the connector; none is built")
     made.add_argument("--dry", action="store_true", help="prints every step and command, and runs nothing")
-    made.add_argument("--pause", type=float, default=15.0, metavar="SECONDS", help="between two tries (15)")
+    made.add_argument("--pause", type=float, default=15.0, metavar="SECONDS", help="between two attempts (default: 15)")
     return made
 
 

@@ -25,15 +25,15 @@ APIS = (
     Api(name="firestore.googleapis.com", why="the database"),
     Api(name="identitytoolkit.googleapis.com", why="Firebase Authentication: who an employee or super-admin is"),
     Api(name="cloudfunctions.googleapis.com", why="the functions"),
-    Api(name="compute.googleapis.com", why="creates the default compute account, as which the functions are built"),
-    Api(name="run.googleapis.com", why="the services that functions and connectors run as"),
-    Api(name="eventarc.googleapis.com", why="Firestore's events to the functions"),
+    Api(name="compute.googleapis.com", why="creates the default compute account, which builds the functions"),
+    Api(name="run.googleapis.com", why="runs functions and connectors"),
+    Api(name="eventarc.googleapis.com", why="delivers Firestore's events to the functions"),
     Api(name="pubsub.googleapis.com", why="carries Eventarc's events"),
     Api(name="storage.googleapis.com", why="holds the sources while they are built"),
     Api(name="cloudbuild.googleapis.com", why="builds the functions and the connector's image"),
     Api(name="artifactregistry.googleapis.com", why="keeps the built images"),
     Api(name="cloudtasks.googleapis.com", why="the send queue"),
-    Api(name="cloudscheduler.googleapis.com", why="the sweeper's clock"),
+    Api(name="cloudscheduler.googleapis.com", why="calls the sweeper each minute"),
     Api(name="secretmanager.googleapis.com", why="the secrets"),
     Api(name="sqladmin.googleapis.com", why="the session store", only_with_cloud_sql=True),
     Api(name="monitoring.googleapis.com", why="metrics and the dashboard"),
@@ -59,7 +59,7 @@ SERVICE_ACCOUNTS = (
     ServiceAccount(
         account=Account.TASKS,
         display_name="Threadline send tasks",
-        why="whose token a send task carries to the function",
+        why="Cloud Tasks calls the send function as this account",
     ),
     ServiceAccount(account=Account.BUILD, display_name="Threadline image build", why="builds the connector's image"),
 )
@@ -137,7 +137,7 @@ class Secret:
     why: str
     readers: tuple[Account, ...]
     is_generated: bool
-    """Whether the deploy command makes up the value: a random string."""
+    """Whether the deploy command generates the value: a random string."""
 
 
 ENGINE_STORE = Secret(
@@ -154,12 +154,12 @@ LOG_HASH_KEY = Secret(
 )
 ALERT_WEBHOOK_SECRET = Secret(
     name="THREADLINE_ALERT_WEBHOOK_SECRET",
-    why="signs the webhook of alerts",
+    why="the key that signs the webhook of alerts",
     readers=(Account.FUNCTIONS,),
     is_generated=True,
 )
 SECRETS = (ENGINE_STORE, LOG_HASH_KEY, ALERT_WEBHOOK_SECRET)
-"""The functions' secrets have the name of their environment variable: firebase-tools knows no other."""
+"""A secret of the functions has the name of its environment variable, since firebase-tools supports no other name."""
 
 STORE_LABEL = "threadline-store"
 """The label of the engine store's secret that says whose PostgreSQL it is: `cloud-sql` or `given`."""

@@ -1,5 +1,5 @@
 """Who may do what: each grant with the resource that it is on, the reason, and who makes it. Least rights: a role is granted on the
-project only where no smaller resource takes it.
+project only where the role cannot be granted on a smaller resource.
 
 Sources: Eventarc, https://cloud.google.com/eventarc/standard/docs/functions/roles-permissions. Cloud Tasks' tokens,
 https://cloud.google.com/tasks/docs/creating-http-target-tasks#token (the caller needs iam.serviceAccounts.actAs). Builds with an
@@ -52,7 +52,7 @@ def _functions(deployment: Deployment) -> Iterator[Grant]:
         member=member,
         role="roles/eventarc.eventReceiver",
         resource=_project(deployment),
-        why="receive Firestore's events: it is the identity of the triggers",
+        why="receive Firestore's events: the triggers run as this account",
     )
     yield Grant(
         member=member,
@@ -70,7 +70,7 @@ def _functions(deployment: Deployment) -> Iterator[Grant]:
     for function in FUNCTIONS:
         if function.caller is Caller.EVENTS:
             yield _invoker(member, function.service, "deliver the function's events")
-    yield _invoker(member, SWEEP_FUNCTION.lower(), "Cloud Scheduler's call, each minute")
+    yield _invoker(member, SWEEP_FUNCTION.lower(), "let Cloud Scheduler call the sweeper each minute")
     for shard in range(deployment.shards):
         yield _invoker(member, connector_service(shard), "call the connector")
 
@@ -83,26 +83,26 @@ def _connector(deployment: Deployment) -> Iterator[Grant]:
             member=member,
             role="roles/cloudsql.client",
             resource=_project(deployment),
-            why="connect to the session store; Cloud SQL takes this role on the project alone",
+            why="connect to the session store; this role can be granted only on the project",
         )
     yield Grant(
         member=member,
         role="roles/monitoring.metricWriter",
         resource=_project(deployment),
-        why="the metrics sidecar writes to Cloud Monitoring",
+        why="let the metrics sidecar write to Cloud Monitoring",
     )
     yield Grant(
         member=member,
         role="roles/logging.logWriter",
         resource=_project(deployment),
-        why="the metrics sidecar writes its own log",
+        why="let the metrics sidecar write its own log",
     )
     yield from _secret_readers(deployment, Account.CONNECTOR)
     yield _invoker(member, FLUSH_FUNCTION.lower(), "call flush when a session has opened")
 
 
 def _tasks(deployment: Deployment) -> Iterator[Grant]:
-    yield _invoker(_member(deployment, Account.TASKS), SEND_FUNCTION.lower(), "Cloud Tasks' call of the send function")
+    yield _invoker(_member(deployment, Account.TASKS), SEND_FUNCTION.lower(), "let Cloud Tasks call the send function")
 
 
 def _builds(deployment: Deployment) -> Iterator[Grant]:
@@ -117,7 +117,7 @@ def _builds(deployment: Deployment) -> Iterator[Grant]:
         member=member,
         role="roles/logging.logWriter",
         resource=_project(deployment),
-        why="write the build's log: an account of one's own may not use the default log bucket",
+        why="write the build's log: a build with its own account cannot use the default log bucket",
     )
     yield Grant(
         member=member,
@@ -129,7 +129,7 @@ def _builds(deployment: Deployment) -> Iterator[Grant]:
         member=default_compute_member(deployment),
         role="roles/cloudbuild.builds.builder",
         resource=_project(deployment),
-        why="build the functions: firebase-tools can name no other account, and new projects give this one no role",
+        why="build the functions: firebase-tools cannot choose another account, and a new project gives this account no role",
     )
 
 
@@ -139,12 +139,12 @@ def _service_agents(deployment: Deployment) -> Iterator[Grant]:
         member=f"serviceAccount:service-{number}@gcp-sa-eventarc.iam.gserviceaccount.com",
         role="roles/eventarc.serviceAgent",
         resource=_project(deployment),
-        why="Eventarc's own account creates what carries the events; asked for at once, since Google's own grant takes minutes",
+        why="let Eventarc set up the delivery of events; granted by the deploy, since Google's own grant takes minutes",
     )
 
 
 def _firebase(deployment: Deployment) -> Iterator[Grant]:
-    """What a first `firebase deploy` of event functions binds by itself. Nothing of Threadline's needs it."""
+    """What a first `firebase deploy` of event functions grants by itself. Threadline does not need these grants."""
     number, project = deployment.project_number, _project(deployment)
     for member, role in (
         (
@@ -158,7 +158,7 @@ def _firebase(deployment: Deployment) -> Iterator[Grant]:
             member=member,
             role=role,
             resource=project,
-            why="firebase-tools binds it before the first function of an event; Threadline's functions run as another account",
+            why="firebase-tools grants it before it deploys the first event function; Threadline's functions run as another account",
             granted_by=GrantedBy.FIREBASE,
         )
     for function in FUNCTIONS:
@@ -173,7 +173,7 @@ def _firebase(deployment: Deployment) -> Iterator[Grant]:
 
 
 def _database_user(deployment: Deployment, member: str, why: str) -> Grant:
-    """A named database's grant is of that database alone: the others of the project are an application's."""
+    """The grant for a named database covers that database alone, since the project's other databases belong to an application."""
     condition = None
     if deployment.has_named_database:
         condition = Condition(
@@ -192,7 +192,7 @@ def _secret_readers(deployment: Deployment, account: Account) -> Iterator[Grant]
                 member=_member(deployment, account),
                 role="roles/secretmanager.secretAccessor",
                 resource=Resource(kind=Kind.SECRET, name=secret.name),
-                why=secret.why,
+                why=f"read {secret.why}",
             )
 
 
@@ -214,13 +214,13 @@ def _project(deployment: Deployment) -> Resource:
 
 DEPLOYER_ROLES = {
     "roles/serviceusage.serviceUsageAdmin": "enable the APIs",
-    "roles/firebase.admin": "make the project a Firebase project; functions, rules, indexes and users",
+    "roles/firebase.admin": "make the project a Firebase project; deploy functions, rules and indexes; manage users",
     "roles/iam.serviceAccountAdmin": "create the service accounts, and grant roles on them",
     "roles/iam.serviceAccountUser": "deploy functions, services and builds that run as them",
     "roles/resourcemanager.projectIamAdmin": "grant roles on the project",
     "roles/artifactregistry.admin": "create the image repository, and grant roles on it",
     "roles/cloudbuild.builds.editor": "build the image",
-    "roles/storage.admin": "the bucket to which a build's source is uploaded",
+    "roles/storage.admin": "upload the source of a build to its bucket",
     "roles/cloudsql.admin": "create the session store (not with a PostgreSQL of your own)",
     "roles/secretmanager.admin": "create the secrets, and grant roles on them",
     "roles/datastore.owner": "create the database, its backups and documents",

@@ -15,7 +15,7 @@ def connector_step(deployment: Deployment, template: str, image: str, attempt: s
     """`attempt` is another one with each deploy."""
     return Step(
         name="connector",
-        why="holds the WhatsApp sessions; Cloud Run starts the new instance before it ends the old one",
+        why="the connector services hold the WhatsApp sessions; Cloud Run starts the new instance before it ends the old one",
         takes="up to 2 minutes a shard, until the new instance reaches Firestore and its session store",
         items=tuple(
             _item(deployment, shard, render(template, deployment, shard, image, attempt))

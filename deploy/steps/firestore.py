@@ -35,7 +35,7 @@ def database_step(deployment: Deployment) -> Step:
 
     return Step(
         name="Firestore",
-        why="everything of Threadline's is in this database",
+        why="holds all of Threadline's documents",
         items=(
             Item(
                 name=f"database {deployment.database}",
@@ -88,7 +88,7 @@ def database_step(deployment: Deployment) -> Step:
                 ),
             ),
         ),
-        advice="A database's place cannot be changed: look whether the region is one of Firestore's.",
+        advice="Look whether Firestore is available in the region. The location of a database cannot be changed later.",
     )
 
 
@@ -106,8 +106,8 @@ def rules_step(deployment: Deployment, base: dict[str, Any]) -> Step:
     """Without --force, which would delete indexes and TTL policies that firestore.indexes.json does not name."""
     return Step(
         name="rules and indexes",
-        why="who may read and write what, the queries' indexes, and which documents expire",
-        takes="the command ends at once; an index of a database with many documents is built for some minutes more",
+        why="say who may read and write what, index the queries, and say which documents expire",
+        takes="seconds; in a database with many documents, Firestore builds the indexes for some minutes more",
         items=(
             Item(
                 name="firestore.rules and firestore.indexes.json",

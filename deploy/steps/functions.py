@@ -14,7 +14,7 @@ def functions_step(deployment: Deployment, base: dict[str, Any]) -> Step:
     long old images of functions are kept (1 day). With `--only functions:threadline` it deletes no function of another codebase."""
     return Step(
         name="functions",
-        why="take the ingest log and the outbox to messages, and serve the callables",
+        why="turn the ingest log and the outbox into messages, and serve the callables",
         takes="3 to 6 minutes; the first time Google needs some minutes more for Eventarc",
         items=(
             Item(

@@ -27,7 +27,7 @@ def accounts_step(deployment: Deployment) -> Step:
     existing = gcloud("iam", "service-accounts", "list", project=deployment.project)
     return Step(
         name="service accounts",
-        why="each part runs as an account of its own, with the rights of that part alone",
+        why="each part runs as its own account, with only the rights that the part needs",
         items=tuple(
             Item(
                 name=deployment.email(one.account),
@@ -56,7 +56,7 @@ def roles_step(deployment: Deployment) -> Step:
     ]
     return Step(
         name="roles",
-        why="what each service account may do; docs/deploy.md has the table",
+        why="say what each service account may do; docs/deploy.md has the table",
         items=tuple(_items(deployment, early)),
         advice="You need the roles that docs/deploy.md names for who deploys, such as Project IAM Admin.",
     )
@@ -71,7 +71,7 @@ def invokers_step(deployment: Deployment) -> Step:
     ]
     return Step(
         name="invokers",
-        why="who may call which service; a grant needs the service, so this comes after both sides exist",
+        why="say who may call which service; a grant needs its service, so this step comes after connector and functions",
         items=tuple(_items(deployment, late)),
         advice=(
             "Where allUsers is refused, an organisation policy (domain restricted sharing) forbids public callables: "

@@ -58,7 +58,7 @@ def build_step(deployment: Deployment, tag: str) -> Step:
 
     return Step(
         name="image",
-        why="engine and connector in one image; it is built again only when its sources change",
+        why="holds engine and connector; it is built again only when its sources change",
         takes="5 to 10 minutes",
         items=(
             Item(

@@ -18,7 +18,7 @@ def monitoring_step(deployment: Deployment, root: Path) -> Step:
     metrics = gcloud("logging", "metrics", "list", project=project)
     return Step(
         name="monitoring",
-        why="counts alerts and sweeps, and shows sessions and queues; monitoring/README.md adds who is notified",
+        why="counts alerts and sweeps, and shows sessions and queues; monitoring/README.md says how to add notifications",
         items=(
             *(
                 Item(

@@ -11,7 +11,7 @@ _NOT_CHECKED = 2
 def admin_step(deployment: Deployment, email: str) -> Step:
     return Step(
         name="first super-admin",
-        why="pairs the phones, and sees alerts and health",
+        why="may pair phones, and sees alerts and health",
         items=(Item(name=email, commands=(_admin(deployment, "make-super-admin", email),)),),
         advice=(
             "Turn Authentication on (https://console.firebase.google.com, Authentication, Get started); the person must have signed in "
@@ -23,7 +23,7 @@ def admin_step(deployment: Deployment, email: str) -> Step:
 def account_step(deployment: Deployment, account: str) -> Step:
     return Step(
         name="first account",
-        why="a WhatsApp number, ready to be paired",
+        why="creates a WhatsApp account, ready to be paired with a phone",
         items=(Item(name=account, commands=(_admin(deployment, "create", account),)),),
     )
 
@@ -32,7 +32,7 @@ def doctor_step(deployment: Deployment) -> Step:
     """A check that cannot be made yet, such as one that needs a paired phone, is no failure of the deploy."""
     return Step(
         name="doctor",
-        why="checks the whole deployment, with a signed call in both directions",
+        why="checks the whole deployment, with a signed call in each direction",
         items=(
             Item(
                 name="the table of checks",

@@ -26,7 +26,7 @@ def credentials_step(project: str) -> Step:
     )
     return Step(
         name="credentials",
-        why="gcloud, firebase and the command line of Threadline act as you",
+        why="gcloud, firebase and Threadline's command line act as you",
         items=(
             Item(name=f"gcloud knows the project {project}", look=describe(project), is_done=bool),
             Item(name="application default credentials", commands=(token,)),
@@ -40,7 +40,7 @@ def safety_step(deployment: Deployment, own_rules: str) -> Step:
     project = deployment.project
     return Step(
         name="safety",
-        why="nothing that is not Threadline's may be replaced",
+        why="stops if the deploy would replace something that is not Threadline's",
         items=(
             Item(
                 name=f"the rules of database {deployment.database} are Threadline's, or there are none",
@@ -74,7 +74,7 @@ def apis_step(deployment: Deployment) -> Step:
     enabled = gcloud("services", "list", project=deployment.project, options={"enabled": None})
     return Step(
         name="APIs",
-        why="a project starts with few of them enabled",
+        why="a new project has few APIs enabled",
         takes="some minutes the first time",
         items=tuple(
             Item(
@@ -119,7 +119,7 @@ def service_agents_step(deployment: Deployment) -> Step:
 
     return Step(
         name="Google's service agents",
-        why="Eventarc and Pub/Sub act as accounts of their own, which otherwise appear with the first event function, too late for it",
+        why="Eventarc and Pub/Sub act as accounts of their own; Google would create them only with the first event function, too late for that function",
         items=(
             Item(
                 name="the agents of Eventarc and Pub/Sub exist",

@@ -23,7 +23,7 @@ def secrets_step(deployment: Deployment, given_store: str | None) -> Step:
             items.append(_made_value(deployment, secret))
     return Step(
         name="secrets",
-        why="keys and the session store's password are read by the services alone",
+        why="only the services read the keys and the session store's password",
         items=tuple(items),
         advice="You need the role Secret Manager Admin.",
     )

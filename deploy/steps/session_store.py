@@ -21,7 +21,7 @@ def instance_step(deployment: Deployment) -> Step:
     instance = {"instance": SQL_INSTANCE}
     return Step(
         name="Cloud SQL",
-        why="the engines keep WhatsApp's sessions there, where any shard can take one over",
+        why="the session store: the engines keep WhatsApp's sessions in it, so that any shard can take a session over",
         takes="5 to 15 minutes for a new instance",
         items=(
             Item(
@@ -70,7 +70,7 @@ def user_step(deployment: Deployment) -> Step:
     secret = gcloud("secrets", "list", project=project)
     return Step(
         name="Cloud SQL user",
-        why="the connector signs in as it; the password goes through standard input, never on a command line",
+        why="the connector signs in as this user; the password goes through standard input, never on a command line",
         items=(
             Item(
                 name=f"user {SQL_USER}",
