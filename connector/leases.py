@@ -138,8 +138,10 @@ class Leases:
     ttl_s: float
     call_s: float
 
-    async def find_free(self, known_bad: Collection[AccountId]) -> list[AccountId]:
-        """Accounts that anybody may claim. An id that is none of ours is left alone.
+    async def find_free(
+        self, known_bad: Collection[AccountId], may_claim: MayClaim = lambda _lease: True
+    ) -> list[AccountId]:
+        """Accounts that nobody owns and whose lease `may_claim` accepts. An id that is none of ours is left alone.
 
         What cannot be claimed stays at the front of the query, and so counts for no page: those behind it get their turn.
         """
@@ -147,7 +149,7 @@ class Leases:
         found: list[AccountId] = []
         for _ in range(_MAX_PAGES):
             page = await query.get(retry=None, timeout=self.call_s)
-            found += _account_ids(snapshot.id for snapshot in page)
+            found += _account_ids(snapshot.id for snapshot in page if may_claim(parse_lease(snapshot.to_dict() or {})))
             if len(page) < _PAGE or sum(account not in known_bad for account in found) >= _PAGE:
                 break
             query = query.start_after(page[-1])

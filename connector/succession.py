@@ -26,6 +26,8 @@ class Succession:
     """When this worker started, by Firestore's clock. None until Firestore has answered: every other worker is older then."""
     _newest: HandOverRequest | None = field(default=None, init=False)
     """Of the newest instance that has asked this one to hand over."""
+    _asked_until_s: float = field(default=0.0, init=False)
+    """Until when (monotonic) further requests are likely: a lease's time after the last one."""
     _awaited: dict[AccountId, float] = field(default_factory=dict, init=False)
     """Accounts that were asked for and are not claimed yet, with the time (monotonic) at which they are awaited no longer."""
 
@@ -40,10 +42,15 @@ class Succession:
         """Whether the request comes from a newer instance, which is to be heeded."""
         if self.started_at is None or not request.is_newer_than(self.worker, self.started_at):
             return False
+        self._asked_until_s = time.monotonic() + self.timing.lease_ttl_s
         if self._newest is None or request.is_newer_than(self._newest.worker, self._newest.started_at):
             self._newest = request
             log.succeeded(request.worker)
         return True
+
+    def was_asked_lately(self) -> bool:
+        """Whether further requests are likely. A newer instance that is full, or has died, asks for nothing more."""
+        return time.monotonic() < self._asked_until_s
 
     def may_claim(self, lease: Lease) -> bool:
         """Of a lease that is free."""

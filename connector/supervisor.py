@@ -92,8 +92,8 @@ class Supervisor:
             await self.engine.serving.wait()
             if self._is_succeeded():
                 await self._hand_over_what_is_asked_for()
-            elif self._has_room():
-                await self._look()
+            if self._has_room():
+                await self._look()  # an older instance finds only what the newer one has left for long
             await asyncio.sleep(self._pause_s())
 
     async def stop(self) -> None:
@@ -109,7 +109,9 @@ class Supervisor:
 
     def _pause_s(self) -> float:
         """Between two looks. While accounts go from one instance to another, each look late is a time without an owner."""
-        is_handing_over = self.succession.expected() > 0 or self._is_succeeded()
+        is_handing_over = self.succession.expected() > 0 or (
+            self._is_succeeded() and self.succession.was_asked_lately()
+        )
         part = _HURRIED_PART if is_handing_over else 1.0
         return self.timing.lease_claim_s * part * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
@@ -134,7 +136,7 @@ class Supervisor:
         """Claims what is free: at once what was asked for, and where this worker owns nothing; else the later the more it owns, since
         others may have more room."""
         try:
-            free = await self.leases.find_free(self._bad)
+            free = await self.leases.find_free(self._bad, self._may_claim)
         except UNAVAILABLE as error:
             log.free_leases_unknown(error)
             return

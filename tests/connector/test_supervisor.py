@@ -33,8 +33,10 @@ class OthersLeases(Leases):
     free: tuple[AccountId, ...]
     tried: list[AccountId] = field(default_factory=list)
 
-    async def find_free(self, known_bad: Collection[AccountId]) -> list[AccountId]:
-        del known_bad
+    async def find_free(
+        self, known_bad: Collection[AccountId], may_claim: MayClaim = lambda _lease: True
+    ) -> list[AccountId]:
+        del known_bad, may_claim
         return list(self.free)
 
     async def claim(self, account: AccountId, may_claim: MayClaim = lambda _lease: True) -> Claimed | None:
