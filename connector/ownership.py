@@ -45,8 +45,10 @@ class Ownership:
     _must_read: bool = field(default=False, init=False)
     _standing: Command | None = field(default=None, init=False)
     """The lease's, as last read. It stands there until it is carried out: where its owner dies before, the next one does it."""
+    _request: HandOverRequest | None = field(default=None, init=False)
+    """The lease's hand-over request, as last read."""
     _refused: HandOverRequest | None = field(default=None, init=False)
-    """The last request that this worker does not heed. It stays in the lease until the next claim."""
+    """The last request that this worker does not heed. It stays in the lease until the term ends."""
     _begun: Command | None = field(default=None, init=False)
     _done: Command | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
@@ -155,7 +157,7 @@ class Ownership:
             raise
 
     async def _heed(self, lease: Lease, start: StartTask) -> None:
-        self._standing = lease.command
+        self._standing, self._request = lease.command, lease.hand_over_to
         if not lease.wanted:
             await self._hand_over(Status.DISCONNECTED, PAUSED)
         is_refused_now = await self._heed_request(lease.hand_over_to)
@@ -199,10 +201,10 @@ class Ownership:
         async with self.releases:
             await self._close_engine()
             await self.session.leave(status, reason)
-            await self._release()
+            await self._release(is_paused=reason == PAUSED)
         raise _HandedOver
 
-    async def _release(self) -> None:
+    async def _release(self, *, is_paused: bool) -> None:
         """Tries for as long as the term lasts. A command that was not carried out stays there for the next owner."""
         backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=self.timing.lease_renew_s / 2)
         must_read = False
@@ -210,18 +212,25 @@ class Ownership:
             try:
                 if must_read:
                     lease = await self.held.read()
-                    self._standing = lease.command
+                    self._standing, self._request = lease.command, lease.hand_over_to
                     if not lease.wanted:  # nobody else will say so
+                        is_paused = True
                         await self.session.leave(Status.DISCONNECTED, PAUSED)
                     must_read = False
                 learnt = {"hearing": self.session.silence.stored(datetime.now(UTC))}
-                await self.held.release(clears_command=self._is_carried_out(), more=learnt)
+                more = learnt | self._without_idle_request(is_paused=is_paused)
+                await self.held.release(clears_command=self._is_carried_out(), more=more)
                 return
             except LeaseChanged:
                 must_read = True
             except UNAVAILABLE as error:
                 log.lease_not_renewed(self.term.account, error, self.term.seconds_left())
                 await asyncio.sleep(backoff.next_delay_s())
+
+    def _without_idle_request(self, *, is_paused: bool) -> dict[str, object]:
+        """Ends a request for which the account is not given back: others would leave a free account to a worker that may be gone."""
+        is_idle = self._request is not None and (is_paused or self._request == self._refused)
+        return {"handOverTo": None} if is_idle else {}
 
     async def _close_engine(self) -> None:
         try:

@@ -135,6 +135,18 @@ def test_what_nobody_claims_goes_back_to_the_instance_that_is_left(stage: Stage,
     assert datetime.now(UTC) - free_since > timedelta(seconds=LEASE_TTL_S), "others had the time to claim it"
 
 
+def test_what_nobody_claims_goes_back_to_an_older_instance_that_still_owns_others(stage: Stage) -> None:
+    """The newer one was taken back before it had everything."""
+    older = stage.start_connector()
+    accounts = paired(stage, older, 2)
+    shard = start_newer(stage, older, room=1)
+    shard.call(shard.newer, accounts[0])
+    stage.await_status(accounts[0], "connected", assignedWorkerId=shard.newer.worker)
+    stage.stop(shard.newer)
+    stage.await_status(accounts[0], "connected", assignedWorkerId=older.worker)
+    assert (shard.owner(accounts[1]), stage.lease(accounts[1]).epoch) == (older.worker, 1)
+
+
 def test_an_account_that_was_asked_for_is_left_to_the_one_that_asked(stage: Stage) -> None:
     """Another shard looks for free accounts, too, and would often be faster."""
     older = stage.start_connector()
@@ -170,6 +182,31 @@ def test_a_request_of_an_older_instance_changes_nothing(stage: Stage) -> None:
     assert connector.metric("connector_leases_lost_total") == 0
     late = stage.create_account()
     wait_until(lambda: stage.lease(late).owner == connector.worker, "and it claims as before")
+
+
+def test_a_request_that_was_not_heeded_ends_with_the_term(stage: Stage) -> None:
+    """Other workers would leave the account to a worker that may be long gone."""
+    connector = stage.start_connector()
+    (account,) = paired(stage, connector, 1)
+    request = HandOverRequest(worker=WorkerId("older"), started_at=_LONG_AGO)
+    stage.db.collection(schema.LEASES).document(account).update({"handOverTo": request.document()})
+    until = stage.lease(account).lease_until
+    wait_until(lambda: stage.lease(account).lease_until > until, "it is read, and the lease renewed")
+    stage.stop(connector)
+    lease = stage.lease(account)
+    assert (lease.owner, lease.hand_over_to) == (None, None)
+
+
+def test_a_pause_ends_a_request(stage: Stage) -> None:
+    """The account may be wanted again when the worker that asked is long gone."""
+    connector = stage.start_connector()
+    (account,) = paired(stage, connector, 1)
+    newer = HandOverRequest(worker=WorkerId("newer"), started_at=datetime.now(UTC) + timedelta(minutes=1))
+    lease = stage.db.collection(schema.LEASES).document(account)
+    lease.update({"handOverTo": newer.document(), "wanted": False})
+    stage.await_status(account, "disconnected", disconnectReason="paused")
+    wait_until(lambda: stage.lease(account).owner is None, "it is given back")
+    assert stage.lease(account).hand_over_to is None
 
 
 def test_an_owner_of_a_version_without_requests_is_not_asked(stage: Stage) -> None:
