@@ -67,6 +67,13 @@ def _functions(deployment: Deployment) -> Iterator[Grant]:
         resource=Resource(kind=Kind.QUEUE, name=SEND_QUEUE),
         why="create send tasks",
     )
+    yield Grant(
+        member=member,
+        role="roles/run.invoker",
+        resource=Resource(kind=Kind.SERVICE, name=SEND_FUNCTION.lower()),
+        why="firebase-tools gives this role to every account that may create tasks",
+        granted_by=GrantedBy.FIREBASE,
+    )
     for function in FUNCTIONS:
         if function.caller is Caller.EVENTS:
             yield _invoker(member, function.service, "deliver the function's events")
@@ -102,7 +109,15 @@ def _connector(deployment: Deployment) -> Iterator[Grant]:
 
 
 def _tasks(deployment: Deployment) -> Iterator[Grant]:
-    yield _invoker(_member(deployment, Account.TASKS), SEND_FUNCTION.lower(), "let Cloud Tasks call the send function")
+    member = _member(deployment, Account.TASKS)
+    yield _invoker(member, SEND_FUNCTION.lower(), "let Cloud Tasks call the send function")
+    yield Grant(
+        member=member,
+        role="roles/cloudtasks.enqueuer",
+        resource=Resource(kind=Kind.QUEUE, name=SEND_QUEUE),
+        why="firebase-tools gives this role to every account that may call the function; no token of this account creates a task",
+        granted_by=GrantedBy.FIREBASE,
+    )
 
 
 def _builds(deployment: Deployment) -> Iterator[Grant]:

@@ -68,14 +68,18 @@ def retried(function: Function) -> Function:
     return function
 
 
-def invoked_by(account: Parameter) -> Callable[[Function], Function]:
-    """Lets this service account alone call a task queue function: firebase-functions reads the option `invoker` and drops it.
+def invoked_by(*accounts: Parameter) -> Callable[[Function], Function]:
+    """Lets these service accounts alone call a task queue function: firebase-functions reads the option `invoker` and drops it.
 
-    `firebase deploy` then binds roles/run.invoker on the function's service, and roles/cloudtasks.enqueuer on its queue.
+    `firebase deploy` gives them roles/run.invoker on the function's service and roles/cloudtasks.enqueuer on its queue, and takes both
+    roles from every other account (firebase-tools 15, `setEnqueuer` and `setInvokerUpdate`). So the account that creates the tasks has
+    to be among them, beside the one whose token the tasks carry.
     """
 
     def declared(function: Function) -> Function:
-        function.__firebase_endpoint__.taskQueueTrigger["invoker"] = [account.expression]  # type: ignore[attr-defined] # as above
+        function.__firebase_endpoint__.taskQueueTrigger["invoker"] = [  # type: ignore[attr-defined] # as above
+            account.expression for account in accounts
+        ]
         return function
 
     return declared

@@ -6,6 +6,7 @@ from deploy.deployment import Deployment
 from deploy.resources import FUNCTIONS
 from deploy.roles import Kind, made_by_deploy
 from tests.deploy.conftest import PROJECT, Site
+from tests.deploy.fake_cloud import firebase
 
 _POLICIES = {
     Kind.PROJECT: "project",
@@ -62,6 +63,15 @@ def test_a_second_deploy_changes_nothing(site: Site) -> None:
     assert site.deploy() == 0
     assert {**site.cloud.state, "log": [], "changes": 0} == before
     assert [line for line in site.changes[made:] if not line.startswith(_ALWAYS_AGAIN)] == []
+
+
+def test_a_firebase_deploy_by_hand_leaves_the_functions_their_right_to_create_tasks(site: Site) -> None:
+    """firebase-tools takes the queue's role from each account that the function does not name."""
+    assert site.deploy() == 0
+    options = ["--only=functions:threadline", f"--config=firebase.{PROJECT}.json", "--force", "--non-interactive"]
+    firebase.run(site.cloud, ["deploy", f"--project={PROJECT}", *options], site.folder)
+    functions = f"serviceAccount:threadline-functions@{PROJECT}.iam.gserviceaccount.com"
+    assert site.cloud.has_role(functions, "roles/cloudtasks.enqueuer", "queue/threadlineSend")
 
 
 def test_what_a_step_needs_is_made_before_it(site: Site) -> None:

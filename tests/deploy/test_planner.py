@@ -85,7 +85,7 @@ def test_only_the_accounts_that_call_a_function_may_invoke_it(ours: dict[str, Pl
     the account that it runs as. Of an event's function it binds none (lib/deploy/functions/release/fabricator.js)."""
     invokers = {name: function.invoker for name, function in ours.items() if function.invoker is not None}
     assert invokers == {
-        "threadlineSend": ("threadline-tasks@shared.iam.gserviceaccount.com",),
+        "threadlineSend": ("threadline-tasks@shared.iam.gserviceaccount.com", FUNCTIONS_ACCOUNT),
         "threadlineFlush": ("threadline-connector@shared.iam.gserviceaccount.com",),
     }
     by_trigger = {trigger: {name for name, found in ours.items() if found.trigger == trigger} for trigger in KINDS}

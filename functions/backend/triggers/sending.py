@@ -16,7 +16,7 @@ from backend.deployment import (
     invoked_by,
 )
 from backend.edge import contained
-from backend.params import CONNECTOR_SERVICE_ACCOUNT, LOG_HASH_KEY, TASKS_SERVICE_ACCOUNT
+from backend.params import CONNECTOR_SERVICE_ACCOUNT, FUNCTIONS_SERVICE_ACCOUNT, LOG_HASH_KEY, TASKS_SERVICE_ACCOUNT
 from backend.send_queue import InvalidJob, parse_job
 from backend.services import services
 from core import contract, release
@@ -25,7 +25,7 @@ from core.ids import InvalidId, account_id
 from identity.tokens import CallerForbidden, KeysUnavailable, TokenRefused
 
 
-@invoked_by(TASKS_SERVICE_ACCOUNT)
+@invoked_by(TASKS_SERVICE_ACCOUNT, FUNCTIONS_SERVICE_ACCOUNT)
 @tasks_fn.on_task_dispatched(
     retry_config=SEND_RETRY,
     rate_limits=SEND_RATE,

@@ -121,6 +121,13 @@ class Cloud:
                 return
         bindings.append({"role": role, "members": [member], **({"condition": condition} if condition else {})})
 
+    def bind_alone(self, name: str, members: list[str], role: str) -> None:
+        """Gives the role to these members, and takes it from every other."""
+        bindings = self.policy(name)
+        bindings[:] = [binding for binding in bindings if binding["role"] != role]
+        for member in members:
+            self.bind(name, member, role)
+
     def secret_values(self) -> list[str]:
         """Every value that was ever stored, and the passwords of the database's users."""
         values = [version["value"] for secret in self.state["secrets"].values() for version in secret["versions"]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.resources import SEND_QUEUE_SETTINGS
 from tests.deploy.fake_cloud.cloud import Cloud, Refusal
-from tests.deploy.fake_cloud.source import Trigger, triggers
+from tests.deploy.fake_cloud.source import Trigger, queue_invokers, triggers
 
 _OPTIONS = {"--json", "--non-interactive", "--force"}
 _VALUES = {"--only", "--project", "--config"}
@@ -108,7 +108,7 @@ def _deploy_functions(cloud: Cloud, config: dict[str, Any], folder: Path, *, is_
             if name not in wanted:
                 del state["functions"][name]
         for name, trigger in wanted.items():
-            _create(cloud, name, trigger, config["codebase"], parameters)
+            _create(cloud, folder, name, trigger, config["codebase"], parameters)
 
 
 def _check_grants(cloud: Cloud, account: str, parameters: dict[str, str]) -> None:
@@ -127,9 +127,9 @@ def _check_grants(cloud: Cloud, account: str, parameters: dict[str, str]) -> Non
             raise Refusal(f"In non-interactive mode but have no value for the secret: {secret}")
 
 
-def _create(cloud: Cloud, name: str, trigger: Trigger, codebase: str, parameters: dict[str, str]) -> None:
-    """Binds invokers as firebase-tools' fabricator does: everybody for callables, once; the tasks account for the queue, the functions' own
-    account for the schedule, nobody for events."""
+def _create(cloud: Cloud, folder: Path, name: str, trigger: Trigger, codebase: str, parameters: dict[str, str]) -> None:
+    """Binds invokers as firebase-tools' fabricator does: everybody for callables, once; for the queue the accounts that are declared, and no
+    other; the functions' own account for the schedule, nobody for events."""
     state, region = cloud.state, parameters["FUNCTIONS_REGION"]
     service = name.lower()
     is_new = name not in state["functions"]
@@ -144,7 +144,12 @@ def _create(cloud: Cloud, name: str, trigger: Trigger, codebase: str, parameters
         cloud.bind(f"service/{service}", "allUsers", "roles/run.invoker")
     elif trigger == "queue":
         state["queues"][name] = _queue()
-        cloud.bind(f"service/{service}", f"serviceAccount:{parameters['TASKS_SERVICE_ACCOUNT']}", "roles/run.invoker")
+        members = [f"serviceAccount:{parameters[each]}" for each in queue_invokers(folder, name)]
+        for resource, role in (
+            (f"service/{service}", "roles/run.invoker"),
+            (f"queue/{name}", "roles/cloudtasks.enqueuer"),
+        ):
+            cloud.bind_alone(resource, members, role)
     elif trigger == "schedule":
         state["jobs"][f"firebase-schedule-{name}-{region}"] = {"state": "ENABLED", "schedule": "* * * * *"}
         cloud.bind(

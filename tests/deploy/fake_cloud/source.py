@@ -30,6 +30,17 @@ def triggers(root: Path) -> dict[str, Trigger]:
     return found
 
 
+def queue_invokers(root: Path, function: str) -> list[str]:
+    """The parameters that a task queue function's `invoked_by` names."""
+    for path in sorted((root / "functions/backend/triggers").glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == function:
+                for decorator in node.decorator_list:
+                    if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "invoked_by":
+                        return [argument.id for argument in decorator.args if isinstance(argument, ast.Name)]
+    return []
+
+
 def _exported(path: Path) -> set[str]:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
