@@ -99,8 +99,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.ACCOUNT_EXISTS: Entry(
         seen_in=_CALLABLE,
-        meaning="threadlineCreateAccount was given an id, or a requestKey, of an account with another name.",
-        what_to_do="Give another accountId or requestKey, or leave both out. With the same name the call answers the account that exists.",
+        meaning="The accountId or requestKey of threadlineCreateAccount belongs to an account with another name.",
+        what_to_do="Give another accountId or requestKey, or leave both out. With the account's own name, the call answers the existing account.",
     ),
     ErrorCode.CHAT_NOT_SUPPORTED: Entry(
         seen_in=f"{_OUTBOX}; {_CONNECTOR}",
@@ -170,8 +170,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.PROCESSING_FAILED: Entry(
         seen_in=_WAL,
-        meaning="An attempt to process the row ended in an error of the functions. It is tried again by itself; processAttempts counts the attempts.",
-        what_to_do="Nothing, if it is processed then. If the attempts go on, read the functions' log for the error.",
+        meaning="An attempt to process the row ended with an error in the functions. The functions try again by themselves; processAttempts counts the attempts.",
+        what_to_do="Nothing, if a later attempt succeeds. If the attempts go on, read the functions' log for the error.",
     ),
     ErrorCode.OTHER_NUMBER: Entry(
         seen_in=_ACCOUNT,
@@ -282,8 +282,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.LOOKUP_LIMIT: Entry(
         seen_in=_CALLABLE,
-        meaning="threadlineStartConversation has looked up as many numbers as the account or the person may: at once 20 an account and 10 a person, then one in 6 and in 12 minutes. WhatsApp bans numbers that look up many others.",
-        what_to_do="Wait as long as the text says. A number that was looked up today, or has a conversation already, costs nothing.",
+        meaning="The account or the person has reached the limit of number look-ups: an account 20 at once, then one every 6 minutes; a person 10 at once, then one every 12 minutes. WhatsApp bans numbers that look up many others.",
+        what_to_do="Wait as long as the text says. A number that was looked up today or has a conversation needs no look-up.",
     ),
     ErrorCode.DIAGNOSED: Entry(
         seen_in=_WAITING,
