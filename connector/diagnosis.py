@@ -1,4 +1,4 @@
-"""What this connector says of itself when the functions ask for a diagnosis: what it runs, and what it reaches. It changes nothing."""
+"""Reports what this connector runs and what it can reach, when the functions ask for a diagnosis. Changes nothing."""
 
 import asyncio
 import time
@@ -14,10 +14,10 @@ from connector.settings import Settings
 from core import contract, release
 
 _FLUSH_S = 18.0
-"""The flush function may have to start: some seconds. Less than the functions wait for this report (backend/connector_client.py)."""
+"""How long to wait for the flush function, which may need some seconds to start. Less than the functions wait for this report (backend/connector_client.py)."""
 _HELLO_S = 2.0
 _STORE_S = 5.0
-"""More than the engine gives its store."""
+"""More than the engine waits for its store."""
 
 _STORE_RESULTS = {
     pb.CheckStoreResponse.WRITABLE: "writable",
@@ -34,7 +34,7 @@ class Diagnosis:
     flusher: Flusher
 
     async def report(self) -> dict[str, Any]:
-        """Codes and versions; no secret, no account and no number. `time` is when the call came, `tookS` how long this took."""
+        """Codes and versions; no secret, no account and no number. `time` is when the call arrived, `tookS` how long the report took."""
         asked_at, began = datetime.now(UTC), time.monotonic()
         ready, engine, store, flush = await asyncio.gather(
             self.health.parts(), self._engine(), self._store(), self.flusher.diagnose(_FLUSH_S)

@@ -58,7 +58,7 @@ class Engine:
     stub: "EngineAsyncStub"
     call_s: float
     version: str = field(default="", init=False)
-    """Of whatsmeow, as the engine said last; empty where it did not."""
+    """The version of whatsmeow that the engine reported last; empty if it reported none."""
     serving: asyncio.Event = field(default_factory=asyncio.Event)
     """Clear while the engine is not known to answer and to speak this contract's version: nothing is opened then."""
 
@@ -70,7 +70,7 @@ class Engine:
             return _CONTRACT_WITHOUT_HELLO
 
     async def greeting(self, limit_s: float) -> pb.HelloResponse:
-        """All that the engine says of itself, as soon as it can be reached. Raises CallUnknown for an engine of version 1."""
+        """The engine's versions, as soon as the engine can be reached. Raises CallUnknown for an engine of version 1."""
         with _translated():
             request = pb.HelloRequest(contract=CONTRACT)
             greeting = await self.stub.Hello(request, timeout=limit_s, wait_for_ready=True)

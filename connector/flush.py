@@ -69,7 +69,7 @@ class Flusher:
                 return
 
     async def diagnose(self, limit_s: float) -> dict[str, Any]:
-        """How the functions take a call of this connector's that changes nothing: a diagnosis alone."""
+        """Calls the flush function with a diagnosis, which changes nothing, and reports how the functions answer."""
         try:
             async with asyncio.timeout(limit_s), self._call({"diagnosis": True}, limit_s) as response:
                 answer = _object(await response.json(content_type=None))

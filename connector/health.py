@@ -11,7 +11,7 @@ from connector.store import UNAVAILABLE
 from core import schema
 
 LIMIT_S = 2.0
-"""Within this time /readyz knows: both parts are asked at once. The start-up probe waits longer (deploy/connector_service.yaml)."""
+"""/readyz answers within this time: it asks both parts in parallel. The start-up probe waits longer (deploy/connector_service.yaml)."""
 
 _FRESH_S = 2.0
 

@@ -90,7 +90,7 @@ class HttpApi:
         return web.json_response(await self.diagnosis.report())
 
     def _owned(self, account: AccountId) -> Ownership | None:
-        """A call for an account that is not owned here may be one that an older instance at this address owns."""
+        """Handles a call for an account that this instance does not own. An older instance at this address may own it."""
         owned = self.supervisor.owned(account)
         if owned is None:
             self.take_over.called(account)

@@ -35,9 +35,9 @@ is left, 5 s; the next one, begun 0.2 s after that, again half, 2.4 s; and so on
 _PAGE = 50
 _MAX_PAGES = 20
 _ASK_ATTEMPTS = 3
-"""An owner renews once in 8 s, so a second precondition that fails in a row is rare."""
+"""How often a request is tried when its precondition fails. The owner renews each 8 s, so a second failure in a row is rare."""
 _NO_LEASE = "-clock-"
-"""The id of no lease: a read of it is answered with Firestore's time."""
+"""The id of a lease that does not exist. A read of it returns Firestore's time."""
 
 MayClaim = Callable[[Lease], bool]
 
@@ -189,14 +189,14 @@ class Leases:
         return self._claimed(term, before, standing)
 
     async def firestore_time(self) -> datetime:
-        """The time of Firestore's own clock, which is the same for all workers."""
+        """The time by Firestore's clock, which is the same for all workers."""
         found = await self.db.collection(schema.LEASES).document(_NO_LEASE).get(retry=None, timeout=self.call_s)
         if not isinstance(found.read_time, datetime):
             raise ServiceUnavailable("Firestore answered without its time")
         return found.read_time
 
     async def find_of_others_here(self) -> list[AccountId]:
-        """Accounts whose current lease names this worker's address and another owner: an instance that shares the address."""
+        """Accounts that another instance at this worker's address owns, by their current leases."""
         now = datetime.now(UTC)
         found = await leases_at_endpoint(self.db, self.endpoint).get(retry=None, timeout=self.call_s)
         leases = ((snapshot.id, parse_lease(snapshot.to_dict() or {})) for snapshot in found)
@@ -208,9 +208,9 @@ class Leases:
         return list(_account_ids(snapshot.id for snapshot in found))
 
     async def ask_for(self, account: AccountId, request: HandOverRequest) -> bool:
-        """Asks the owner at this address to hand the account over, once a term. Returns whether it was asked now.
+        """Asks the owner at this address to hand the account over, once a lease term. Returns whether the account was asked for now.
 
-        False where no other instance at this address owns the account, and where the owner's version knows no requests. The lease's times stay as they are: a request neither extends nor shortens a term.
+        False if no other instance at this address owns the account, or if the owner's version does not support requests. A request neither extends nor shortens the term.
         """
         for _ in range(_ASK_ATTEMPTS):
             found = await self._lease(account).get(retry=None, timeout=self.call_s)

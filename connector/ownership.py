@@ -39,16 +39,16 @@ class Ownership:
     engine: Engine
     timing: Timing
     releases: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    """Of all accounts of this worker together: how many are closed and given back beside one another."""
+    """Limits how many of this worker's accounts are closed and released in parallel."""
     yields_to: Callable[[HandOverRequest], bool] = lambda _request: False
-    """Whether this worker hands over to whoever asks."""
+    """Whether this worker must hand over to the worker that sent a request."""
     _must_read: bool = field(default=False, init=False)
     _standing: Command | None = field(default=None, init=False)
     """The lease's, as last read. It stands there until it is carried out: where its owner dies before, the next one does it."""
     _request: HandOverRequest | None = field(default=None, init=False)
     """The lease's hand-over request, as last read."""
     _refused: HandOverRequest | None = field(default=None, init=False)
-    """The last request that this worker does not heed. It stays in the lease until the term ends."""
+    """The last request that this worker refused. It stays in the lease until the term ends."""
     _begun: Command | None = field(default=None, init=False)
     _done: Command | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
@@ -169,7 +169,7 @@ class Ownership:
             start(self._carry_out(lease.command))
 
     async def _heed_request(self, request: HandOverRequest | None) -> bool:
-        """Hands over where a newer instance asks. Returns whether a request has come that is refused."""
+        """Hands over if a newer instance asks. Returns whether a new request was refused."""
         if request is None or request == self._refused:
             return False
         if self.yields_to(request):

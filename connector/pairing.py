@@ -1,4 +1,4 @@
-"""What private/state shows of pairing: codes for as long as they are good, then erased; and of the link that came of it (authMeta)."""
+"""What private/state shows about pairing: codes while they are valid, and about the link (authMeta)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,16 +15,16 @@ _QR_BORDER = 4
 
 
 NO_LINK: Mapping[str, Any] = {"authMeta": None}
-"""No device is linked."""
+"""The fields while no device is linked."""
 
 
 def linked_fields(now: datetime) -> dict[str, Any]:
-    """A device has just been linked. The rest is known when it is connected."""
+    """The fields after a device has just been linked. The others follow when it is connected."""
     return {"authMeta": {"pairedAt": now}}
 
 
 def connected_fields(device: pb.LinkedDevice, engine_version: str) -> dict[str, Any]:
-    """What a super-admin may see of a link. Merged into what private/state holds: `pairedAt` stays. Holds no secret."""
+    """What a super-admin may see of a link. Merged into private/state, so that `pairedAt` stays. Contains no secret."""
     return {
         "authMeta": {
             "platform": device.platform or None,

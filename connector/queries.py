@@ -43,7 +43,7 @@ def free_leases(db: AsyncClient, now: datetime, limit: int) -> AsyncQuery:
 
 
 def leases_at_endpoint(db: AsyncClient, endpoint: str) -> AsyncQuery:
-    """Leases that name this connector address, whichever instance owns them; those that have run out, too."""
+    """Leases that name this connector address, whichever instance owns them, expired ones included."""
     return (
         db.collection(schema.LEASES)
         .where(filter=FieldFilter("endpoint", "==", endpoint))

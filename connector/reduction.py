@@ -1,7 +1,7 @@
-"""What a WAL row keeps when it is too large: for the event that its trigger is given, or for a document of Firestore.
+"""Decides which fields a WAL row keeps when it is too large for its event or for a Firestore document.
 
-A row whose event would not be carried leaves out the wire bytes, where the functions understand the row without them. Nothing else is
-left out for an event: a text that no event carries stays in the row, and the sweeper takes it up within a minute or two. What Firestore
+A row whose event would be too large leaves out the wire bytes, if the functions understand the row without them. Nothing else is
+left out for an event: a text that is too long for one stays in the row, and the sweeper processes the row within a minute or two. What Firestore
 will never take is left out until the rest is enough to be found, marked and explained.
 """
 
@@ -18,7 +18,8 @@ DOCUMENT_LIMIT_BYTES = 1024 * 1024
 """Firestore's own, which counts names and ids, too: a little below it, Firestore is asked."""
 _SHORT_BYTES = 1024
 _SURELY_CARRIED_BYTES = 64 * 1024
-"""Of payload: what else a row has is ids of at most 1,500 bytes and times, so nothing has to be encoded to know that it is carried."""
+"""A row with a smaller payload certainly fits into an event, and need not be encoded to find out: its other fields are ids of at most
+1,500 bytes and times."""
 _NO_DOCUMENT = "Firestore cannot hold the row with it"
 _NO_EVENT = "no event carries the row with it"
 
@@ -35,7 +36,7 @@ def reductions(row: WalRow) -> Iterator[WalRow]:
 
 
 def fitting(row: WalRow) -> WalRow:
-    """The row itself; else without the wire bytes, where its event is carried then; else its largest form that a document can hold."""
+    """The row itself if its event is small enough; else the row without the wire bytes if that is small enough; else the largest form that a document can hold."""
     if _is_carried(row):
         return row
     if _is_understood_without_wire(row) and _is_carried(smaller := _without(row, {"wire"}, _NO_EVENT)):
@@ -51,7 +52,7 @@ def _is_carried(row: WalRow) -> bool:
 
 
 def _is_understood_without_wire(row: WalRow) -> bool:
-    """A text or a receipt. Of everything else the wire bytes are all that a later reader has."""
+    """Whether the row is a text or a receipt. For any other row, a later reader has only the wire bytes."""
     payload = row.document["payload"]
     return payload.get("text") is not None or "target" in payload
 

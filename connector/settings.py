@@ -39,7 +39,7 @@ class EngineProgram:
 class Settings:
     project: str
     database: str
-    """Of Firestore."""
+    """The id of the Firestore database."""
     public_endpoint: str
     """This connector's own address as the lease names it, and the audience of tokens for it: scheme, host and port, no path."""
     functions_service_account: str

@@ -1,4 +1,4 @@
-"""What this worker knows of other instances at its own address: who has asked for its accounts, and which ones it has asked for.
+"""What this worker knows about other instances at its own address: who has asked for its accounts, and which accounts it has asked for.
 
 During a rollout Cloud Run has two instances of a shard under one address, and sends new calls to the newer one alone.
 """
@@ -14,8 +14,8 @@ from core.ids import AccountId, WorkerId
 from core.timing import Timing
 
 _LAST_RESORT_TTLS = 3
-"""A worker that was asked to hand over claims what has been free for this long. 72 s: a newer one that opens 500 accounts is done
-by then. Nobody else wants the account: the newer one has died or is full, or the deployment was taken back."""
+"""A worker that was asked to hand over claims accounts that have been free for this many lease times (72 s). By then a newer worker has
+opened 500 accounts. If an account is still free, the newer worker has died or is full, or the deployment was rolled back."""
 
 
 @dataclass(kw_only=True)
@@ -23,13 +23,13 @@ class Succession:
     worker: WorkerId
     timing: Timing
     started_at: datetime | None = field(default=None, init=False)
-    """When this worker started, by Firestore's clock. None until Firestore has answered: every other worker is older then."""
+    """When this worker started, by Firestore's clock. None until Firestore has answered; until then this worker yields to nobody."""
     _newest: HandOverRequest | None = field(default=None, init=False)
-    """Of the newest instance that has asked this one to hand over."""
+    """The request of the newest instance that has asked this one to hand over."""
     _asked_until_s: float = field(default=0.0, init=False)
     """Until when (monotonic) further requests are likely: a lease's time after the last one."""
     _awaited: dict[AccountId, float] = field(default_factory=dict, init=False)
-    """Accounts that were asked for and are not claimed yet, with the time (monotonic) at which they are awaited no longer."""
+    """Accounts that this worker has asked for and not claimed yet, with the monotonic time at which it stops waiting for each."""
 
     # As the older instance
 
@@ -39,7 +39,7 @@ class Succession:
         return None if self._newest is None else self._newest.worker
 
     def yields_to(self, request: HandOverRequest) -> bool:
-        """Whether the request comes from a newer instance, which is to be heeded."""
+        """Whether the request comes from a newer instance, so that this worker must hand over."""
         if self.started_at is None or not request.is_newer_than(self.worker, self.started_at):
             return False
         self._asked_until_s = time.monotonic() + self.timing.lease_ttl_s
@@ -53,7 +53,7 @@ class Succession:
         return time.monotonic() < self._asked_until_s
 
     def may_claim(self, lease: Lease) -> bool:
-        """Of a lease that is free."""
+        """Whether this worker may claim an account whose lease is free."""
         waits_s = self._waits_s(lease)
         return waits_s == 0 or datetime.now(UTC) >= lease.free_since() + timedelta(seconds=waits_s)
 
@@ -61,26 +61,26 @@ class Succession:
         if self.successor is not None:
             return self.timing.lease_ttl_s * _LAST_RESORT_TTLS
         if lease.hand_over_to is not None and lease.hand_over_to.worker != self.worker:
-            return self.timing.lease_ttl_s  # the worker that asked for it comes first, unless it has died meanwhile
+            return self.timing.lease_ttl_s  # the worker that asked for the account comes first, unless it has died
         return 0.0
 
     # As the newer instance
 
     def request(self) -> HandOverRequest | None:
-        """What this worker writes into a lease; None where it may not ask: it does not know when it started, or was asked itself."""
+        """The request that this worker writes into a lease. None if it must not ask: it does not know when it started, or was asked to hand over itself."""
         if self.started_at is None or self.successor is not None:
             return None
         return HandOverRequest(worker=self.worker, started_at=self.started_at)
 
     def expect(self, account: AccountId) -> None:
-        """The account was asked for. It is awaited for a lease's time: a dead owner's lease has run out then."""
+        """Notes that the account was asked for. The worker waits for one lease time: after that a dead owner's lease has run out."""
         self._awaited[account] = time.monotonic() + self.timing.lease_ttl_s
 
     def expects(self, account: AccountId) -> bool:
         return account in self._awaited
 
     def expected(self) -> int:
-        """How many accounts are on their way."""
+        """How many accounts were asked for and are not claimed yet."""
         now = time.monotonic()
         self._awaited = {account: until for account, until in self._awaited.items() if until > now}
         return len(self._awaited)

@@ -28,11 +28,11 @@ from core.ids import AccountId
 from core.timing import Timing
 
 _HURRIED_PART = 1 / 4
-"""Of the time between two looks, while accounts go from one instance to another: half a second at most."""
+"""The part of the usual time between two looks for leases while accounts are handed over: half a second at most."""
 
 _RELEASES_AT_ONCE = 16
-"""Accounts that are closed and given back beside one another. All 500 at once would all be half done when Cloud Run kills the process
-10 s after SIGTERM, and none of them free."""
+"""How many accounts are closed and released in parallel. If all 500 were, all would be half closed when Cloud Run kills the process
+10 s after SIGTERM, and none would be free."""
 
 
 @dataclass(kw_only=True)
@@ -54,9 +54,9 @@ class Supervisor:
     _is_full: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
     _in_pace: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
-    """Claims that wait for their turn, and have read and written nothing yet."""
+    """Claims that wait for the rate limit, and have read and written nothing yet."""
     _begun: set[AccountId] = field(default_factory=set, init=False)
-    """Accounts of which a claim is under way or waits for its turn."""
+    """Accounts whose claim is under way or waits for the rate limit."""
     succession: Succession = field(init=False)
     _orders: ArrivalOrders = field(init=False)
     _claims: Pace = field(init=False)
@@ -82,7 +82,7 @@ class Supervisor:
             self._start(self._claim(account))
 
     def has_room_to_ask(self) -> bool:
-        """Whether one account more may be asked for, beside those that are owned, claimed and on their way."""
+        """Whether one more account may be asked for, beside those that are owned, being claimed, or asked for already."""
         taken = len(self._owned) + self._claims_under_way + self.succession.expected()
         return not self._stopping and taken < self.max_accounts
 
@@ -97,18 +97,18 @@ class Supervisor:
             await asyncio.sleep(self._pause_s())
 
     async def stop(self) -> None:
-        """Claims nothing more from here on, hands over every account, and returns when that is done."""
+        """Stops claiming, hands every account over, and returns when that is done."""
         self._stopping = True
         for claim in self._in_pace:
             claim.cancel()
         for owned in self._owned.values():
             owned.stop()
-        # A claim that was being committed may still bring an account, which is then handed over, too.
+        # A claim that was just being committed may still succeed. Its account is then handed over, too.
         while tasks := [task for task in (*self._tasks.values(), *self._background) if not task.done()]:
             await asyncio.wait(tasks)
 
     def _pause_s(self) -> float:
-        """Between two looks. While accounts go from one instance to another, each look late is a time without an owner."""
+        """The time between two looks for leases. While accounts are handed over, a late look leaves an account without an owner."""
         is_handing_over = self.succession.expected() > 0 or (
             self._is_succeeded() and self.succession.was_asked_lately()
         )
@@ -116,11 +116,11 @@ class Supervisor:
         return self.timing.lease_claim_s * part * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
     def _is_succeeded(self) -> bool:
-        """Whether a newer instance at this address asks for what this one owns."""
+        """Whether a newer instance at this address has asked for accounts of this one."""
         return self.succession.successor is not None and bool(self._owned)
 
     async def _hand_over_what_is_asked_for(self) -> None:
-        """Each owner sees a request with its next renewal; a look at all requests together sees it at once."""
+        """Finds all requests for this worker's accounts with one query. Without it, each account would see its request with the next renewal."""
         assert self.succession.successor is not None
         try:
             asked = await self.leases.find_asked_for(self.succession.successor)
@@ -146,7 +146,7 @@ class Supervisor:
             if self.succession.expects(account) and account not in self._begun and not self._stopping:
                 self._start(
                     self._claim(account)
-                )  # beside one another, as fast as the pace allows: each is without an owner
+                )  # in parallel, as fast as the rate limit allows: these accounts have no owner
         others = [account for account in free if not self.succession.expects(account)]
         if not others:
             return
@@ -159,7 +159,7 @@ class Supervisor:
         for account in accounts:
             if self._stopping:
                 return
-            await asyncio.wait([self._start(self._claim(account))])  # a task that `stop` can end or wait for
+            await asyncio.wait([self._start(self._claim(account))])  # a task: `stop` can cancel it or wait for it
 
     def _has_room(self) -> bool:
         """Whether one account more may be claimed. A worker without is told of once, until it has room again."""

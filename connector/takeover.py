@@ -1,7 +1,7 @@
 """Asks an older instance at the same address for its accounts, as fast as this worker can open them.
 
-It begins when a call comes for an account that another instance at this address owns: then the address leads here. A start alone
-proves nothing, since a revision can be deployed without traffic.
+It begins when a call arrives for an account that another instance at this address owns, since the call shows that the address leads to
+this instance. The start of an instance does not show that: a revision can be deployed without traffic.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from core.ids import AccountId
 from core.timing import Timing
 
 _ON_THEIR_WAY = 16
-"""Accounts that were asked for and are not claimed yet, at most: some two seconds of opening. No account is closed by its owner long
-before its turn here."""
+"""The most accounts that are asked for and not claimed yet. This worker opens them within some two seconds, so their owner closes none
+long before it can be opened here."""
 _RETRY_FIRST_S = 0.2
 _RETRY_MAX_S = 5.0
 
@@ -33,9 +33,9 @@ class TakeOver:
     succession: Succession
     timing: Timing
     has_room: Callable[[], bool]
-    """Whether this worker may claim one account more than it owns and has asked for."""
+    """Whether this worker has room for one more account, beside those that it owns and those that it has asked for."""
     _called: dict[AccountId, None] = field(default_factory=dict, init=False)
-    """Accounts that somebody has called for, in the order of the calls. They come first."""
+    """Accounts that calls have arrived for, in the order of the calls. This worker asks for them first."""
     _others: dict[AccountId, None] = field(default_factory=dict, init=False)
     """The other accounts of the older instance."""
     _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -45,12 +45,12 @@ class TakeOver:
         self._pace = Pace(interval_s=self.timing.claim_pace_s)
 
     def called(self, account: AccountId) -> None:
-        """The functions have called this instance for an account that it does not own."""
+        """Notes that a call has arrived for an account that this worker does not own."""
         self._called[account] = None
         self._woken.set()
 
     async def run(self) -> None:
-        """Asks until it is cancelled."""
+        """Asks for accounts until it is cancelled."""
         self.succession.started_at = await self._retried(self.leases.firestore_time)
         while True:
             await self._woken.wait()

@@ -1,4 +1,4 @@
-"""Identity tokens for a service account that another Google service calls as: Cloud Tasks and Cloud Scheduler send them along."""
+"""The identity tokens with which the local Cloud Tasks and Cloud Scheduler call the functions as a service account."""
 
 import time
 from typing import Any

@@ -99,7 +99,7 @@ class Context:
 
     @property
     def database(self) -> str:
-        """Of Firestore."""
+        """The id of the Firestore database."""
         return self.named_database or os.environ.get("FIRESTORE_DATABASE") or "(default)"
 
     @cached_property

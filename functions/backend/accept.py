@@ -62,7 +62,7 @@ class Accept:
             )
 
     def _accept(self, request: Request, stored: Stored[Document], *, is_first_try: bool) -> Acceptance:
-        """Its message is taken to be new until a commit was refused: that saves its read. Raises Conflict."""
+        """The first attempt assumes that the message does not exist, which saves a read. Raises Conflict."""
         if is_first_try:
             current, standing = self.stores.thread(request.thread_id), None
         else:
@@ -77,22 +77,22 @@ class Accept:
         return Acceptance.ACCEPTED
 
     def _pass_on(self, request: Request, stored: Stored[Document]) -> Acceptance:
-        """A request of the doctor's: without message and thread, so that nobody sees it. Its key says that it came this far."""
+        """A request of the doctor's gets no message and no thread, so that nobody sees it. `waMessageKey` shows that it came this far."""
         commit = self.stores.commit()
         commit.update(schema.OUTBOX, stored.id, {"waMessageKey": request.key}, at=stored.update_time)
-        with suppress(Conflict):  # the event comes again, or the doctor has gone
+        with suppress(Conflict):  # the event is delivered again, or the doctor has deleted the request
             commit.run()
         return Acceptance.ACCEPTED
 
     def _announce(self, request: Request, current: Stored[Thread]) -> None:
-        """Message and thread together: what the contact wrote before the reply is read. Raises Conflict."""
+        """Commits message and thread together. The contact's messages before the reply become read. Raises Conflict."""
         at, commit = now(), self.stores.commit()
         wrote_at = current.value.contact_wrote_at
         message_id, written = message_id_of(request), Moment(at=request.created_at, received_at=request.created_at)
         commit.create(schema.MESSAGES, message_id, _document(request, at, wrote_at))
         after = thread.after_reply(current.value, message_id, written, text=request.text)
         after = counted(self.stores, request.thread_id, after)
-        # Also where nothing changes: whoever counts from the newest reply must not miss that this one came.
+        # Even where no field changes, so that a concurrent count from the newest reply conflicts and is made again.
         fields = {**thread.changed_fields(current.value, after), "updatedAt": at}
         commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
         commit.run()
@@ -159,7 +159,7 @@ class Accept:
         return commit
 
     def _add_failure(self, commit: Commit, request: Stored[Document], error: object) -> None:
-        """A request that is refused after its message was created takes that with it."""
+        """Where the refused request already has a message, records the failure on the message, too."""
         try:
             thread_id = ids.thread_id(*parse_thread_id(request.id.rpartition("_")[0]))
         except InvalidId:

@@ -23,9 +23,9 @@ from identity.tokens import IdentityTokens
 _CALL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 _NOTIFY_TIMEOUT_S = 3.0
-"""A notification only makes things faster, and a person may wait for it: a connector answers it at once."""
+"""Short, since a person may wait: a connector answers a notification at once, and a lost one only delays its work."""
 _DIAGNOSIS_TIMEOUT_S = 25.0
-"""The connector waits for the flush function meanwhile, which may have to start (connector/diagnosis.py)."""
+"""Long, since the connector calls the flush function meanwhile, which may have to start (connector/diagnosis.py)."""
 _REFUSALS = frozenset({400, 401, 403, 404, 405})
 _NOT_TAKEN = frozenset({408, 413})
 """A platform's answers in the connector's place: the call never reached it."""
@@ -66,11 +66,11 @@ class EndpointNotAllowed(Exception):
 
 
 class Diagnosed(StrEnum):
-    """How a connector took a call for a diagnosis."""
+    """How a connector answered a call for a diagnosis."""
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    """An answer other than 200: its status and, where the connector gave one, its code say why."""
+    """The connector answered another status than 200. The status and, if there is one, the error code say why."""
     UNREACHABLE = "unreachable"
     NO_IDENTITY = "no_identity"
     """The metadata server gave no identity token, so nothing was called."""

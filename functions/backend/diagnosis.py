@@ -1,4 +1,4 @@
-"""Answers the doctor's canaries: a report on what this side runs and how each connector answers it, and the end of its request."""
+"""Answers the doctor's two canary documents: writes a report on the functions and on each connector into the row, and ends the request."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from core.outbox import RequestStatus
 
 _AT_ONCE = 16
 _CANARIES = 10
-"""Requests of doctors that run at the same time."""
+"""How many canary requests one job ends at most. Several doctors can run at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class Diagnosis:
 
     stores: Stores
     connector: Callable[[], ConnectorClient]
-    """Made when a doctor asks: what comes in and goes out needs no connector's address before."""
+    """Makes the client when a doctor asks, so that triggers need no CONNECTOR_ENDPOINTS for ordinary events."""
     settings: Settings
 
     def report(self, row: DiagnosisAsked, update_time: datetime) -> None:
-        """Writes the report into the row. A second delivery of the event, and a row that its doctor has deleted, change nothing."""
+        """Writes the report into the row. Does nothing if the event is delivered again, or if the doctor has deleted the row."""
         began_at, began = now(), time.monotonic()
         try:
             taken_at = self._take(row, update_time)
@@ -41,7 +41,7 @@ class Diagnosis:
         round_trip_s = time.monotonic() - began
         report = {
             **self._about_this_side(),
-            # Firestore's time of the write is from within the round trip: the middle is off by half of it at most.
+            # Firestore's time of the write lies within the round trip, so the middle of the round trip is wrong by half of it at most.
             "clockOffsetS": _seconds(began_at + timedelta(seconds=round_trip_s / 2) - taken_at),
             "clockUncertaintyS": round_trip_s / 2,
             "connectors": self._connectors(),
@@ -62,9 +62,9 @@ class Diagnosis:
         log.diagnosed(len(self.settings.connector_endpoints))
 
     def end_requests(self) -> None:
-        """Ends the canary requests that have come to a send job. Idempotent."""
+        """Ends the canary requests that have reached a send job. Idempotent."""
         for stored in self.stores.find(queries.queue_head(self.stores.db, diagnosis.THREAD, _CANARIES)):
-            detail = "a request of the doctor's has reached its send job; it is never sent"
+            detail = "the doctor's request has reached its send job; it is never sent"
             fields = outbox.finished_fields(RequestStatus.FAILED, described(ErrorCode.DIAGNOSED, detail), now())
             commit = self.stores.commit()
             commit.update(schema.OUTBOX, stored.id, fields, at=stored.update_time)
@@ -74,7 +74,7 @@ class Diagnosis:
                 continue  # another job was faster, or its doctor has deleted it
 
     def _take(self, row: DiagnosisAsked, update_time: datetime) -> datetime:
-        """Says in the row that the trigger has come; when Firestore wrote that. Raises Conflict."""
+        """Notes in the row that the trigger was called. Returns Firestore's time of that write. Raises Conflict."""
         commit = self.stores.commit()
         commit.update(schema.INGEST, row.event_id, {"processAttempts": 1}, at=update_time)
         (written_at,) = commit.run()
@@ -92,7 +92,7 @@ class Diagnosis:
         }
 
     def _connectors(self) -> list[dict[str, Any]]:
-        """All at the same time: one that is silent does not hold up the others."""
+        """Asks all connectors in parallel, so that a silent one does not delay the others."""
         endpoints = sorted(self.settings.connector_endpoints)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(self._ask, endpoints))
@@ -113,8 +113,8 @@ class Diagnosis:
 
 
 def _offset(body: Mapping[str, Any], asked_at: datetime, round_trip_s: float) -> tuple[float | None, float]:
-    """How far the connector's clock is ahead of this one. The connector reads its clock when the call arrives, and says how long it
-    took over its answer: what is left is the way there and back."""
+    """How far the connector's clock is ahead of this one. The connector reports when the call arrived, by its clock, and how long
+    the answer took. The rest of the round trip is the time on the network."""
     took_s = body.get("tookS")
     way_s = max(0.0, round_trip_s - (took_s if isinstance(took_s, int | float) else 0.0))
     try:

@@ -1,4 +1,4 @@
-"""Firestore's events as the triggers take them, decoded without a Firestore client.
+"""Decodes the Firestore events that triggers receive, without a Firestore client.
 
 firebase-functions 0.6.0 builds a client for each event (firestore_fn.py, _firestore_endpoint_handler). On Google Cloud each of
 them asks the metadata server for the project's id and the service account. Here the library declares the trigger, and the
@@ -25,13 +25,13 @@ from backend.stores import Document, Stored
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentEvent:
-    """One write of a document. `before` is None of one that was created, `after` of one that was deleted.
+    """One write of a document. `before` is None if the write created the document, `after` if it deleted the document.
 
-    Both are None where the emulator sends an event for the delete of a document that did not exist.
+    Both are None if a document was deleted that did not exist: the emulator sends an event for that, too.
     """
 
     id: str
-    """The same each time that the platform delivers the event."""
+    """The same in each delivery of the event."""
     time: datetime
     before: Stored[Document] | None
     after: Stored[Document] | None
@@ -48,12 +48,12 @@ def on_document_created(**options: Any) -> Callable[[Handler], Trigger]:
 
 
 def on_document_written(**options: Any) -> Callable[[Handler], Trigger]:
-    """As on_document_created, for each write of a document."""
+    """Like on_document_created, but for each write of a document."""
     return functools.partial(_trigger, firestore_fn.on_document_written(**options))
 
 
 def document_event(raw: CloudEvent) -> DocumentEvent:
-    """Raises TypeError where the event is not in protobuf, the only content type that Firestore's events have."""
+    """Raises TypeError if the event is not protobuf, the only content type of Firestore's events."""
     body = raw.data or b""  # an event without a document has no body
     if not isinstance(body, bytes):
         raise TypeError(f"an event of Firestore must be application/protobuf, not {raw['datacontenttype']}")
@@ -86,5 +86,5 @@ def _stored(document: EventDocument) -> Stored[Document]:
 
 @functools.cache
 def _offline_client(project: str, database: str) -> Client:
-    """What decode_dict makes document references with. It has no credentials and is never connected."""
+    """decode_dict needs a client to make document references. This client has no credentials and never connects."""
     return Client(project=project, database=database, credentials=AnonymousCredentials())

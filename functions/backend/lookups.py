@@ -1,4 +1,4 @@
-"""Looks numbers up at WhatsApp: each number once a day, at the rate that its account and the person who asks may spend."""
+"""Looks numbers up at WhatsApp: each number once a day, within the limits of the account and of the person who asks."""
 
 import time
 from collections.abc import Mapping
@@ -49,10 +49,10 @@ class Lookups:
     stores: Stores
     connector: ConnectorClient
     key: str
-    """Ids are hashes under it: a number in an id would be shown wherever the id is, and could be guessed from a plain hash."""
+    """The key of the hashes that are document ids. An id with the number itself would show it in every log and URL, and a hash without a key could be guessed."""
 
     def chat_of(self, lease: Lease, asked: Question) -> ChatId | None:
-        """The chat of a number, or None where it is not on WhatsApp; remembered until the day's end. Raises Refused."""
+        """The chat of a number, or None if the number is not on WhatsApp. The answer is stored until the end of the day (UTC). Raises Refused."""
         give_up_at = time.monotonic() + lookups.ANSWER_LIMIT_S
         name = self._name_of_number(asked.phone_e164, now())
         while True:
@@ -66,7 +66,7 @@ class Lookups:
             time.sleep(_LOOK_AGAIN_S * (0.5 + jitter()))
 
     def _begin(self, name: str, lease: Lease, asked: Question) -> Lookup | None:
-        """None: the caller is to ask, and has paid for it. Else what another caller has asked or learnt. Raises Conflict."""
+        """None: the caller must ask WhatsApp, and the look-up is already counted. Else another caller's look-up, answered or under way. Raises Conflict."""
         of_account, of_person = f"account_{asked.account}", f"person_{keyed_hash(self.key, asked.by.uid)}"
         found, at = self.stores.documents(schema.LOOKUPS, [name, of_account, of_person]), now()
         current = found.get(name)
@@ -120,7 +120,7 @@ def _spend(commit: Commit, name: str, current: Stored[Document] | None, share: S
 def _create_or_update(
     commit: Commit, name: str, current: Stored[Document] | None, fields: Mapping[str, object]
 ) -> None:
-    """Under the document as it was read: of two who spend the same look-up, one reads again."""
+    """Writes under the precondition of the read: if two callers count the same look-up, one of them reads again."""
     if current is None:
         commit.create(schema.LOOKUPS, name, fields)
     else:

@@ -1,7 +1,7 @@
 """The parameters of a deployment, each declared once. Their values are in `functions/.env` (defaults) and `.env.<project id>`.
 
 `firebase deploy` puts them into region, accounts, invokers and triggers, and gives them to every function as environment variables.
-The Firebase CLI checks a value against its pattern only when it asks for the value; what it reads from those files it takes as it is
+The Firebase CLI checks a value against its pattern only when it asks for the value; it does not check values from those files
 (firebase-tools 15, lib/deploy/functions/params.js). deploy_check.py checks these.
 """
 
@@ -48,7 +48,7 @@ class Parameter:
 
     @property
     def expression(self) -> str:
-        """What stands for the value in a function's options: the Firebase CLI puts the value in its place."""
+        """The expression for a function's options that the Firebase CLI replaces with the value."""
         return f"{{{{ params.{self.name} }}}}"
 
     def value(self, environment: Mapping[str, str]) -> str:
@@ -126,7 +126,7 @@ LOG_HASH_KEY = SecretParam(
     "THREADLINE_LOG_HASH_KEY",
     description="A random string, the same as the connector's: the key of the hashes by which logs name threads and messages.",
 )
-"""Of every function that works on threads, requests or rows, since each of them may log one."""
+"""Secrets of every function that works on threads, requests or rows, since each of them may log a hash."""
 ALERT_WEBHOOK_SECRET = SecretParam(
     "THREADLINE_ALERT_WEBHOOK_SECRET", description="Signs the webhook of alerts. Without a webhook, any random string."
 )

@@ -1,4 +1,4 @@
-"""Adds the outcome of a reply to the commit that records it: its message, and where it concerns the thread, unread and preview."""
+"""Adds a reply's outcome to the commit that records it: the message, and where the outcome changes them, the thread's unread count and preview."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Replies:
         now: datetime,
         is_certain: bool | None = None,
     ) -> None:
-        """`fields` are what changes of the message; none change nothing.
+        """`fields` are the message's changed fields; without any, nothing is added.
 
-        `left_at` is when its last attempt was made. `is_certain`: a failure is known to be one, whatever its error says. A reply
-        that left at once costs nothing more; any other costs a read and a write of its thread, and what it takes to count.
+        `left_at` is when the last attempt was made. `is_certain`: whether the message certainly did not leave; None: the error code
+        says it. A reply that left at once costs nothing more. Any other outcome costs a read and a write of the thread, and perhaps a count.
         """
         if not fields:
             return
@@ -84,7 +84,7 @@ class Replies:
             self._add_thread(commit, current, reply.after_sent(current.value, message_id, stored, left_at), now)
 
     def _add_thread(self, commit: Commit, current: Stored[Thread], after: Thread, now: datetime) -> None:
-        """Also where nothing changes: whoever counts from the replies that are left must not miss that one went or came back."""
+        """Writes the thread even where no field changes, so that a concurrent count of unread messages conflicts and is made again."""
         final = counted(self.stores, ThreadId(current.id), after)
         fields = {**thread.changed_fields(current.value, final), "updatedAt": now}
         commit.update(schema.THREADS, current.id, fields, at=current.update_time)

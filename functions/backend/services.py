@@ -1,4 +1,4 @@
-"""The composition root: every workflow with its clients, made at its first use in each process."""
+"""The composition root: makes every workflow and its clients at the first use in each process."""
 
 import functools
 import threading

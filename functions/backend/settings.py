@@ -1,4 +1,4 @@
-"""The functions' settings, read from the environment. Each is read when it is used, so that a function fails only for its own."""
+"""The functions' settings, read from the environment. Each is read when it is used, so that a function needs only its own settings."""
 
 import os
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every property raises SettingsError where its setting is missing or malformed. Parameters are declared in params.py."""
+    """Every property raises SettingsError if its setting is missing or malformed. Parameters are declared in params.py."""
 
     environment: Mapping[str, str] = field(repr=False)
     timing: Timing
 
     @property
     def project(self) -> str:
-        """Google sets the second name, the local tools the first."""
+        """Google sets GCLOUD_PROJECT, the local tools set GOOGLE_CLOUD_PROJECT."""
         return self._required("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
 
     @property
     def database(self) -> str:
-        """Of Firestore."""
+        """The id of the Firestore database."""
         return self._param(params.FIRESTORE_DATABASE)
 
     @property
@@ -42,7 +42,7 @@ class Settings:
 
     @property
     def functions_service_account(self) -> str:
-        """As which the functions run."""
+        """The account that the functions run as."""
         return self._param(params.FUNCTIONS_SERVICE_ACCOUNT)
 
     @property
@@ -51,7 +51,7 @@ class Settings:
 
     @property
     def tasks_service_account(self) -> str:
-        """Whose token a send job carries."""
+        """The account whose token a send task carries."""
         return self._param(params.TASKS_SERVICE_ACCOUNT)
 
     @property
@@ -82,7 +82,7 @@ class Settings:
 
     @property
     def alert_webhook_secret(self) -> str:
-        """In the environment of the function that posts alerts alone."""
+        """Only the function that posts alerts has it in its environment."""
         return self._required(params.ALERT_WEBHOOK_SECRET.name)
 
     @property

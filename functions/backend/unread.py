@@ -1,4 +1,4 @@
-"""Counts a thread's unread messages where its document alone does not give the number: a reply came late, or was taken back."""
+"""Counts a thread's unread messages with queries, where the thread document is not enough: a reply became known late, or was taken back."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ _SECOND = timedelta(seconds=1)
 def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequence[Moment] = ()) -> Thread:
     """The thread with its unread count. `created` are the contact's messages that the same commit creates.
 
-    The thread must have been read before, and be written under that read's precondition: then no message comes between.
+    The caller must have read the thread before, and must write it under that read's precondition: then the count misses no message.
     """
     if thread.unread is not None:
         return thread
@@ -27,14 +27,14 @@ def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequen
 
 
 def newest_reply_but(stores: Stores, thread_id: ThreadId, taken_back: WaMessageId) -> Moment | None:
-    """When the newest of the thread's other replies was written that count."""
+    """When the thread's newest reply other than `taken_back` was written. None if there is no other reply that counts."""
     found = stores.find(queries.newest_replies(stores.db, thread_id, 2))
     written = [message.parse(stored.value).written for stored in found if stored.id != taken_back]
     return written[0] if written else None
 
 
 def _stored_after(stores: Stores, thread_id: ThreadId, replied: Moment | None) -> int:
-    """Of the reply's own second, the messages themselves are read: there the order of arrival decides."""
+    """Reads the messages of the reply's own second, since within one second the order of arrival decides. Counts the later ones."""
     if replied is None:
         return stores.count(queries.messages_of_contact_from(stores.db, thread_id, NEVER))
     next_second = replied.second + _SECOND

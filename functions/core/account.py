@@ -83,7 +83,7 @@ class Lease:
     hand_over_to: HandOverRequest | None = None
     """A newer connector at the owner's address asks for the account. The next claim clears the request."""
     owner_heeds_requests: bool = False
-    """Whether the owner's version knows hand-over requests: each claim of such a version writes the field."""
+    """Whether the owner's version supports hand-over requests. Such a version writes the field with each claim."""
 
     def is_held(self, now: datetime) -> bool:
         return self.owner is not None and self.lease_until > now
@@ -194,7 +194,7 @@ def wanted_fields(state: DesiredState, now: datetime) -> dict[str, object]:
 
 
 def new_account_document(account: AccountId, name: str) -> dict[str, object]:
-    """An account as threadlineCreateAccount writes it: every field of the schema stands, so that queries find it."""
+    """An account as threadlineCreateAccount writes it. Every field of the schema is present, so that queries find the account."""
     return {
         "accountId": account,
         "name": name,

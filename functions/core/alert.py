@@ -56,7 +56,7 @@ class Alert:
 
 
 def last_at(document: Mapping[str, object]) -> datetime | None:
-    """When it happened last. An alert that an older version raised has createdAt alone."""
+    """When it happened last. An alert that an older version raised has only createdAt."""
     at = document.get("lastAt") or document.get("createdAt")
     return at if isinstance(at, datetime) else None
 

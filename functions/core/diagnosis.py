@@ -16,7 +16,7 @@ from core.ids import (
 
 ACCOUNT = AccountId("threadline-doctor")
 CHAT = ChatId("00000@s.whatsapp.net")
-"""Nobody's number: none begins with 0."""
+"""No phone number: none begins with 0."""
 THREAD = thread_id(ACCOUNT, CHAT)
 EVENT_TYPE = "diagnosis"
 _TEXT = "diagnosis"
@@ -48,7 +48,7 @@ def outbox_id(name: str) -> RequestId:
 
 
 def request_document(name: str, at: object) -> dict[str, object]:
-    """A request that goes the way of every request up to the send job, which ends it as `diagnosed`."""
+    """A request that is processed like every other up to the send job, which ends it as `diagnosed`."""
     return {
         "threadId": THREAD,
         "accountId": ACCOUNT,

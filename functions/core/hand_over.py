@@ -1,4 +1,4 @@
-"""A request to hand an account over: written into its lease by a newer connector at the owner's address."""
+"""A request to hand an account over, which a newer connector at the owner's address writes into the account's lease."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class HandOverRequest:
     started_at: datetime
 
     def is_newer_than(self, worker: WorkerId, started_at: datetime) -> bool:
-        """A total order of all workers, so that of two that ask each other exactly one hands over."""
+        """A total order of all workers: if two workers ask each other, exactly one of them hands over."""
         return (self.started_at, self.worker) > (started_at, worker)
 
     def document(self) -> dict[str, object]:
@@ -23,7 +23,7 @@ class HandOverRequest:
 
 
 def parse_hand_over(value: object) -> HandOverRequest | None:
-    """None where the lease holds no request, or one that is not readable."""
+    """None if the lease has no request, or a malformed one."""
     if not isinstance(value, Mapping):
         return None
     worker, started_at = value.get("workerId"), value.get("startedAt")

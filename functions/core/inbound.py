@@ -83,7 +83,7 @@ class NotUnderstood:
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisAsked:
-    """A canary of the doctor. It belongs to no chat: only its own trigger answers it, and whoever else meets it closes it."""
+    """The doctor's canary row. It belongs to no chat. Only the ingest trigger answers it; the sweeper closes one that is left over."""
 
     event_id: EventId
     account_id: AccountId
@@ -97,8 +97,8 @@ Row = Event | DiagnosisAsked | NotUnderstood
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryChange:
-    """`reopened` names the request that had been given up, and is sent after all. `sent_at` is set where it is only now known
-    that the message left."""
+    """`reopened` names a request that had been given up and turns out to be sent. `sent_at` is set if this change is the first proof that
+    the message left."""
 
     message_id: WaMessageId
     delivery: Delivery
@@ -123,7 +123,7 @@ class Plan:
     refused: list[NotUnderstood] = field(default_factory=list)
     waiting: list[EventId] = field(default_factory=list)
     contact_wrote: list[Moment] = field(default_factory=list)
-    """Of the contact's messages among the created ones."""
+    """When the contact's messages among the created ones were written."""
 
 
 def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
@@ -192,7 +192,7 @@ def expire_at(now: datetime) -> datetime:
 
 
 def moves_thread(row: ReceiptReceived, stored: StoredMessage, now: datetime) -> bool:
-    """Whether a receipt changes its message's thread, which it does only where it brings late proof."""
+    """Whether a receipt changes its message's thread: only if the receipt is late proof that the message was sent."""
     return reply.becomes_sent(stored, row.delivery) and reply.moves_thread(stored, _left_at(stored, row, now))
 
 
@@ -263,8 +263,8 @@ def _move_forward(
 
 
 def _left_at(stored: StoredMessage, row: ReceiptReceived, now: datetime) -> datetime:
-    """A receipt may come days after a message that was given up: that one left with its last attempt. A connector's clock that is
-    ahead puts no message before one that left later."""
+    """When the message left. A receipt can come days after the message was given up; the message then left with its last attempt.
+    `now` is the upper limit, since a connector's clock may be ahead."""
     return stored.tried_at or min(row.timestamp, now)
 
 

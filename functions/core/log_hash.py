@@ -8,7 +8,7 @@ _LENGTH = 12
 
 
 class NoLogHashKey(Exception):
-    """There is neither a key nor a project: a hash without a key could be computed by anybody."""
+    """Neither a key nor a project id is set. Without a key, anybody could compute the hashes."""
 
 
 def log_hash_key(environment: Mapping[str, str]) -> str:
@@ -25,7 +25,7 @@ def log_hash_key(environment: Mapping[str, str]) -> str:
 
 
 def keyed_hash(key: str, value: str) -> str:
-    """64 hex digits: for ids of documents that stand for a number or a person."""
+    """64 hex digits, for document ids in place of a number or a person's uid."""
     return hmac.new(key.encode(), value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 

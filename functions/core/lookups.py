@@ -1,6 +1,6 @@
-"""How often numbers may be looked up at WhatsApp: what an account and a person may spend, and what they have spent.
+"""How often numbers may be looked up at WhatsApp: the limits of an account and of a person, and how much of them is used.
 
-Looking numbers up in a row makes a directory of who uses WhatsApp, and is a reason for a ban of the number that asks.
+WhatsApp bans numbers that look up many other numbers.
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ from datetime import UTC, datetime, timedelta
 from core.ids import AccountId, ChatId, InvalidId, chat_id
 
 RETENTION_DAYS = 90
-"""How long it is kept who had which number looked up."""
+"""How long the record of a look-up is kept."""
 ANSWER_LIMIT_S = 15.0
 """A look-up that has no answer after this time has failed, and the number may be looked up again. The call itself ends after 10 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """So many look-ups at once after a quiet time; then one each `interval`."""
+    """A limit: `at_once` look-ups in a row, then one each `interval`."""
 
     at_once: int
     interval: timedelta
 
     def spend(self, spent_until: datetime | None, now: datetime) -> datetime:
-        """Takes one look-up. The answer is the new `spentUntil`: each look-up moves it on by one interval. Raises NothingLeft."""
+        """Counts one look-up. Returns the new `spentUntil`, which each look-up moves on by one interval. Raises NothingLeft."""
         after = max(spent_until or now, now) + self.interval
         wait = after - now - self.at_once * self.interval
         if wait > timedelta(0):
@@ -51,7 +51,7 @@ class Lookup:
     """None: the last look-up failed, and the next one may begin at once."""
     is_answered: bool
     chat: ChatId | None
-    """Where the number is not on WhatsApp: None."""
+    """None if the number is not on WhatsApp."""
 
     def is_under_way(self, now: datetime) -> bool:
         if self.is_answered or self.asked_at is None:
@@ -73,12 +73,12 @@ def parse(document: Mapping[str, object]) -> Lookup:
 
 
 def day_of(now: datetime) -> str:
-    """The day, in UTC, for which an answer is remembered."""
+    """The day, in UTC, for which an answer is stored."""
     return now.astimezone(UTC).date().isoformat()
 
 
 def asked_fields(account: AccountId, uid: str, email: str | None, now: datetime) -> dict[str, object]:
-    """A look-up that begins: who asked for it, through which account."""
+    """The fields of a look-up that begins: who asked, through which account."""
     return {
         "accountId": account,
         "askedByUid": uid,
@@ -95,7 +95,7 @@ def answered_fields(chat: ChatId | None, now: datetime) -> dict[str, object]:
 
 
 FAILED_FIELDS: Mapping[str, object] = {"askedAt": None}
-"""A look-up that got no answer: the number may be looked up again at once. What it spent stays spent."""
+"""The fields of a look-up that got no answer. The number may be looked up again at once; the look-up stays counted."""
 
 
 def spent_until(document: Mapping[str, object]) -> datetime | None:
@@ -104,5 +104,5 @@ def spent_until(document: Mapping[str, object]) -> datetime | None:
 
 
 def spent_fields(until: datetime) -> dict[str, object]:
-    """Of an account's or a person's document, which is of no use once that moment has passed."""
+    """The fields of an account's or a person's document. After `until` the document is no longer needed."""
     return {"spentUntil": until, "expireAt": until + timedelta(days=1)}

@@ -22,7 +22,7 @@ class StoredMessage:
     text: str = ""
     written: Moment | None = None
     tried_at: datetime | None = None
-    """Of a request's that ended with an unknown outcome: when its last attempt was made."""
+    """When the last attempt was made. Set if the message's outcome is unknown."""
 
 
 def parse(document: Mapping[str, object]) -> StoredMessage:
@@ -61,7 +61,7 @@ def inbound_document(
 def phone_document(
     account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, written: Moment, now: datetime
 ) -> dict[str, object]:
-    """A message that was typed on the account's own phone: it is sent already, without a sender among the employees."""
+    """The document of a message that was typed on the account's own phone: sent already, and without an employee as sender."""
     return {
         **_common(account, chat, key, text=text, timestamp=written.at, now=now),
         "writtenAt": written.at,
@@ -87,7 +87,7 @@ def outbound_document(
     contact_wrote_at: datetime | None = None,
     now: datetime,
 ) -> dict[str, object]:
-    """An accepted request. Its timestamp is the request's createdAt until it is sent; `writtenAt` never changes."""
+    """The document of an accepted request. Its timestamp is the request's createdAt until the message is sent; `writtenAt` never changes."""
     return {
         **_common(account, chat, key, text=text, timestamp=created_at, now=now),
         "writtenAt": created_at,

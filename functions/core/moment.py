@@ -1,4 +1,4 @@
-"""When a message was written: its own time, and when it came."""
+"""When a message was written: its own time, and the time at which the connector received it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """`at` is WhatsApp's time of a message, or a request's createdAt. `received_at` is when the connector received it; of a
-    request, its createdAt again."""
+    """`at` is WhatsApp's time of a message, or a request's createdAt. `received_at` is when the connector received the message; for a
+    request, it is createdAt again."""
 
     at: datetime
     received_at: datetime
@@ -23,7 +23,7 @@ class Moment:
 
 
 def moment(at: object, received_at: object) -> Moment | None:
-    """From two fields of a document; None where there is no time. A missing time of arrival is the message's own time."""
+    """From two fields of a document. None if `at` is no time. If `received_at` is missing, `at` takes its place."""
     if not isinstance(at, datetime):
         return None
     return Moment(at=at, received_at=received_at if isinstance(received_at, datetime) else at)

@@ -204,7 +204,7 @@ def parse_request(request_id: str, document: Mapping[str, object]) -> Request | 
 
 
 def account_of(document: Mapping[str, object]) -> AccountId | None:
-    """The account that a request names, however malformed the rest of it is; None where no part of it names one."""
+    """The account that a request names, even if the rest of the request is malformed. None if it names none."""
     try:
         return parse_thread_id(document.get("threadId"))[0]
     except InvalidId:

@@ -1,4 +1,4 @@
-"""Which code a process runs: the version, and a digest of the modules that functions, connector and command line share."""
+"""Identifies the code that a process runs: the version, and a digest of the modules that functions, connector and command line share."""
 
 import functools
 import hashlib
@@ -24,5 +24,5 @@ def build() -> str:
 
 
 def identification() -> dict[str, str]:
-    """The two as a report names them."""
+    """Version and digest, as a diagnosis report names them."""
     return {"version": VERSION, "build": build()}

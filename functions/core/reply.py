@@ -1,4 +1,4 @@
-"""What the outcome of a reply does to its message and its thread: it is sent, or it is taken back because it was not."""
+"""How the outcome of a reply changes its message and its thread: the reply is sent, or it is taken back because it was not sent."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,28 +13,28 @@ from core.text import preview
 from core.thread import Thread, replied_at, shown, unread_after
 
 LEFT_AT_ONCE = timedelta(minutes=1)
-"""A reply that left within it keeps its place in the list of threads: its thread needs no further read and write."""
+"""A reply that left within this time keeps its place in the list of threads, so its thread is not read and written again."""
 _NOT_SENT = "Not sent"
 _PERHAPS_NOT_SENT = "Perhaps not sent"
 
 
 def becomes_sent(stored: StoredMessage, new: Delivery) -> bool:
-    """Whether it is only now known that the message left."""
+    """Whether `new` is the first proof that the message left."""
     return stored.delivery in (Delivery.QUEUED, Delivery.FAILED) and proves_sent(new)
 
 
 def sent_at(stored: StoredMessage, left_at: datetime) -> datetime:
-    """The `timestamp` of a message that left: WhatsApp's seconds and clocks that differ do not put it before its creation."""
+    """The `timestamp` of a message that left. It is never before the message's creation, although WhatsApp's times are whole seconds and clocks differ."""
     return max(stored.written.at, left_at) if stored.written is not None else left_at
 
 
 def moves_thread(stored: StoredMessage, left_at: datetime) -> bool:
-    """Whether its thread changes because it is sent: it had been taken back, or its place moves."""
+    """Whether the thread changes when the message is sent: the message had been taken back, or it waited long."""
     return stored.delivery is Delivery.FAILED or _has_waited(stored, left_at)
 
 
 def after_sent(thread: Thread, message_id: WaMessageId, stored: StoredMessage, left_at: datetime) -> Thread:
-    """A reply that is sent: it counts, also where it had been taken back; one that had waited moves to where it left."""
+    """The thread after the reply is sent. The reply counts (again). If it had waited, it is sorted by when it left."""
     written, left = stored.written, sent_at(stored, left_at)
     if written is None:
         return thread
@@ -46,14 +46,14 @@ def after_sent(thread: Thread, message_id: WaMessageId, stored: StoredMessage, l
 
 
 def is_newest(thread: Thread, stored: StoredMessage) -> bool:
-    """Whether unread is counted from this reply: then taking it back needs the one before it."""
+    """Whether the unread count starts at this reply. If so, the reply before it is needed to take this one back."""
     return stored.written is not None and (thread.replied is None or not thread.replied.is_after(stored.written))
 
 
 def after_failure(
     thread: Thread, message_id: WaMessageId, stored: StoredMessage, before: Moment | None, *, is_certain: bool
 ) -> Thread:
-    """A reply that was not sent, or of which nobody knows it. `before` is the newest of the other replies that count."""
+    """The thread after a reply that was not sent, or whose outcome is unknown. `before` is the newest of the other replies that count."""
     after = thread
     if is_newest(thread, stored):
         after = replace(thread, replied=before, unread=unread_after(thread, before))

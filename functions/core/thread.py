@@ -32,7 +32,7 @@ class Thread:
 
     @property
     def contact_wrote_at(self) -> datetime | None:
-        """What is sent within a day of it is a reply (core/pacing.py)."""
+        """When the contact wrote last. A message that is sent within a day of it is a reply (core/pacing.py)."""
         return self.contact_wrote.at if self.contact_wrote is not None else None
 
 
@@ -56,7 +56,7 @@ def parse(document: Mapping[str, object]) -> Thread:
 def after_message(
     thread: Thread, message_id: WaMessageId, written: Moment, *, text: str, sender_name: str | None
 ) -> Thread:
-    """A contact's message: unread unless a newer reply exists; preview and last message only move forward."""
+    """The thread after a contact's message. The message is unread unless a newer reply exists. Preview and last message only move forward."""
     named = replace(thread, client_display_name=sender_name) if sender_name else thread
     unread = thread.unread
     if unread is not None and written.is_after(thread.replied):
@@ -66,12 +66,12 @@ def after_message(
 
 
 def after_reply(thread: Thread, message_id: WaMessageId, written: Moment, *, text: str) -> Thread:
-    """A message of ours, from here or typed on the phone: what the contact wrote before it is read."""
+    """The thread after an outbound message, from here or typed on the phone. The contact's messages before it are read."""
     return shown(replied_at(thread, written), message_id, written, text)
 
 
 def replied_at(thread: Thread, written: Moment) -> Thread:
-    """A reply that counts, whenever it is learned of. An older one than the newest changes nothing."""
+    """The thread after a reply that counts, whenever the reply becomes known. A reply older than the newest changes nothing."""
     if not written.is_after(thread.replied):
         return thread
     return replace(thread, replied=written, unread=unread_after(thread, written))
@@ -83,7 +83,7 @@ def unread_after(thread: Thread, replied: Moment | None) -> int | None:
 
 
 def shown(thread: Thread, message_id: WaMessageId, place: Moment, text: str) -> Thread:
-    """With the message as the last one, unless a newer one exists."""
+    """The thread with the message as its last one, unless a newer one exists."""
     if not place.is_after(thread.last):
         return thread
     return replace(thread, started_at=None, last=place, last_message_id=message_id, last_message_preview=preview(text))

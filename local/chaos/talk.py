@@ -1,4 +1,4 @@
-"""People who go on conversing while something is measured."""
+"""People who converse while something is measured."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What Cloud Run's front end answers by itself: pages of HTML or plain text, never the service's JSON.
+"""The answers of Cloud Run's front end itself: HTML pages or plain text, never the service's JSON.
 
 Statuses and texts are those that callers of Cloud Run report: 403 without a token and for an account that may not invoke the service,
 401 for a token that cannot be verified, 429 where no instance takes the call, 503 where the instance's connection broke
@@ -30,7 +30,7 @@ def forbidden(path: str) -> FrontAnswer:
 
 
 def unauthorized(path: str) -> FrontAnswer:
-    """A token that is no identity token of Google's for this service, or no longer."""
+    """A token that is not a valid identity token of Google's for this service, or has expired."""
     challenge = 'Bearer error="invalid_token" error_description="The access token could not be verified"'
     return _page(
         HTTPStatus.UNAUTHORIZED,

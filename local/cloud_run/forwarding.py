@@ -1,4 +1,4 @@
-"""Hands a call that was admitted to the service's instance, and waits for one where there is none."""
+"""Forwards an admitted call to the service's instance, and waits for an instance if there is none."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ def new_session() -> aiohttp.ClientSession:
 
 
 def end_to_end(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
-    """Without those that belong to one connection."""
+    """The headers without those that concern a single connection."""
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP)
 
 

@@ -1,4 +1,4 @@
-"""The IAM check before a service, and what the service's container then sees of the caller's token."""
+"""The IAM check before a service, and the headers that the service's container then gets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 
 class Removal(StrEnum):
-    """Which signature is removed. Google documents `CONSUMED`; the others are reported of service accounts' tokens."""
+    """Which signature is removed. Google documents `CONSUMED`; there are reports of the others for service accounts' tokens."""
 
     CONSUMED = "consumed"
-    """That of the header which the IAM check has read."""
+    """The signature in the header that the IAM check has read."""
     AUTHORIZATION = "authorization"
-    """That of `Authorization`, whichever header the IAM check has read."""
+    """The signature in `Authorization`, whichever header the IAM check has read."""
     NONE = "none"
 
 

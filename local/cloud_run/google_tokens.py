@@ -1,4 +1,4 @@
-"""Checks identity tokens as Google's front end does: signature, expiry, issuer and audience. Who the caller is, it only reads."""
+"""Verifies identity tokens as Google's front end does (signature, expiry, issuer, audience), and returns the caller's e-mail."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ class TokenInvalid(Exception):
 
 
 class GoogleTokens:
-    """Remembers a token that it has verified until the token expires: a call must not cost a signature."""
+    """Remembers a verified token until the token expires, so that not every call costs a verification."""
 
     def __init__(self, certs_url: str, session: aiohttp.ClientSession) -> None:
         self._certs_url = certs_url

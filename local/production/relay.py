@@ -19,8 +19,8 @@ _BACKOFF_FIRST_S = 10.0
 _BACKOFF_MAX_S = 600.0
 """Eventarc's own."""
 _EVENT_LIMIT_BYTES = 512_000
-"""Eventarc's: "512 KB" in its quotas, read as strictly as it can be. The documents do not say what becomes of a larger event; here it is
-not delivered, which is the worst that can happen."""
+"""Eventarc's limit: "512 KB" in its quotas, in its strictest reading. Google's pages do not say what happens to a larger event; here it is
+not delivered, which is the worst case."""
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 """The emulator's, in base64."""
 _REGISTER_LIMIT_S = 60.0

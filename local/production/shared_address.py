@@ -1,7 +1,7 @@
 """python -m local.production.shared_address: one address of several instances, as a Cloud Run service has it during a rollout, behind
 Cloud Run's front end.
 
-Calls go to the newest instance that is ready; those that are under way end where they began.
+New calls go to the newest instance that is ready. A call that is under way ends at the instance where it began.
 """
 
 import argparse
