@@ -226,3 +226,14 @@ def newest_replies(db: Client, thread_id: ThreadId, limit: int) -> Query:
         .order_by("writtenAt", direction=Query.DESCENDING)
         .limit(limit)
     )
+
+
+def newest_messages_of_ours(db: Client, thread_id: ThreadId, limit: int) -> Query:
+    """A thread's messages of ours by their timestamp, the last first; those that were taken back, too."""
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("direction", "==", "out"))
+        .order_by("timestamp", direction=Query.DESCENDING)
+        .limit(limit)
+    )

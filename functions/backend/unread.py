@@ -5,14 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from backend import queries
-from backend.stores import Stores
+from backend.stores import Document, Stored, Stores
 from core import message
 from core.account import NEVER
+from core.delivery import Delivery
 from core.ids import ThreadId, WaMessageId
 from core.moment import Moment
 from core.thread import Thread
 
 _SECOND = timedelta(seconds=1)
+_OLDER_REPLIES = 20
 
 
 def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequence[Moment] = ()) -> Thread:
@@ -27,10 +29,22 @@ def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequen
 
 
 def newest_reply_but(stores: Stores, thread_id: ThreadId, taken_back: WaMessageId) -> Moment | None:
-    """When the thread's newest reply other than `taken_back` was written. None if there is no other reply that counts."""
-    found = stores.find(queries.newest_replies(stores.db, thread_id, 2))
-    written = [message.parse(stored.value).written for stored in found if stored.id != taken_back]
-    return written[0] if written else None
+    """When the thread's newest reply other than `taken_back` was written. None if there is no other reply that counts.
+
+    Messages of a version before `writtenAt` are in no query by that field. They are read only if no newer reply counts.
+    """
+    newest = stores.find(queries.newest_replies(stores.db, thread_id, 2))
+    found = _newest_that_counts(newest, taken_back)
+    if found is None:
+        found = _newest_that_counts(
+            stores.find(queries.newest_messages_of_ours(stores.db, thread_id, _OLDER_REPLIES)), taken_back
+        )
+    return found
+
+
+def _newest_that_counts(newest_first: Sequence[Stored[Document]], taken_back: WaMessageId) -> Moment | None:
+    others = (message.parse(stored.value) for stored in newest_first if stored.id != taken_back)
+    return next((each.written for each in others if each.delivery is not Delivery.FAILED), None)
 
 
 def _stored_after(stores: Stores, thread_id: ThreadId, replied: Moment | None) -> int:

@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from google.cloud.firestore import DELETE_FIELD
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backend.running import Running
@@ -286,6 +287,22 @@ def test_of_two_replies_only_the_last_that_is_not_sent_makes_the_question_unread
     end(world, chat, first)
     thread = world.thread(chat)
     assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (1, "Not sent: second")
+
+
+def test_a_reply_that_was_not_sent_leaves_an_answer_alone_that_an_earlier_version_stored(world: World) -> None:
+    chat, began = world.chat(), start()
+    for said in (Said(by=QUESTION, at=0), Said(by=PHONE, at=5)):
+        say(world, chat, said, began)()
+    for stored in (
+        world.db.collection(schema.MESSAGES).where(filter=FieldFilter("threadId", "==", world.thread_id(chat))).stream()
+    ):
+        stored.reference.update(dict.fromkeys(("writtenAt", "receivedAt"), DELETE_FIELD))
+    fields = ("repliedAt", "replyReceivedAt", "contactReceivedAt", "lastMessageId")
+    world.db.collection(schema.THREADS).document(world.thread_id(chat)).update(dict.fromkeys(fields, DELETE_FIELD))
+    say(world, chat, Said(by=QUESTION, at=10), began)()
+    request = answer_while_away(world, chat)
+    cancel(world, chat, request)
+    assert world.thread(chat)["unreadCountGlobal"] == 1
 
 
 def test_a_question_that_comes_while_a_reply_is_taken_back_is_counted(
