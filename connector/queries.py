@@ -15,6 +15,8 @@ from core import schema
 from core.ids import AccountId, ThreadId, WorkerId
 
 _UNFINISHED = ["queued", "sending"]
+_COUNTING_DELIVERIES = ["queued", "sent", "delivered", "read"]
+"""The deliveries of a reply that counts as an answer: all but failed."""
 _ROW_FIELDS = ["chatId", "eventType", "receivedAt"] + [
     f"payload.{name}" for name in ("chatJid", "whatsappId", "fromMe", "timestampS")
 ]
@@ -140,6 +142,40 @@ def newest_messages(db: Client, thread_id: ThreadId, limit: int) -> Query:
         .where(filter=FieldFilter("threadId", "==", thread_id))
         .order_by("timestamp", direction=Query.DESCENDING)
         .limit(limit)
+    )
+
+
+def newest_replies(db: Client, thread_id: ThreadId, limit: int) -> Query:
+    """A thread's messages of ours that were not taken back, the last written first."""
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("delivery", "in", _COUNTING_DELIVERIES))
+        .order_by("writtenAt", direction=Query.DESCENDING)
+        .limit(limit)
+    )
+
+
+def newest_messages_of_ours(db: Client, thread_id: ThreadId, limit: int) -> Query:
+    """A thread's messages of ours by their timestamp, the last first; those that were taken back, too."""
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("direction", "==", "out"))
+        .order_by("timestamp", direction=Query.DESCENDING)
+        .limit(limit)
+    )
+
+
+def messages_of_contact_from(db: Client, thread_id: ThreadId, since: datetime) -> Query:
+    """When the contact wrote in a thread from a moment on, without the texts."""
+    return (
+        db.collection(schema.MESSAGES)
+        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("direction", "==", "in"))
+        .where(filter=FieldFilter("timestamp", ">=", since))
+        .order_by("timestamp", direction=Query.DESCENDING)
+        .select(["timestamp", "receivedAt"])
     )
 
 

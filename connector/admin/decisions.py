@@ -8,6 +8,7 @@ super-admin's sign-in at the terminal. What the callable does beside, a job for 
 from argparse import Namespace
 from dataclasses import dataclass
 
+from connector.admin import replies
 from connector.admin.condition import PROGRAM
 from connector.admin.context import Change, Conflict, Context, Creation, Stored, firestore_emulator, now
 from connector.admin.endings import Failed, NotFound
@@ -91,9 +92,16 @@ def decide(context: Context, standing: Known, decided: Decision, by: DecidedBy) 
     writes: list[Change | Creation] = [
         Change(reference=standing.request.reference, fields=settlement.request, at=standing.request.update_time)
     ]
-    if settlement.message and standing.message is not None:
-        before = standing.message
-        writes.append(Change(reference=before.reference, fields=settlement.message, at=before.update_time))
+    if standing.message is not None:
+        writes += replies.outcome(
+            context,
+            request.thread_id,
+            standing.message,
+            settlement.message,
+            left_at=outbox.queue_state(document).last_tried_at or at,
+            at=at,
+            is_certain=True if decided is Decision.MARK_FAILED else None,
+        )
     if decided is Decision.RESEND:
         resent, fields = decision.resent(request, at)
         writes.append(Creation(reference=context.reference(schema.OUTBOX, resent), fields=fields))

@@ -1,7 +1,7 @@
 """`resolve`: what is known, and decisions that leave what the callable leaves."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from core import ids, schema
 from core.decision import DecidedBy, Decision, resent
 from core.ids import RequestId, checked_request_id
 from core.outbox import Request, parse_request
-from tests.backend.test_decisions import given_up
+from tests.backend.test_decisions import given_up, left_sending
 from tests.backend.world import World, key_of
 from tests.connector_admin.inbox import Inbox
 from tests.connector_admin.running import CommandLine
@@ -70,6 +70,36 @@ def test_the_callable_and_the_command_leave_the_same_documents(world: World, wor
     before = left(world, other)
     admin.does("resolve", other, word)
     assert left(world, other) == before
+
+
+@pytest.mark.parametrize(
+    ("word", "unread", "shown"),
+    [
+        ("mark-sent", 0, "hello"),
+        ("mark-failed", 1, "Not sent: hello"),
+        ("resend", 1, "Perhaps not sent: hello"),
+    ],
+)
+def test_a_decision_leaves_the_question_answered_or_unread_and_says_so_in_the_list(
+    world: World, word: str, unread: int, shown: str
+) -> None:
+    chat = world.chat()
+    world.trigger_ingest(world.receive(chat, "question", at=datetime.now(UTC) - timedelta(minutes=1)))
+    request = given_up(world, chat)
+    CommandLine(project=world.settings.project).does("resolve", request, word)
+    thread = world.thread(chat)
+    assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (unread, shown)
+
+
+def test_what_is_marked_failed_before_its_attempts_are_used_up_leaves_its_question_unread(world: World) -> None:
+    chat = world.chat()
+    for text in ("one", "two"):
+        world.trigger_ingest(world.receive(chat, text, at=datetime.now(UTC) - timedelta(minutes=1)))
+    request = left_sending(world, chat)
+    assert world.thread(chat)["unreadCountGlobal"] == 0
+    CommandLine(project=world.settings.project).does("resolve", request, "mark-failed")
+    thread = world.thread(chat)
+    assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (2, "Not sent: hello")
 
 
 def test_without_a_decision_it_says_what_is_known_and_changes_nothing(inbox: Inbox) -> None:
