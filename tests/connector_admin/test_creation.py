@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from core import schema
+from core import diagnosis, schema
 from core.ids import AccountId
 from tests.backend.world import World
 from tests.connector_admin.inbox import Inbox
@@ -44,3 +44,9 @@ def test_half_an_account_is_not_taken_for_one(inbox: Inbox) -> None:
     ended = inbox.admin.run("create", "shop-1")
     assert ended.status == 1
     assert "has no account document" in ended.errors
+
+
+def test_the_doctors_account_is_nobodys(inbox: Inbox) -> None:
+    """Its requests are ended without being sent."""
+    assert "the doctor's" in inbox.admin.fails(2, "create", diagnosis.ACCOUNT)
+    assert not inbox.db.collection(schema.LEASES).document(diagnosis.ACCOUNT).get().exists

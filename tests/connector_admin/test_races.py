@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from google.api_core.exceptions import Aborted
 
-from connector.admin import decisions, limits, replays, wishes
+from connector.admin import creation, decisions, limits, replays, wishes
 from connector.admin.context import Change, Context, Creation
 from connector.admin.screen import Screen
 from connector.admin.standing import read_one
@@ -16,7 +16,7 @@ from core import ids, schema
 from core.account import DesiredState, claim_fields, parse_lease
 from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode, described
-from core.ids import WorkerId
+from core.ids import AccountId, WorkerId
 from tests.backend.refused_commits import refused
 from tests.connector_admin.inbox import Inbox
 
@@ -53,6 +53,15 @@ def test_a_request_that_was_changed_since_it_was_read_is_looked_at_again(
     assert not decisions.decide(context, standing, Decision.RESEND, BY)
     assert "decision" not in inbox.get(schema.OUTBOX, request)
     assert decisions.decide(context, decisions.read(context, request, thread), Decision.RESEND, BY)
+
+
+def test_an_account_whose_creation_firestore_gave_up_is_created_and_does_not_exist_already(
+    inbox: Inbox, context: Context
+) -> None:
+    with refused(Aborted("too much contention on these documents")):
+        creation.create(context, Namespace(account=AccountId("shop-1"), name="Shop"))
+    assert inbox.get(schema.ACCOUNTS, "shop-1")["name"] == "Shop"
+    assert inbox.get(schema.LEASES, "shop-1")["epoch"] == 0
 
 
 def test_limits_that_firestore_gave_up_to_write_are_written_and_not_an_unknown_account(
