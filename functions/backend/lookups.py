@@ -73,7 +73,7 @@ class Lookups:
         known = lookups.parse(current.value) if current is not None else None
         if known is not None and (known.is_answered or known.is_under_way(at)):
             return known
-        if not lease.is_held(at):
+        if not lease.is_held(at) or not self.stores.is_connected(asked.account):
             raise Refused(ErrorCode.NOT_CONNECTED, _AWAY)
         commit = self.stores.commit()
         fields = lookups.asked_fields(asked.account, asked.by.uid, asked.by.email, at)

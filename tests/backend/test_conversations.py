@@ -163,6 +163,16 @@ def test_a_look_up_that_failed_may_be_tried_again_at_once(world: World) -> None:
     assert exists(world, start(world, phone))
 
 
+def test_an_account_without_a_session_looks_nothing_up_and_spends_nothing(world: World) -> None:
+    """Its connector has it, and waits for WhatsApp or for a phone: who tries again must not be told of too many look-ups."""
+    account, ana = world.db.collection(schema.ACCOUNTS).document(world.account), somebody(world)
+    account.update({"status": "reconnecting"})
+    answers = [outcome(world.services, world, ana) for _ in range(11)]
+    assert set(answers) == {ErrorCode.NOT_CONNECTED}
+    account.update({"status": "connected"})
+    assert outcome(world.services, world, ana) is None
+
+
 def test_a_look_up_whose_function_died_may_be_tried_again_after_a_while(world: World) -> None:
     phone, died_at = new_number(), datetime.now(UTC) - timedelta(seconds=lookups.ANSWER_LIMIT_S + 1)
     name = world.services.conversations.lookups._name_of_number(phone, datetime.now(UTC))
