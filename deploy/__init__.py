@@ -1,1 +1,1 @@
-"""Deploys Threadline to a Google Cloud project: what it needs there, as data, and the steps that make it so (`python -m deploy`)."""
+"""Deploys Threadline to a Google Cloud project (`python -m deploy`): the required resources and roles as data, and the steps that create them."""

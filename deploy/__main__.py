@@ -1,4 +1,4 @@
-"""`python -m deploy --project ID`: deploys, or prints with `--dry` what it would do. `make deploy project=ID` calls it."""
+"""`python -m deploy --project ID`: deploys. With `--dry`: prints what a deploy would do. `make deploy project=ID` calls it."""
 
 import sys
 from collections.abc import Sequence

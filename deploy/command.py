@@ -1,4 +1,4 @@
-"""A command line of `gcloud`, `firebase` or this project's own tools, and what it answered."""
+"""A command of `gcloud`, `firebase` or this project's own tools, its answer, and the interface that runs commands."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ PYTHON: Program = ".venv/bin/python"
 
 
 class CommandFailed(Exception):
-    """A command ended with a status that it may not end with."""
+    """A command ended with a status that means failure."""
 
     def __init__(self, command: "Command", answer: "Answer") -> None:
         super().__init__(f"{command.shown()} ended with status {answer.status}")
@@ -24,7 +24,7 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretInput:
-    """What a command reads on standard input, and nobody else may see: made at the moment in which it is needed."""
+    """A secret that a command reads from standard input. It is made when the command runs."""
 
     description: str
     produce: Callable[["Tools"], str] = field(repr=False)
@@ -37,12 +37,12 @@ class Command:
     input: SecretInput | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     empty_if: str = ""
-    """A pattern of error output that means that there is nothing yet, such as an API that was never enabled."""
+    """A pattern of error output that means "nothing exists yet", such as for an API that was never enabled."""
     is_answer_secret: bool = False
     accepts: tuple[int, ...] = (0,)
-    """Statuses that are no failure."""
+    """Statuses that do not mean failure."""
     prints: bool = False
-    """Whether what it prints is for the person who deploys."""
+    """Whether the operator sees the command's output."""
 
     def shown(self) -> str:
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
@@ -62,7 +62,7 @@ class Answer:
 
 
 class Tools(Protocol):
-    """What a step may use of the outside."""
+    """What steps use outside this process: commands, files and the released rules. Tests have another implementation."""
 
     def run(self, command: Command) -> Answer:
         """Raises CommandFailed."""
@@ -71,7 +71,7 @@ class Tools(Protocol):
         """The security rules that are released for the database, or None. Raises CommandFailed and OSError."""
 
     def read(self, path: Path) -> str | None:
-        """A file's text, or None where there is none."""
+        """A file's text, or None if the file does not exist."""
 
     def write(self, path: Path, text: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Which project is deployed to, and the names and addresses that follow from that. Nothing here asks the cloud."""
+"""A deployment: its project, region, database and shards, and the names and addresses that follow from these. Sends no request."""
 
 import re
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ class Deployment:
     project_number: str
     region: str = DEFAULT_REGION
     database: str = DEFAULT_DATABASE
-    """The Firestore database of everything that is Threadline's."""
+    """The Firestore database of all of Threadline's documents."""
     shards: int = 1
-    """How many connector services there are; 0 is the first one's number."""
+    """The number of connector services. The first shard is 0."""
     uses_cloud_sql: bool = True
     """Whether the session store is the Cloud SQL instance that the deploy creates; else it is a PostgreSQL of the operator's."""
 
@@ -88,7 +88,7 @@ class Deployment:
 
 
 CONNECTOR_PREFIX = "threadline-connector-"
-"""Of each connector service; its shard's number follows."""
+"""How the name of each connector service begins; the shard's number follows."""
 
 
 def connector_service(shard: int) -> str:

@@ -1,4 +1,4 @@
-"""Prints a plan: every step, what is looked at, and every command. Runs nothing and writes nothing."""
+"""Prints a plan: every step, every look-up and every command. Runs nothing and writes nothing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from deploy.step import File, Item, Step
 
 
 def printed(steps: Sequence[Step]) -> Iterator[str]:
-    """Lines, without their ends."""
+    """The lines to print, without line ends."""
     for number, step in enumerate(steps, start=1):
         yield f"[{number}/{len(steps)}] {step.name}: {step.why}"
         if step.takes:

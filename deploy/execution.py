@@ -1,4 +1,4 @@
-"""Carries a plan out: looks first, changes what is not so yet, and waits where Google needs time."""
+"""Carries a plan out: looks what exists, makes what is missing, and waits where Google needs time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 
 class StepFailed(Exception):
-    """A step could not be done. `lines` say which, why, and what to do."""
+    """A step failed. `lines` say which, why, and what to do."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__(lines[0])
@@ -25,7 +25,7 @@ class Execution:
     tools: Tools
     say: Say
     pause_s: float
-    """Between two tries."""
+    """The pause between two attempts of a command that Google is not ready for."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -69,7 +69,7 @@ class Execution:
         answers.forget(item.look)
 
     def patient(self, command: Command) -> Answer:
-        """Tries again where Google needs time. Raises CommandFailed."""
+        """Runs a command, and repeats it while Google needs time. Raises CommandFailed."""
         self.say(f"             $ {command.shown()}")
         began = self.clock()
         while True:
@@ -80,14 +80,14 @@ class Execution:
                 if wait is None or self.clock() - began + self.pause_s > wait.limit_s:
                     raise
                 self.say(
-                    f"             waiting: {wait.reason}; next try in {self.pause_s:.0f} s, for {wait.limit_s:.0f} s at most"
+                    f"             waiting: {wait.reason}; next attempt in {self.pause_s:.0f} s, for {wait.limit_s:.0f} s at most"
                 )
                 self.sleep(self.pause_s)
 
 
 @dataclass(kw_only=False)
 class _Answers:
-    """What was looked at in this step: once for all items that ask the same, and again after a change."""
+    """The answers of this step's look-ups. Items with the same look-up share its answer, until an item changes something."""
 
     execution: Execution
     _found: dict[str, Any] = field(default_factory=dict)
@@ -123,7 +123,7 @@ def _failed(place: str, step: Step, item: Item, failure: CommandFailed) -> list[
 
 
 def _unread(place: str, step: Step, item: Item, error: Exception) -> list[str]:
-    """The error is not quoted: it may hold a part of an answer."""
+    """Does not quote the error, which may contain a part of an answer."""
     what = f"{type(error).__name__}" + (f", {error.strerror}" if isinstance(error, OSError) and error.strerror else "")
     return [
         f"Failed in {place}: {item.name}",

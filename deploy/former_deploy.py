@@ -1,6 +1,6 @@
-"""Whether what is deployed already is Threadline's, and was deployed with the same parameters: they are kept nowhere else.
+"""Reads from the cloud whether an earlier deploy was Threadline's, and whether it had the same parameters, which are stored nowhere else.
 
-Both functions give the reason why a deploy must not go on, with the words to add, or None.
+Both functions return why the deploy must not go on, with the parameter to add, or None.
 """
 
 from typing import Any
@@ -34,8 +34,8 @@ def _changed_parameter(environment: dict[str, str], deployment: Deployment) -> s
     shards = len([each for each in environment.get("CONNECTOR_ENDPOINTS", "").split(",") if each])
     if shards > deployment.shards:
         return (
-            f"{shards} connector services are deployed, and the functions would not call those above {deployment.shards} any more: "
-            f"deploy with shards={shards}; docs/deploy.md says how to have fewer"
+            f"{shards} connector services are deployed, but the functions would call only {deployment.shards} of them: "
+            f"deploy with shards={shards}; docs/deploy.md says how to remove some"
         )
     return None
 

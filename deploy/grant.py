@@ -1,4 +1,4 @@
-"""One grant of a role: to whom, on what, and who makes it."""
+"""One grant of a role: its member, its resource, and who makes the grant."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,9 +19,9 @@ class GrantedBy(StrEnum):
     DEPLOY = "deploy"
     """`python -m deploy`, with a command of its own."""
     FIREBASE = "firebase deploy"
-    """firebase-tools binds it while it deploys the functions."""
+    """firebase-tools makes it while it deploys the functions."""
     GOOGLE = "Google"
-    """Google binds it when the API is first used; here it is checked alone."""
+    """Google makes it when the API is first used. The doctor only checks it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """An IAM condition: the grant counts only where the expression is true."""
+    """An IAM condition: the grant applies only where the expression is true."""
 
     title: str
     expression: str
@@ -51,5 +51,5 @@ class Grant:
 
     @property
     def is_before_functions(self) -> bool:
-        """Whether it can be made before functions and connectors exist."""
+        """Whether the grant can be made before functions and connectors exist."""
         return self.resource.kind not in (Kind.SERVICE, Kind.QUEUE)

@@ -1,4 +1,4 @@
-"""Runs commands on this machine, in the project's folder, and keeps secrets out of what is shown."""
+"""Runs commands on this machine, in the project's folder, and removes secrets from their output."""
 
 import json
 import os
@@ -67,7 +67,7 @@ class LocalTools:
         return Answer(status=run.returncode, out=run.stdout, errors=self.without_secrets(f"{said}{run.stderr}"))
 
     def hide(self, secret: str) -> None:
-        """Not shown from now on, nor the password in it."""
+        """From now on, removes the address and its password from all output."""
         self._secrets.update(secret_parts(secret))
 
     def without_secrets(self, text: str) -> str:

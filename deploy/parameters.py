@@ -1,4 +1,4 @@
-"""What the operator asks for: the command line of `python -m deploy`, checked."""
+"""The parameters of a deploy: reads and checks the command line of `python -m deploy`."""
 
 import argparse
 import os
@@ -30,14 +30,14 @@ class Parameters:
     database: str = DEFAULT_DATABASE
     shards: int = 1
     store: str | None = field(default=None, repr=False)
-    """The address of a PostgreSQL of the operator's, with its password; None for Cloud SQL."""
+    """The address of the operator's own PostgreSQL, with its password; None for Cloud SQL."""
     admin: str | None = None
     """The e-mail of the first super-admin."""
     account: str | None = None
     """The id of the first WhatsApp account."""
     tag: str | None = None
     image: str | None = None
-    """An image that exists; None to build one."""
+    """An existing image of the connector; None to build one."""
     is_dry: bool = False
     pause_s: float = 15.0
     """The pause between two attempts of a command that Google is not ready for."""

@@ -1,4 +1,4 @@
-"""All steps of a deploy, in their order. The order is docs/deploy.md's "Why in this order"."""
+"""All steps of a deploy, in their order. docs/deploy.md explains the order ("Why in this order")."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ _ATTEMPT_DIGITS = 12
 
 
 def plan(parameters: Parameters, deployment: Deployment, root: Path) -> list[Step]:
-    """`root` is the project's folder. Asks the cloud nothing. Raises UnfitTemplate."""
+    """`root` is the project's folder. Sends no request. Raises UnfitTemplate."""
     base = json.loads((root / "firebase.json").read_text())
     tag = parameters.tag or source_tag(root)
     image = parameters.image or deployment.image(tag)

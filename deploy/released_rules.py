@@ -11,11 +11,11 @@ _DENIES_ALL = re.compile(
     r"(rules_version='[12]';)?servicecloud\.firestore\{match/databases/\{\w+\}/documents\{"
     r"match/\{\w+=\*\*\}\{allowread,write:iffalse;\}\}\}"
 )
-"""What the Firebase console releases for a new database: nobody can depend on it."""
+"""The rules that the Firebase console releases for a new database. No application can depend on them."""
 
 
 def foreign_rules(released: str | None, own: str, deployment: Deployment) -> str | None:
-    """Why the released rules must not be replaced by `own`, or None. They may be where they open nothing but paths of `own`."""
+    """Why `own` must not replace the released rules, or None. It may if the released rules match only paths that `own` matches."""
     if released is None or _denies_everything(released):
         return None
     others = sorted(paths(released) - paths(own))
@@ -33,7 +33,7 @@ def foreign_rules(released: str | None, own: str, deployment: Deployment) -> str
 
 
 def paths(rules: str) -> set[str]:
-    """What the rules match, with variables' names left out: `/users/{}/whatsapp_thread_prefs/{}`. A `**` stays."""
+    """The paths that the rules match, without the names of variables: `/users/{}/whatsapp_thread_prefs/{}`. A `**` stays."""
     found = {re.sub(r"\{\w+(=\*\*)?\}", r"{\1}", path) for path in _MATCHES.findall(_COMMENTS.sub("", rules))}
     return found - {_DATABASE}
 

@@ -39,7 +39,7 @@ APIS = (
     Api(name="monitoring.googleapis.com", why="metrics and the dashboard"),
     Api(name="logging.googleapis.com", why="log-based metrics"),
 )
-"""Those of a 2nd generation function are from https://firebase.google.com/docs/functions/get-started and firebase-tools'
+"""The APIs of 2nd generation functions are from https://firebase.google.com/docs/functions/get-started and firebase-tools'
 `ensureAllRequiredAPIsEnabled`; the others belong to the product named beside them."""
 
 SERVICE_AGENT_APIS = ("eventarc.googleapis.com", "pubsub.googleapis.com")
@@ -121,7 +121,7 @@ SEND_QUEUE_SETTINGS: dict[str, object] = {
     "retryConfig.maxDoublings": 6,
 }
 """As Cloud Tasks shows them (https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues). backend/deployment.py has them
-for firebase-tools, each with its reason; a test holds both together."""
+for firebase-tools, each with its reason; a test compares the two."""
 SWEEP_SCHEDULE = "* * * * *"
 SWEEP_JOB = "firebase-schedule-threadlineSweep"
 """The Cloud Scheduler job, as firebase-tools names it (`scheduleIdForFunction`), with the region after it: see `sweep_job`."""

@@ -1,10 +1,10 @@
-"""What must not be shown of a secret: the whole, and the password inside it."""
+"""Finds the parts of a secret that must not be shown: the whole text, and the password in it."""
 
 import re
 from urllib.parse import unquote, urlsplit
 
 _FEWEST_CHARACTERS = 4
-"""A shorter text is in every log line."""
+"""Shorter texts are not removed, since they would match in every log line."""
 _PASSWORDS = re.compile(r"--password: *\"?([^\"\s]+)|://[^:/@\s]*:([^@\s]+)@")
 
 

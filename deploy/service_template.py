@@ -1,4 +1,4 @@
-"""A connector service's YAML from its template: every `${...}` variable gets a value, and every value is used."""
+"""Renders a connector service's YAML from its template. Every `${...}` variable must have a value, and every value must be used."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ class UnfitTemplate(ValueError):
 
 
 def render(template: str, deployment: Deployment, shard: int, image: str, attempt: str = "1") -> str:
-    """The digest does not follow from `attempt`. Raises UnfitTemplate."""
+    """The digest does not depend on `attempt`. Raises UnfitTemplate."""
     kept = "".join(
         line
         for line in template.splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""The parts of a plan: a step has items, and an item is one thing that must be so."""
+"""The parts of a plan: a step has items, and an item is one thing that must exist."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """A question that no command answers. Its answer is a plain value."""
+    """A look-up that is not a command. Its answer is a plain value."""
 
     description: str
     ask: Callable[[Tools], Any] = field(repr=False)
@@ -29,7 +29,7 @@ class File:
 
     path: Path
     text: Callable[[str | None], str]
-    """The wanted text, from the present one. Raises Refused."""
+    """The new text, from the current one (None if there is none). Raises Refused."""
     is_shown: bool = False
     """Whether a dry run prints the text."""
 
@@ -44,11 +44,11 @@ def _no_objection(_answer: Any) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One thing that must be so: how to see whether it is, and the commands that make it so."""
+    """One thing that must exist: how to look whether it exists, and the commands that create it."""
 
     name: str
     look: Command | Lookup | None = None
-    """Changes nothing. The answer of a command is its JSON."""
+    """Changes nothing. A command's answer is the JSON that it prints."""
     is_done: Callable[[Any], bool] = _never
     objection: Callable[[Any], str | None] = _no_objection
     """Why the deploy must not go on, from the answer of `look`."""
@@ -62,6 +62,6 @@ class Step:
     why: str
     items: tuple[Item, ...]
     takes: str = ""
-    """How long it takes where that is minutes."""
+    """How long the step takes, if that is minutes."""
     advice: str = ""
-    """What a person looks at when it fails."""
+    """What the operator should look at if the step fails."""

@@ -1,4 +1,4 @@
-"""The generated tables of README.md and docs/deploy.md: `python -m deploy.tables` writes them, `--check` says whether they are current."""
+"""Generates the tables of README.md and docs/deploy.md: `python -m deploy.tables` writes them, `--check` fails if they are out of date."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ def roles_table() -> str:
 
 
 def roles_summary() -> str:
-    """One row an account."""
+    """One row for each account."""
     rows = []
     for one in SERVICE_ACCOUNTS:
         roles: dict[str, list[str]] = {}
@@ -121,7 +121,7 @@ PAGES = (ROOT / "README.md", ROOT / "docs/deploy.md")
 
 
 def with_tables(page: str) -> str:
-    """The page with the present tables between its markers. Raises ValueError of a marker that is unknown or not closed."""
+    """The page with current tables between its markers. Raises ValueError if a marker is unknown or not closed."""
     lines = iter(page.splitlines(keepends=True))
     return "".join(_filled(lines))
 

@@ -1,4 +1,4 @@
-"""What Google needs minutes for, by the error that it answers with until then."""
+"""The changes that take effect at Google only after minutes, by the error that Google answers with until then."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ API_NOT_ENABLED = (
 )
 
 WAITS = (
-    _wait(API_NOT_ENABLED, "an API that was enabled a moment ago is not everywhere yet", 600),
+    _wait(API_NOT_ENABLED, "an API that was just enabled does not work everywhere yet", 600),
     _wait(
         r"Eventarc Service Agent|recently started to use Eventarc",
         "Eventarc's service agent has no permissions yet, which takes some minutes in a project that never used it",
@@ -28,27 +28,27 @@ WAITS = (
     ),
     _wait(
         r"service account.{0,160}does not exist|unknown service account",
-        "a service account that was created a moment ago is not everywhere yet",
+        "a service account that was just created is not known everywhere yet",
         180,
     ),
     _wait(
         r"permission denied on secret|does not have storage\.objects\.get|access to bucket .{0,120}denied|denied on resource.{0,200}cloudbuild",
-        "a role that was granted a moment ago is not everywhere yet",
+        "a role that was just granted does not apply everywhere yet",
         420,
     ),
     _wait(
         r"another operation|operation.{0,40}in progress",
-        "Google is still busy with an earlier change of the same thing",
+        "an earlier change of the same resource is still under way",
         900,
     ),
     _wait(r"concurrent policy change|ABORTED", "somebody else changed the same policy at the same moment", 120),
-    _wait(r"RESOURCE_EXHAUSTED|rate limit|\b429\b", "a quota of requests a minute is used up", 180),
+    _wait(r"RESOURCE_EXHAUSTED|rate limit|\b429\b", "a quota of requests per minute is used up", 180),
     _wait(r"\bUNAVAILABLE\b|\b503\b|connection reset|timed out", "a Google service did not answer", 180),
 )
 
 
 def wait_for(errors: str) -> Wait | None:
-    """The wait that an error asks for, or None where waiting does not help."""
+    """The wait that fits an error, or None if waiting does not help."""
     for wait in WAITS:
         if wait.pattern.search(errors):
             return wait

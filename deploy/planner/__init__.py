@@ -1,1 +1,1 @@
-"""What a deploy would do to a project, asked of firebase-tools itself (`python -m deploy.planner`). Nothing is deployed."""
+"""Asks firebase-tools itself what a deploy would do to a project (`python -m deploy.planner`). Deploys nothing."""

@@ -1,4 +1,4 @@
-"""python -m deploy.planner: what a deploy does to a project that an application shares, as firebase-tools' own planner says it."""
+"""python -m deploy.planner: prints what firebase-tools' own planner would do to a project that has an application."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def example_parameters(project: str, database: str) -> dict[str, str]:
-    """Those that `python -m deploy` writes for the project."""
+    """The parameters that `python -m deploy` writes for the project."""
     deployment = Deployment(project=project, project_number=PROJECT_NUMBER, database=database)
     return dict(line.split("=", 1) for line in parameters(deployment, None).splitlines())
 

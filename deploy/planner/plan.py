@@ -17,7 +17,7 @@ from deploy.firebase_config import deployment_config
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIREBASE_TOOLS = ROOT / "local/firebase_tools/node_modules/firebase-tools"
 _LIMIT_S = 300
-"""However slow the machine: firebase-tools itself gives the discovery of functions 10 s."""
+"""Long, for slow machines. firebase-tools itself waits 10 s for the discovery of functions."""
 PROJECT_NUMBER = "123456789012"
 _INDEX = re.compile(r"/databases/(?P<database>[^/]+)/collectionGroups/(?P<collection>[^/]+)/indexes")
 _FIELD = re.compile(
@@ -33,7 +33,7 @@ class Action(StrEnum):
     SKIP = "skip"
     """Unchanged since the last deploy."""
     LEAVE = "leave"
-    """In the project, and not in the deploy's plan at all."""
+    """In the project, and not touched by the deploy."""
 
 
 class PlanRefused(Exception):
@@ -61,7 +61,7 @@ class PlannedFunction:
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """One change of rules or indexes. `database`: whose they are."""
+    """One change of the rules or indexes of `database`."""
 
     action: Action
     what: str

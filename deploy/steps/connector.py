@@ -1,4 +1,4 @@
-"""One Cloud Run service a shard, one after the other: a rollout moves the sessions of a shard."""
+"""The connector services, one for each shard, deployed one after the other since a rollout moves the sessions of a shard."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ TEMPLATE = Path("deploy/connector_service.yaml")
 
 
 def connector_step(deployment: Deployment, template: str, image: str, attempt: str) -> Step:
-    """`attempt` is another one with each deploy."""
+    """`attempt` differs in each deploy."""
     return Step(
         name="connector",
         why="the connector services hold the WhatsApp sessions; Cloud Run starts the new instance before it ends the old one",

@@ -93,7 +93,7 @@ def database_step(deployment: Deployment) -> Step:
 
 
 def config_path(deployment: Deployment) -> Path:
-    """In the project's folder: firebase-tools takes the paths in the file from where the file is."""
+    """In the project's folder, since firebase-tools resolves the paths in the file from the file's folder."""
     return Path(f"firebase.{deployment.project}.json")
 
 

@@ -35,7 +35,7 @@ def parameters_path(deployment: Deployment) -> Path:
 
 
 def parameters(deployment: Deployment, present: str | None) -> str:
-    """The file's text: the deployment's own values, and what the operator wrote beside them. Raises Refused."""
+    """The file's text: the deployment's values, and what the operator added. Raises Refused."""
     values = {
         "CONNECTOR_ENDPOINTS": ",".join(deployment.connector_endpoints),
         "FUNCTIONS_SERVICE_ACCOUNT": deployment.email(Account.FUNCTIONS),

@@ -20,7 +20,7 @@ _GROUPS = {
 }
 _PLACES = {Kind.SERVICE: "region", Kind.QUEUE: "location", Kind.REPOSITORY: "location"}
 _WITHOUT_CONDITIONS = (Kind.QUEUE,)
-"""Whose commands know no --condition."""
+"""Resources whose gcloud commands have no --condition."""
 
 
 def accounts_step(deployment: Deployment) -> Step:
@@ -63,7 +63,7 @@ def roles_step(deployment: Deployment) -> Step:
 
 
 def invokers_step(deployment: Deployment) -> Step:
-    """The grants on services and the queue, which exist by now. Callables' are firebase-tools', and repaired here where one is missing."""
+    """The grants on services and the queue, which exist by now. firebase-tools makes those of callables; a missing one is made here."""
     late = [
         grant
         for grant in grants(deployment)
@@ -101,7 +101,7 @@ def policy(deployment: Deployment, resource: Resource) -> Command:
 
 
 def bind(deployment: Deployment, grant: Grant) -> Command:
-    """Names a condition always: in a policy that has one, gcloud refuses a grant that names none."""
+    """Always names a condition: gcloud refuses a grant without --condition where the policy already has a conditional grant."""
     options: dict[str, str | None] = {"member": grant.member, "role": grant.role, **_place(deployment, grant.resource)}
     if grant.condition is not None:
         options["condition"] = f"expression={grant.condition.expression},title={grant.condition.title}"

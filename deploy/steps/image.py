@@ -113,6 +113,6 @@ def _source_files(root: Path) -> Iterable[Path]:
 
 
 def _tags(image: dict[str, Any]) -> list[str]:
-    """A list, or, of an older gcloud, one text."""
+    """A list; an older gcloud prints one text."""
     tags = image.get("tags") or []
     return [tag.strip() for tag in tags.split(",")] if isinstance(tags, str) else list(tags)

@@ -1,11 +1,11 @@
-"""The first super-admin, the first account, and the check of all of it: commands of `python -m connector.admin`."""
+"""The steps that run `python -m connector.admin`: the first super-admin, the first account, and the doctor."""
 
 from deploy.command import PYTHON, Command
 from deploy.deployment import Deployment
 from deploy.step import Item, Step
 
 _NOT_CHECKED = 2
-"""The doctor's status where nothing is wrong as far as could be checked (connector/admin/endings.py)."""
+"""The doctor's exit status if no check found a fault but some could not be made (connector/admin/endings.py)."""
 
 
 def admin_step(deployment: Deployment, email: str) -> Step:
@@ -29,7 +29,7 @@ def account_step(deployment: Deployment, account: str) -> Step:
 
 
 def doctor_step(deployment: Deployment) -> Step:
-    """A check that cannot be made yet, such as one that needs a paired phone, is no failure of the deploy."""
+    """The deploy does not fail because of a check that cannot be made yet, such as one that needs a paired phone."""
     return Step(
         name="doctor",
         why="checks the whole deployment, with a signed call in each direction",

@@ -1,4 +1,4 @@
-"""The project itself: whether it may be deployed to, its APIs, Google's accounts in it, and Firebase."""
+"""The steps of the project itself: credentials, safety, APIs, Google's service agents, and Firebase."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def describe(project: str) -> Command:
 
 
 def credentials_step(project: str) -> Step:
-    """Who deploys. A token is printed to this program alone."""
+    """Checks that the operator is signed in. Only this program sees the printed token."""
     token = Command(
         arguments=(GCLOUD, "auth", "application-default", "print-access-token", "--quiet"), is_answer_secret=True
     )
@@ -36,7 +36,7 @@ def credentials_step(project: str) -> Step:
 
 
 def safety_step(deployment: Deployment, own_rules: str) -> Step:
-    """Before anything is changed. `own_rules` is the text of firestore.rules."""
+    """Stops the deploy before it changes anything, where it would harm something. `own_rules` is the text of firestore.rules."""
     project = deployment.project
     return Step(
         name="safety",

@@ -1,4 +1,4 @@
-"""The secrets, in Secret Manager. Values are made here or given by the operator; they go through standard input alone."""
+"""The secrets, in Secret Manager. Values are generated here or given by the operator, and go only through standard input."""
 
 from typing import Any
 

@@ -11,9 +11,9 @@ from deploy.step import Item, Step
 
 _VERSION = "POSTGRES_17"
 _TIER = "db-custom-1-3840"
-"""One core, 3.75 GB: docs/limits.md says how many accounts it carries."""
+"""1 vCPU, 3.75 GB. docs/limits.md says for how many accounts this is enough."""
 _PASSWORD_LABEL = "threadline-password"  # noqa: S105 - a label's name
-"""On the secret: which of its versions the database user's password is of."""
+"""A label of the secret: the version that has the database user's current password."""
 
 
 def instance_step(deployment: Deployment) -> Step:
@@ -63,7 +63,7 @@ def instance_step(deployment: Deployment) -> Step:
 
 
 def user_step(deployment: Deployment) -> Step:
-    """After the secret, which holds the password: a deploy that was interrupted in between finds it there."""
+    """Comes after the secret, which has the password, so that a deploy after an interruption finds the password there."""
     project = deployment.project
     instance = {"instance": SQL_INSTANCE, "flags-file": "/dev/stdin"}
     password = SecretInput(description="the password of the secret's address", produce=_password_flag(project))
@@ -100,7 +100,7 @@ def user_step(deployment: Deployment) -> Step:
 
 
 def address(deployment: Deployment, password: str) -> str:
-    """Through the socket that Cloud Run mounts: https://cloud.google.com/sql/docs/postgres/connect-run"""
+    """The address, over the socket that Cloud Run mounts: https://cloud.google.com/sql/docs/postgres/connect-run"""
     return f"postgres://{SQL_USER}:{password}@/{SQL_DATABASE}?host=/cloudsql/{deployment.sql_connection}"
 
 
