@@ -1,1 +1,1 @@
-"""`doctor`: checks that a deployment is complete and works, and says what to do where it is not. docs/doctor.md has every check."""
+"""The command `doctor`: checks that a deployment is complete and works, and says what to do about each fault. docs/doctor.md lists every check."""

@@ -1,4 +1,4 @@
-"""Whether the addresses and accounts that the functions are given are those that connectors and leases name, in one URL form."""
+"""Checks that functions, connectors and leases name the same addresses and service accounts, each address in one URL form."""
 
 import re
 from collections import defaultdict
@@ -22,7 +22,7 @@ def _leases(patient: Patient) -> Sequence[Finding]:
     for owned in patient.owned_leases:
         named[owned.lease.endpoint or "no address"].append(owned.account)
     if not named:
-        return [ok("no account is owned just now")]
+        return [ok("no account is owned at the moment")]
     return [_lease(endpoint, accounts, allowed) for endpoint, accounts in sorted(named.items())]
 
 
@@ -48,14 +48,16 @@ def _settings(patient: Patient) -> Sequence[Finding]:
     report = patient.report
     found = [_twice(report)] if len({service_of(each) for each in report.endpoints}) < len(report.endpoints) else []
     for connector in report.answering:
-        found += _differences(connector, report) or [ok("as the functions have them", about=connector.endpoint)]
+        found += _differences(connector, report) or [
+            ok("the same as the functions' settings", about=connector.endpoint)
+        ]
     return found
 
 
 def _twice(report: Report) -> Finding:
     return wrong(
         f"CONNECTOR_ENDPOINTS names a service twice: {', '.join(report.endpoints)}",
-        "Leave the address that PUBLIC_ENDPOINT of that connector has, and deploy the functions.",
+        "Keep only the address that PUBLIC_ENDPOINT of that connector has, and deploy the functions.",
     )
 
 
@@ -77,7 +79,7 @@ def _differences(connector: Connector, report: Report) -> list[Finding]:
 
 
 def service_of(endpoint: str) -> str:
-    """What two addresses of one service have in common; of other addresses, the port, since a host may have several names."""
+    """What all addresses of one Cloud Run service have in common. For other addresses it is the port, since a host can have several names."""
     parts = urlsplit(endpoint)
     found = _RUN_HOST.fullmatch(parts.hostname or "")
     if found is not None:

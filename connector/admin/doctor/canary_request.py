@@ -1,4 +1,4 @@
-"""The canary request: created in the outbox, it goes over the trigger and Cloud Tasks to a send job, which ends it. Nothing is sent."""
+"""The check with the canary request. The doctor creates the request in the outbox; trigger and Cloud Tasks bring it to a send job, which ends it. Nothing is sent."""
 
 import secrets
 import time
@@ -27,7 +27,7 @@ def _examine(patient: Patient) -> Sequence[Finding]:
     if request.get("lastError"):
         return [
             wrong(
-                f"the request ended as {code_of(request['lastError']) or 'unknown'}, and not as diagnosed",
+                f"the request ended as {code_of(request['lastError']) or 'unknown'} instead of diagnosed",
                 "Deploy the functions of this version (docs/rollout.md).",
             )
         ]
@@ -35,7 +35,7 @@ def _examine(patient: Patient) -> Sequence[Finding]:
         return [
             wrong(
                 f"threadlineOnOutbox took the request, and no send job came within {span(patient.wait_s)}",
-                "Look at the queue threadlineSend (paused? tasks that wait?), at the logs of threadlineOnOutbox and threadlineSend, and at the "
+                "Look at the queue threadlineSend (is it paused, do tasks wait?), at the logs of threadlineOnOutbox and threadlineSend, and at the "
                 "roles cloudtasks.enqueuer (functions) and run.invoker (tasks account on threadlineSend).",
             )
         ]
@@ -48,7 +48,7 @@ def _examine(patient: Patient) -> Sequence[Finding]:
 
 
 def _send(context: Context, wait_s: float) -> dict[str, Any]:
-    """The request as it is in the end. Leaves nothing behind."""
+    """The request after it ended or the time ran out. Deletes the request."""
     name = secrets.token_hex(8)
     request = diagnosis.outbox_id(name)
     reference = context.reference(schema.OUTBOX, request)

@@ -1,4 +1,4 @@
-"""The canary row: created in the ingest log, answered by the functions' trigger with a report, deleted at the end."""
+"""The canary row. The doctor creates it in the ingest log, the ingest trigger writes a report into it, and the doctor deletes it."""
 
 import secrets
 import time
@@ -24,13 +24,13 @@ _POLL_S = 0.25
 class Ending(Enum):
     REPORTED = auto()
     NOT_TAKEN = auto()
-    """No function has touched the row."""
+    """No function has processed the row."""
     SWEPT = auto()
-    """The sweeper found the row: the trigger never came."""
+    """The sweeper closed the row: the trigger was not called."""
     NOT_REPORTED = auto()
-    """The trigger came, and its report did not."""
+    """The trigger was called, but there is no report."""
     OLDER_FUNCTIONS = auto()
-    """The functions do not know what a diagnosis is."""
+    """The functions' version does not support the diagnosis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,12 @@ class RowCanary:
     ending: Ending
     waited_s: float
     own_clock: Clock
-    """The operator's, against Firestore's."""
+    """The offset of this machine's clock from Firestore's."""
     report: Report | None = None
 
 
 def send_row_canary(context: Context, wait_s: float) -> RowCanary:
-    """Waits up to `wait_s` for the trigger, and as long again for its report. Leaves nothing behind."""
+    """Waits up to `wait_s` for the trigger, and up to `wait_s` again for its report. Deletes the row."""
     name = secrets.token_hex(8)
     reference = context.reference(schema.INGEST, diagnosis.row_id(name))
     began = time.monotonic()
@@ -63,7 +63,7 @@ def send_row_canary(context: Context, wait_s: float) -> RowCanary:
 
 
 def _reading(write: Callable[[], Any]) -> Clock:
-    """This machine's clock against the time of a write: it is from within the write's way there and back."""
+    """The offset of this machine's clock from Firestore's time of a write, which lies between sending the write and its answer."""
     began_at, began = now(), time.monotonic()
     written_at: datetime = write()
     round_trip_s = time.monotonic() - began
@@ -74,7 +74,7 @@ def _reading(write: Callable[[], Any]) -> Clock:
 
 
 def _await_end(context: Context, row: str, wait_s: float) -> dict[str, Any]:
-    """The row as it is in the end."""
+    """The row after it was answered or the time ran out."""
     deadline, is_taken = time.monotonic() + wait_s, False
     while True:
         stored = context.read(schema.INGEST, row)
@@ -99,7 +99,7 @@ def _ending(document: dict[str, Any]) -> Ending:
 
 
 def _resolve_its_alert(context: Context, document: dict[str, Any]) -> None:
-    """Older functions raise one for a row that they do not understand. Its cause is gone with the row."""
+    """Resolves the alert that older functions raise for a row that they do not understand. The row is deleted, so the alert has no cause left."""
     error = str(document["lastProcessError"])
     if code_of(error) is not ErrorCode.EVENT_TYPE_UNKNOWN:
         return

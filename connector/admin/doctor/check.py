@@ -1,4 +1,4 @@
-"""What a check is: a name, what it needs, and a function that examines a deployment and answers with findings."""
+"""A check: its name, what it needs, and a function that examines a deployment and returns findings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ class Finding:
     found: str
     what_to_do: str = ""
     about: str = ""
-    """Which of several things of a kind, such as a connector's address; empty where there is one alone."""
+    """What the finding is about, such as a connector's address; empty if there is only one thing of its kind."""
     counts: bool = True
-    """Whether the exit status heeds it. What does not exist on an emulator does not count."""
+    """Whether the finding changes the exit status. What does not exist on an emulator does not count."""
 
 
 class Need(Enum):
-    """What a check cannot do without."""
+    """What a check needs."""
 
     REPORT = auto()
     """The functions' answer to the canary row."""
@@ -56,5 +56,5 @@ def wrong(found: str, what_to_do: str, *, about: str = "") -> Finding:
 
 
 def not_checked(why: str, what_to_do: str = "", *, about: str = "", counts: bool = True) -> Finding:
-    """Why it cannot be checked here. It is not "ok"."""
+    """A finding that says why the check cannot be made here. It does not mean "ok"."""
     return Finding(result=Result.NOT_CHECKED, found=why, what_to_do=what_to_do, about=about, counts=counts)

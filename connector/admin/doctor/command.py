@@ -1,4 +1,4 @@
-"""`doctor`: examines the deployment, shows a table of findings, and ends with a status that says whether something is wrong."""
+"""The command `doctor`: runs the checks, prints a table of findings, and ends with an exit status that says whether something is wrong."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _CELL = 54
 
 
 def examine(context: Context, arguments: Namespace) -> None:
-    """Raises Failed where something is wrong, and NotChecked where nothing is wrong as far as could be checked."""
+    """Raises Failed if a check found a fault, and NotChecked if none did but some checks could not be made."""
     found = list(examined(_patient(context, arguments)))
     if context.screen.as_json:
         context.screen.data(_data(context, found))
@@ -40,7 +40,7 @@ def _patient(context: Context, arguments: Namespace) -> Patient:
 
 
 def _row(each: Found) -> Row:
-    """On one line where it fits; nothing of it is cut."""
+    """The row of a finding, on one line if it fits. Its text is never cut."""
     finding = each.finding
     text = f"{finding.about}: {finding.found}" if finding.about else finding.found
     if not finding.what_to_do and width_of(text) <= _CELL:
@@ -75,8 +75,6 @@ def _end(found: Sequence[Found]) -> None:
         case Result.WRONG:
             raise Failed(f"{counts[Result.WRONG]} of {len(found)} findings are wrong; each says what to do")
         case Result.NOT_CHECKED:
-            raise NotChecked(
-                f"nothing is wrong as far as was checked; {counts[Result.NOT_CHECKED]} could not be checked"
-            )
+            raise NotChecked(f"no check found a fault; {counts[Result.NOT_CHECKED]} could not be made")
         case Result.OK:
             return

@@ -1,4 +1,4 @@
-"""Runs every check on a deployment, in the order in which a person would mend what they find."""
+"""Runs every check on a deployment, in the order in which an operator would repair the faults."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def _findings(check: Check, patient: Patient) -> Sequence[Finding]:
     if Need.GOOGLE_CLOUD in check.needs and patient.cloud_project is None:
         return [not_checked(patient.why_no_cloud)]
     if Need.REPORT in check.needs and patient.canary.ending is not Ending.REPORTED:
-        return [not_checked("it needs the functions' report; see the ingest trigger")]
+        return [not_checked("this check needs the functions' report; see the check 'ingest trigger'")]
     try:
         return check.examine(patient) or [not_checked("no connector answered")]
     except Unreadable as why:

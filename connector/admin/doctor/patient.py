@@ -1,4 +1,4 @@
-"""The deployment that is examined: what every check may ask of it."""
+"""The deployment that is examined, with everything that checks can read of it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +42,7 @@ class Patient:
 
     @cached_property
     def owned_leases(self) -> list[OwnedLease]:
-        """Those that a connector holds now, by account."""
+        """The leases that a connector holds now, by account."""
         at = now()
         parsed = [(found.id, _lease(found)) for found in self.context.find(self.context.db.collection(schema.LEASES))]
         return [

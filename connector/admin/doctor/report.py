@@ -1,4 +1,4 @@
-"""The functions' report, as the canary row holds it (functions/backend/diagnosis.py). Fields that an older side does not send are None."""
+"""The functions' report, read from the canary row (functions/backend/diagnosis.py writes it). Fields that an older version does not send are None."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What a process runs. `build` is a digest of the modules that all of them share."""
+    """The code that a process runs. `build` is a digest of the modules that functions, connector and command line share."""
 
     version: str | None
     build: str | None
@@ -19,13 +19,13 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """How far a clock is ahead of another one, give or take `uncertainty_s`; None: not known."""
+    """How far a clock is ahead of another one, plus or minus `uncertainty_s`. None: not known."""
 
     offset_s: float | None
     uncertainty_s: float
 
     def against(self, other: "Clock") -> "Clock":
-        """The offset from what `other` is measured against, where this one is measured against `other`'s own clock."""
+        """This offset is from `other`'s clock. The result is the offset from the clock that `other` was measured against."""
         known = self.offset_s is not None and other.offset_s is not None
         return Clock(
             offset_s=(self.offset_s or 0.0) + (other.offset_s or 0.0) if known else None,
@@ -35,7 +35,7 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """How one side took the other's call. `code` is the application's own; without one, a platform answered in its place."""
+    """How one side answered the other's call. `code` is the application's; without it, the platform answered."""
 
     outcome: str
     status: int | None
@@ -80,7 +80,7 @@ class Report:
 
 
 def parse_report(value: object) -> Report:
-    """Whatever is missing or malformed is None: the report may be another version's."""
+    """Missing and malformed fields become None, since the report may be from another version."""
     fields = _map(value)
     return Report(
         release=_release(fields),

@@ -1,4 +1,4 @@
-"""A signed call in each direction: the functions call every connector, and each connector calls the functions' flush."""
+"""Checks the signed calls in each direction: the functions call every connector, and each connector calls threadlineFlush."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,11 @@ def _to_functions(patient: Patient) -> Sequence[Finding]:
 
 def _call_of(call: Call, report: Report, *, about: str) -> Finding:
     if call.is_answered:
-        return ok("the connector took the functions' token", about=about)
+        return ok("the connector accepted the functions' token", about=about)
     match call.status, call.code:
         case 401, str():
             said, todo = (
-                "the connector refused the functions' token as none for its address",
+                "the connector refused the functions' token: it is none for its address",
                 "Compare PUBLIC_ENDPOINT of the connector with this address, in one URL form (docs/deploy.md), and the clocks.",
             )
         case 403, str():
@@ -36,13 +36,13 @@ def _call_of(call: Call, report: Report, *, about: str) -> Finding:
             )
         case 404, str():
             said, todo = (
-                "the connector is older than the functions: it does not know a diagnosis",
+                "the connector is older than the functions: it does not support the diagnosis",
                 "Deploy the connector of this version (docs/rollout.md).",
             )
         case 503, "unauthenticated":
             said, todo = (
-                "the connector has no key set to check tokens with",
-                "Look whether it reaches www.googleapis.com.",
+                "the connector has no key set to verify tokens with",
+                "Look whether the connector reaches www.googleapis.com.",
             )
         case _:
             said, todo = _platform(
@@ -53,11 +53,11 @@ def _call_of(call: Call, report: Report, *, about: str) -> Finding:
 
 def _flush(call: Call, report: Report, *, about: str) -> Finding:
     if call.is_answered:
-        return ok("the functions took the connector's token", about=about)
+        return ok("the functions accepted the connector's token", about=about)
     match call.status, call.code:
         case 401, str():
             said, todo = (
-                "the functions refused the connector's token as none for flush",
+                "the functions refused the connector's token: it is none for flush",
                 f"Set FLUSH_URL of the connector to {report.flush_url}, and look at the clocks.",
             )
         case 403, str():
@@ -76,7 +76,7 @@ def _flush(call: Call, report: Report, *, about: str) -> Finding:
 
 
 def _platform(call: Call, callee: str, invoker: str) -> tuple[str, str]:
-    """What a platform answers in the callee's place, and what there is no answer for."""
+    """The outcomes without an answer of the called application: the platform answered, or nobody did."""
     match call.outcome, call.status:
         case "no_identity", _:
             return (
@@ -85,7 +85,7 @@ def _platform(call: Call, callee: str, invoker: str) -> tuple[str, str]:
             )
         case "refused", 401 | 403:
             return (
-                f"Cloud Run refused the call before {callee} saw it (status {call.status})",
+                f"Cloud Run refused the call before it reached {callee} (status {call.status})",
                 f"Grant roles/run.invoker to {invoker}; look whether the caller runs as that account.",
             )
         case "refused", 429:

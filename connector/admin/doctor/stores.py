@@ -1,4 +1,4 @@
-"""What each connector reaches: Firestore, its engine, and through it the session store."""
+"""Checks what each connector can reach: Firestore, its engine, and through the engine the session store."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from connector.admin.doctor.report import Connector
 _REPORT = frozenset({Need.REPORT})
 _PARTS = {
     "firestore": (
-        "it does not reach Firestore",
+        "the connector cannot reach Firestore",
         "Look at roles/datastore.user of the connector's account, and at its log.",
     ),
     "engine": ("its engine is not ready", "Read the connector's log (engine_failed, start_failed)."),
@@ -24,7 +24,7 @@ def _ready(patient: Patient) -> Sequence[Finding]:
         missing = [part for part in _PARTS if connector.ready.get(part) is not True]
         found += [wrong(*_PARTS[part], about=connector.endpoint) for part in missing]
         if not missing:
-            found.append(ok("Firestore and engine, and it takes work", about=connector.endpoint))
+            found.append(ok("reaches Firestore and its engine, and accepts work", about=connector.endpoint))
     return found
 
 
@@ -38,7 +38,7 @@ def _store(connector: Connector) -> Finding:
     match store.get("outcome"):
         case "writable" if store.get("kind") == "sqlite" and not firestore_emulator():
             return wrong(
-                "the sessions are in a SQLite file, which does not outlive its instance",
+                "the sessions are in a SQLite file, which is lost when the instance ends",
                 "Set ENGINE_STORE to a PostgreSQL (docs/deploy.md), and pair the accounts again.",
                 about=about,
             )

@@ -1,4 +1,4 @@
-"""Whether the ingest trigger fires, and gives a report."""
+"""Checks that the ingest trigger is called, and writes its report."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,14 @@ def _examine(patient: Patient) -> Sequence[Finding]:
         case Ending.REPORTED:
             return [ok(f"the functions answered in {canary.waited_s:.1f} s")]
         case Ending.NOT_TAKEN:
-            return [wrong(f"no function took the canary row within {span(patient.wait_s)}", _TRIGGER)]
+            return [wrong(f"no function processed the canary row within {span(patient.wait_s)}", _TRIGGER)]
         case Ending.SWEPT:
-            return [wrong("only the sweeper found the canary row: the trigger does not fire", _TRIGGER)]
+            return [wrong("only the sweeper processed the canary row: the trigger is not called", _TRIGGER)]
         case Ending.NOT_REPORTED:
             return [
                 wrong(
-                    f"threadlineOnIngest took the canary row, and gave no report within {span(patient.wait_s)}",
-                    "Read the log of threadlineOnIngest; a connector that hangs may hold it up.",
+                    f"threadlineOnIngest was called for the canary row, but wrote no report within {span(patient.wait_s)}",
+                    "Read the log of threadlineOnIngest; a connector that hangs may delay the report.",
                 )
             ]
         case Ending.OLDER_FUNCTIONS:

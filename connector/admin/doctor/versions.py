@@ -1,4 +1,4 @@
-"""Whether functions, connectors and engines run the code of this command line."""
+"""Checks that functions, connectors and engines run the same code as this command line."""
 
 import re
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def _whatsmeow(connector: Connector) -> str:
 
 
 def _difference(theirs: Release, ours: Release, they: str, we: str) -> str | None:
-    """What is to be said of two sides that do not run the same code."""
+    """How two sides differ that do not run the same code, in words."""
     for their_part, our_part, what in (
         (theirs.contract, ours.contract, "contract version"),
         (_parts(theirs.version), _parts(ours.version), "version"),

@@ -1,1 +1,1 @@
-"""Checks of what is set up in the Google Cloud project, read with `gcloud` and held against the data in `deploy/`."""
+"""The checks of the Google Cloud project: resources, read with `gcloud`, are compared with the data in `deploy/`."""

@@ -1,4 +1,4 @@
-"""The APIs that must be enabled."""
+"""Checks that the APIs are enabled."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Firestore's indexes, TTL policies, point-in-time recovery and backups."""
+"""Checks Firestore's indexes, TTL policies, point-in-time recovery and backups."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ def _indexes(patient: Patient) -> Sequence[Finding]:
             found.append(wrong("does not exist: its query fails", _deploy_command(patient), about=about))
         elif state != "READY":
             todo = "Wait until it is built; an index of many documents takes a while. Where it needs repair, delete it and deploy it again."
-            found.append(wrong(f"is {str(state).lower()}, and not ready: its query fails", todo, about=about))
+            found.append(wrong(f"is {str(state).lower()} instead of ready: its query fails", todo, about=about))
     return found or [ok(f"all {len(declared['indexes'])} are ready")]
 
 
@@ -52,7 +52,7 @@ def _ttls(patient: Patient) -> Sequence[Finding]:
     for group, path in wanted:
         state = states.get((group, path))
         if state is None:
-            said = "there is no TTL policy: documents that have ended stay for ever"
+            said = "there is no TTL policy: expired documents are never deleted"
             found.append(wrong(said, _deploy_command(patient), about=f"{group}.{path}"))
         elif state == "NEEDS_REPAIR":
             todo = f"gcloud firestore fields ttls update {path} --collection-group={group} --enable-ttl --database={database}"

@@ -1,4 +1,4 @@
-"""Service accounts, and every grant of deploy/roles.py that the deploy makes: roles, and who may call which service."""
+"""Checks the service accounts, and every grant that Threadline needs (deploy/roles.py): roles, and who may call which service."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def _accounts(patient: Patient) -> Sequence[Finding]:
 
 
 def _parameters(patient: Patient) -> Sequence[Finding]:
-    """The accounts that the functions are given are those that the grants are for."""
+    """Checks that the functions' parameters name the accounts that have the roles."""
     deployment, report = patient.cloud.deployment, patient.report
     given = {
         "FUNCTIONS_SERVICE_ACCOUNT": (report.functions_service_account, deployment.email(Account.FUNCTIONS)),
@@ -55,7 +55,7 @@ def _invokers(patient: Patient) -> Sequence[Finding]:
 
 
 def _checked(patient: Patient) -> list[Grant]:
-    """All but those that nothing of ours needs."""
+    """All grants except those that Threadline does not need."""
     return [
         grant
         for grant in grants(patient.cloud.deployment)

@@ -1,4 +1,4 @@
-"""A Google Cloud project, as `gcloud` shows it, and what `deploy/` declares that it must have."""
+"""Reads a Google Cloud project with `gcloud`, and has what `deploy/` declares for it."""
 
 import re
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from deploy.deployment import CONNECTOR_PREFIX, DEFAULT_DATABASE, DEFAULT_REGION
 from deploy.local_tools import LocalTools, local_environment
 
 _AT_ONCE = 4
-"""Each `gcloud` is a program of some 100 MB."""
+"""How many `gcloud` processes run at once. Each takes some 100 MB of memory."""
 _MISSING = re.compile(r"NOT_FOUND|cannot find|does not exist|could not find|HTTPError 404", re.IGNORECASE)
 _CLOUD_SQL = "run.googleapis.com/cloudsql-instances"
 
 
 class Unreadable(Exception):
-    """`gcloud` did not answer a question. The words say why, on one line."""
+    """`gcloud` gave no answer. The message says why, on one line."""
 
 
 class Missing(Unreadable):
-    """What was asked for does not exist."""
+    """The resource does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class CloudProject:
     _answers: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def read(self, *words: str, **options: str | None) -> Any:
-        """The JSON that `gcloud WORDS` prints; asked once. Raises Unreadable."""
+        """The JSON that `gcloud WORDS` prints. Each command runs once. Raises Unreadable."""
         return self.answer(self.command(*words, **options))
 
     def command(self, *words: str, **options: str | None) -> Command:
@@ -49,7 +49,7 @@ class CloudProject:
         return answer
 
     def look_up(self, commands: Sequence[Command]) -> None:
-        """Asks several at a time; `answer` has the answers."""
+        """Runs several commands in parallel; `answer` then returns their answers."""
         new = [each for each in dict.fromkeys(each.arguments for each in commands) if each not in self._answers]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             asked = pool.map(lambda arguments: _ask(self.tools, Command(arguments=arguments)), new)

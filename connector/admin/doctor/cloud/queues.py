@@ -1,4 +1,4 @@
-"""The send queue and its settings, and the job that calls the sweeper each minute."""
+"""Checks the send queue with its settings, and the scheduler job that calls the sweeper each minute."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,14 +38,14 @@ def _job(patient: Patient) -> Sequence[Finding]:
         job = patient.cloud.read("scheduler", "jobs", "describe", name, location=deployment.region)
     except Missing:
         todo = f"make deploy project={deployment.project}"
-        return [wrong("does not exist: what triggers lose is never taken up", todo, about=name)]
+        return [wrong("does not exist: lost events are never processed", todo, about=name)]
     where = f"--location={deployment.region} --project={deployment.project}"
     found = []
     if job.get("state") != "ENABLED":
-        said = f"is {str(job.get('state')).lower()}: what triggers lose is not taken up"
+        said = f"is {str(job.get('state')).lower()}: lost events are not processed"
         found.append(wrong(said, f"gcloud scheduler jobs resume {name} {where}", about=name))
     if job.get("schedule") != SWEEP_SCHEDULE:
-        said = f"its schedule is {job.get('schedule')}, and not {SWEEP_SCHEDULE}"
+        said = f"its schedule is {job.get('schedule')} instead of {SWEEP_SCHEDULE}"
         found.append(wrong(said, f"make deploy project={deployment.project}", about=name))
     if job.get("status", {}).get("code"):
         said = f"its last call failed (code {job['status']['code']})"

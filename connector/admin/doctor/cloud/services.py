@@ -1,4 +1,4 @@
-"""Whether each function is active, and each connector service ready and of one instance."""
+"""Checks that each function is active, and that each connector service is ready and has exactly one instance."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ def _connector(service: Any, name: str, region: str) -> list[Finding]:
         found.append(wrong("its newest revision is not ready", todo, about=name))
     annotations = service.get("spec", {}).get("template", {}).get("metadata", {}).get("annotations", {})
     if any(str(annotations.get(scale)) != "1" for scale in _SCALES):
-        said = "it has not exactly one instance: a lease's address must mean one process"
+        said = "minScale and maxScale are not 1: an address in a lease must lead to one process"
         found.append(wrong(said, "Set minScale and maxScale to 1 (deploy/connector_service.yaml).", about=name))
     return found or [ok("ready, exactly one instance", about=name)]
 

@@ -1,4 +1,4 @@
-"""What is kept outside Firestore: the Cloud SQL instance of the sessions with its backups, and the secrets."""
+"""Checks the stores outside Firestore: the session store's Cloud SQL instance with its backups, and the secrets."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def _sql(patient: Patient) -> Sequence[Finding]:
     found = []
     if instance.get("state") != "RUNNABLE":
         todo = f"{patch} --activation-policy=ALWAYS, where it was stopped"
-        found.append(wrong(f"is {str(instance.get('state')).lower()}, and does not run", todo, about=SQL_INSTANCE))
+        found.append(wrong(f"is {str(instance.get('state')).lower()} instead of running", todo, about=SQL_INSTANCE))
     if backups.get("enabled") is not True:
         found.append(wrong("makes no backups", f"{patch} --backup-start-time=02:00", about=SQL_INSTANCE))
     elif backups.get("pointInTimeRecoveryEnabled") is not True:
