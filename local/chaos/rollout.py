@@ -40,9 +40,9 @@ from local.production.world import Worker, WorkerPorts, World
 from local.project import PYTHONPATH
 
 _BUSY_CHATS, _BUSY_MESSAGES = 20, 10
-"""So many chats have more messages than one each way: the order within a chat is judged by them."""
+"""How many chats have more than one message each way. They show whether the order within a chat is kept."""
 _PAUSE_S = 0.25
-"""Between two that are written, each way."""
+"""The time between two messages, each way."""
 _BEFORE_S = 5.0
 _SWEEP_INTERVAL_S = 60.0
 _STALLED_S = 200.0
@@ -53,7 +53,7 @@ _POLL_S = 0.2
 
 
 class NotTakenOver(Exception):
-    """An account was not connected where it was to be, in time."""
+    """An account was not connected at the expected instance in time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +61,16 @@ class HandedOver:
     """How the older instance ended."""
 
     within_s: Sequence[float]
-    """From SIGTERM until each account that it had then was given back."""
+    """From SIGTERM until the release of each account that the instance had then."""
     left: int
-    """Accounts that it had still when it was killed: their leases run out."""
+    """Accounts that the instance still had when it was killed. Their leases run out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """Seconds, of each account. `mute`: from the switch of the address until the newer instance had the session: a send to it is
-    answered `not_owner` meanwhile. `away`: from the close of the older session to the opening of the newer one: nobody has it.
-    `waited`: of a message that was written meanwhile, from its writing to the wire or to the log; `usual`: of one before."""
+    """Seconds. For each account, `mute`: from the switch of the address until the newer instance has the session; sends are answered
+    `not_owner` meanwhile. For each account, `away`: from the close of the old session to the opening of the new one.
+    For each message, `waited` (written during the rollout) and `usual` (written before): from its writing to the wire or to the log."""
 
     mute_s: Sequence[float]
     away_s: Sequence[float]
@@ -243,7 +243,7 @@ def _all_connected(network: Network) -> bool:
 
 
 def _owned(child: Child) -> set[str]:
-    """Accounts that the instance has claimed and not given back."""
+    """Accounts that the instance has claimed and not released."""
     return _logged(child, "lease_claimed").keys() - _logged(child, "lease_released").keys()
 
 

@@ -13,14 +13,14 @@ Message = Request | Inbound
 
 @dataclass(kw_only=True)
 class Talk:
-    """Each line is written by a thread of its own until they are asked to end; then they write the rest at once."""
+    """A thread for each line writes its messages until `end`; then each thread writes the rest at once."""
 
     stage: Stage
     lines: Sequence[Sequence[Message]]
     pause_s: float
     """Between two messages of a line."""
     written_at: dict[Message, float] = field(default_factory=dict, init=False)
-    """When the writing of each message began, in seconds since 1970; those that were written before the end."""
+    """When the writing of each message began, in seconds since 1970. Only messages that were written before the end."""
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
     _speakers: list[threading.Thread] = field(default_factory=list, init=False)
     _problems: list[Exception] = field(default_factory=list, init=False)
