@@ -130,17 +130,17 @@ def lease_not_claimable(account: AccountId, reason: str) -> None:
 
 
 def hand_over_asked(account: AccountId) -> None:
-    message = "an older instance at this address owns the account: it was asked to hand it over"
+    message = "an older instance at this address owns the account, and was asked to hand it over"
     _write("INFO", "hand_over_asked", message, account)
 
 
 def hand_over_not_asked(error: Exception) -> None:
-    message = "the leases of an older instance at this address were not reached; tried again"
+    message = "an older instance at this address could not be asked for its accounts, since Firestore did not answer; tried again"
     _failure("WARNING", "hand_over_not_asked", message, error)
 
 
 def succeeded(successor: WorkerId) -> None:
-    message = "a newer instance at this address asks for the accounts: this one hands over what is asked for"
+    message = "a newer instance at this address asks for accounts; this instance hands them over"
     _write("INFO", "succeeded", message, successor=successor)
 
 

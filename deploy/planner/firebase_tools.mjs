@@ -1,5 +1,5 @@
 // Asks firebase-tools itself what a deploy would do to a project: its discovery, its parameters, its planner of functions, its
-// deploy of rules and indexes. Nothing leaves this machine: whatever firebase-tools asks or tells Google comes here.
+// deploy of rules and indexes. Nothing leaves this machine: this program answers all requests of firebase-tools to Google.
 // Reads a question as JSON from standard input, answers as JSON: see plan.py.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -45,13 +45,13 @@ def request_decided(account: AccountId, request_id: str, decision: str) -> None:
 
 
 def number_looked_up(account: AccountId, uid: str, phone_e164: str, *, is_found: bool) -> None:
-    """The audit of who has which numbers looked up: whatsapp_lookups has the same for 90 days."""
+    """A record of who looked up which number, as hashes. whatsapp_lookups has the same for 90 days."""
     message = "a person had a number looked up at WhatsApp"
     _write("NOTICE", message, accountId=account, person=_hash(uid), number=_hash(phone_e164), isFound=is_found)
 
 
 def lookup_refused(account: AccountId, uid: str, phone_e164: str) -> None:
-    message = "a look-up was refused: the account or the person has had too many"
+    message = "a number look-up was refused: the account or the person has reached the limit"
     _write("WARNING", message, accountId=account, person=_hash(uid), number=_hash(phone_e164))
 
 
@@ -60,7 +60,7 @@ def endpoint_not_allowed(account: AccountId) -> None:
 
 
 def diagnosed(connectors: int) -> None:
-    _write("INFO", "the doctor was given a report", connectors=connectors)
+    _write("INFO", "a report was written for the doctor", connectors=connectors)
 
 
 def contract_refused(version: int | None, served: str) -> None:

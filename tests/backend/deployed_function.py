@@ -1,4 +1,4 @@
-"""One function's process with the environment that Google gives it: no emulator, and nothing of this machine's."""
+"""Runs one function's process with the environment that Google sets: no emulator, and no variable of this machine."""
 
 import json
 import urllib.request
@@ -28,7 +28,7 @@ class DeployedFunction:
     url: str
 
     def take(self, path: str, event_type: str, *, after: Mapping[str, object] | None) -> None:
-        """Hands it a Firestore event as Eventarc does. `after` None: an event without a document. Raises HTTPError."""
+        """Sends a Firestore event to the function as Eventarc does. `after` None: an event without a document. Raises HTTPError."""
         at = datetime.now(UTC)
         data = DocumentEventData()
         if after is not None:
@@ -80,7 +80,7 @@ def start(
     signature: str = "cloudevent",
     environment: Mapping[str, str] | None = None,
 ) -> DeployedFunction:
-    """Starts it without waiting. `environment` is what else a deployment gives it: parameters and secrets."""
+    """Starts the function without waiting. `environment` has the parameters and secrets of a deployment."""
     port = ports.free_port()
     given = {
         "PATH": "/usr/bin:/bin",

@@ -1,4 +1,4 @@
-"""Stands in for Google's metadata server, with access tokens, and counts what it is asked."""
+"""Stands in for Google's metadata server: gives access tokens, and counts the requests."""
 
 import json
 import threading

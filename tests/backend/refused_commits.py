@@ -11,7 +11,7 @@ from google.cloud.firestore import WriteBatch
 
 @contextmanager
 def refused(*errors: Exception, touching: str = "") -> Iterator[None]:
-    """The next commits that write a document whose path holds `touching` fail with these errors, one each; nothing is written."""
+    """The next commits that write a document whose path contains `touching` fail with these errors, one each, and write nothing."""
     waiting, real = deque(errors), WriteBatch.commit
 
     def commit(batch: WriteBatch, **options: Any) -> Any:

@@ -26,7 +26,7 @@ SHARDS = 4
 
 @pytest.fixture(autouse=True)
 def _forget_created(world: World) -> Iterator[None]:
-    """What no connector owns would be another test's alert."""
+    """Deletes the accounts: an account without an owner would raise an alert in another test."""
     before = {each.id for each in world.db.collection(schema.LEASES).stream()}
     yield
     for lease in world.db.collection(schema.LEASES).stream():
@@ -36,7 +36,7 @@ def _forget_created(world: World) -> Iterator[None]:
 
 @contextmanager
 def silent_shards(count: int) -> Iterator[frozenset[str]]:
-    """They take a connection, and answer nothing."""
+    """Shards that accept a connection and never answer."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         yield frozenset(f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets)
@@ -44,7 +44,7 @@ def silent_shards(count: int) -> Iterator[frozenset[str]]:
 
 @contextmanager
 def shards_that_wait_for_each_other(count: int) -> Iterator[frozenset[str]]:
-    """None answers before all of them have been asked."""
+    """Shards of which none answers before all of them were asked."""
     all_asked = threading.Barrier(count)
 
     class Handler(BaseHTTPRequestHandler):

@@ -26,7 +26,7 @@ _numbers = itertools.count(40711000001)
 
 
 class _Watched(Stores):
-    """Counts how often it has read what is known of a look-up."""
+    """Counts the reads of look-up documents."""
 
     def __init__(self, stores: Stores) -> None:
         super().__init__(stores.db)
@@ -39,7 +39,7 @@ class _Watched(Stores):
 
 
 def new_number(*, on_whatsapp: bool = True) -> str:
-    """One that no other test looks up: a day's answer is remembered for everybody."""
+    """A number that no other test looks up, since the answer is stored for everybody until the end of the day."""
     number = next(each for each in _numbers if (each % 10 != 0) is on_whatsapp)
     return f"+{number}"
 
@@ -61,7 +61,7 @@ def looked_up(world: World) -> list[str]:
 
 
 def outcome(services: Services, world: World, by: Person) -> ErrorCode | None:
-    """What a person is answered who begins a conversation with a new number; None: it has begun."""
+    """The error that a person gets who begins a conversation with a new number; None: there was no error."""
     try:
         services.conversations.start(world.account, new_number(), by=by)
     except Refused as error:
@@ -164,7 +164,7 @@ def test_a_look_up_that_failed_may_be_tried_again_at_once(world: World) -> None:
 
 
 def test_an_account_without_a_session_looks_nothing_up_and_spends_nothing(world: World) -> None:
-    """Its connector has it, and waits for WhatsApp or for a phone: who tries again must not be told of too many look-ups."""
+    """The connector waits for WhatsApp. A person who tries again must not get the error that too many numbers were looked up."""
     account, ana = world.db.collection(schema.ACCOUNTS).document(world.account), somebody(world)
     account.update({"status": "reconnecting"})
     answers = [outcome(world.services, world, ana) for _ in range(11)]

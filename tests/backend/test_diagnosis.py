@@ -75,7 +75,7 @@ def test_a_canary_is_answered_with_versions_settings_and_how_each_connector_was_
 
 
 def test_the_functions_clock_is_told_against_firestores(world: World, row: str) -> None:
-    """Both run on this machine's."""
+    """Both run by this machine's clock."""
     world.trigger_ingest(row)
     report = world.row(row)["payload"]["report"]
     assert abs(report["clockOffsetS"]) <= report["clockUncertaintyS"] + 0.1

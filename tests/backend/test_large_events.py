@@ -1,4 +1,4 @@
-"""Documents whose events Eventarc does not carry: no trigger is called, and the sweeper does its work."""
+"""Documents whose events are too large for Eventarc: no trigger is called, and the sweeper processes them."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -64,7 +64,7 @@ def test_a_contacts_text_that_no_event_carries_becomes_a_message(world: World, d
 def test_a_servers_request_of_nearly_a_mebibyte_is_refused_by_the_sweeper_and_holds_up_nothing_in_its_chat(
     world: World, db: Client
 ) -> None:
-    """Clients cannot write one (tests/rules): a server key can."""
+    """Clients cannot write such a request (tests/rules); a server key can."""
     account = AccountId(f"t-{uuid4().hex[:12]}")
     thread = thread_id(account, _CHAT)
     db.collection(schema.THREADS).document(thread).create(new_document(account, _CHAT, Thread(), datetime.now(UTC)))

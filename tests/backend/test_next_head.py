@@ -45,7 +45,7 @@ def test_a_message_before_one_full_of_references_is_sent_once(world: World) -> N
 
 
 def test_a_message_is_sent_once_also_where_firestore_refuses_the_next_ones_claim_for_good(world: World) -> None:
-    """Whatever makes a document one that takes no further field."""
+    """Fields that fill a document, so that Firestore refuses another field."""
     chat = world.chat()
     requests = [world.write(chat, text) for text in ("first", "second")]
     for request in requests:

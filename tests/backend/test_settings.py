@@ -1,4 +1,4 @@
-"""The functions' settings: a function fails for its own alone."""
+"""The functions' settings: a function fails only if a setting that it uses is wrong."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_addresses_follow_from_region_and_project() -> None:
 
 
 def test_a_function_needs_no_setting_that_it_does_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that comes in needs the project alone; what sends needs the connectors' addresses."""
+    """An inbound message needs only the project's id; sending needs the connectors' addresses."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
     services = Services(read_settings({"GCLOUD_PROJECT": "my-inbox"}))
     assert services.ingest
@@ -83,7 +83,7 @@ def test_a_function_needs_no_setting_that_it_does_not_use(monkeypatch: pytest.Mo
 
 
 def test_each_workflow_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two would not know of each other's threads."""
+    """Two instances of a workflow would not share what they remember about threads."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
     services = Services(read_settings(DEPLOYED))
     assert services.send is services.send

@@ -44,7 +44,7 @@ def start() -> datetime:
 
 
 def say(world: World, chat: ChatId, said: Said, began: datetime) -> Callable[[], None]:
-    """It exists in Firestore from now on; what is returned is its trigger."""
+    """Creates the document in Firestore. Returns its trigger, to be called later."""
     at, text = began + said.at * S, f"{said.by} at {said.at}"
     if said.by == APP:
         request = world.write(chat, text, createdAt=at)
@@ -178,7 +178,7 @@ def cancel(world: World, chat: ChatId, request: RequestId) -> None:
 
 
 def work_on(world: World, chat: ChatId, request: RequestId) -> None:
-    """Its account is back. Another job may be at work on it already."""
+    """Connects the account again, and runs a send job, which ends the reply as failed. Another job may do so first."""
     world.connect()
     world.services.send.owners.forget(world.account)
     world.send_job(chat)
@@ -197,7 +197,7 @@ def use_up_its_attempts(world: World, chat: ChatId, request: RequestId) -> None:
 
 
 def give_up(world: World, chat: ChatId, request: RequestId) -> None:
-    """Its frame left, and no attempt got an answer."""
+    """The reply's frame left, but no attempt got an answer."""
     world.db.collection(schema.OUTBOX).document(request).update({"attempts": MAX_ATTEMPTS - 1})
     world.connector.script(key_of(request), Answer(outcome="unknown"))
     work_on(world, chat, request)
@@ -320,7 +320,7 @@ def test_a_question_that_comes_while_a_reply_is_taken_back_is_counted(
 
 
 class InterruptedCount(Stores):
-    """`then` is called once, between the look for the replies that are left and the commit."""
+    """Calls `then` once, between the query for the other replies and the commit."""
 
     def __init__(self, stores: Stores, then: Callable[[], object]) -> None:
         super().__init__(stores.db)
@@ -532,7 +532,7 @@ def test_late_proof_puts_a_message_where_its_last_attempt_was_made(world: World)
 
 
 class CountedThreads(Stores):
-    """Counts reads of threads, and what is counted or looked for."""
+    """Counts the reads of threads, and the count queries and other queries."""
 
     def __init__(self, stores: Stores) -> None:
         super().__init__(stores.db)
@@ -567,7 +567,7 @@ def _job(world: World, chat: ChatId) -> Job:
 
 
 class Broken(Stores):
-    """A fault of the functions that strikes whenever they look at a thread."""
+    """Functions that fail whenever they read a thread."""
 
     def thread(self, thread_id: ThreadId) -> Stored[Thread] | None:
         raise RuntimeError(f"broken at a thread of {len(thread_id)} characters")

@@ -1,4 +1,4 @@
-"""What a connector says of the PostgreSQL that its engine keeps the sessions in."""
+"""What a connector's diagnosis report says about the PostgreSQL of its engine."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a connector says of itself: versions, what it reaches, and how the functions take its own call."""
+"""A connector's diagnosis report: its versions, what it can reach, and how the functions answer its call."""
 
 import json
 from datetime import UTC, datetime, timedelta

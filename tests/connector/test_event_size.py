@@ -1,4 +1,4 @@
-"""Rows are counted as Firestore encodes their events: held against the events of the real emulator."""
+"""The measured size of a row's event is compared with the events of the real emulator."""
 
 import base64
 import json
@@ -133,7 +133,7 @@ def counted(written: WalRow) -> int:
     ids=["small", "not ASCII", "another kind"],
 )
 def test_a_row_is_counted_as_its_event_is_encoded(events: tuple[Events, Client], written: WalRow) -> None:
-    """A little above it: project and database may have longer names than here, and times more digits."""
+    """The measured size is a little larger, since project and database can have longer names than here, and times more digits."""
     measured = len(body_of(events, written))
     assert measured <= counted(written) <= measured + 120
 
@@ -142,7 +142,7 @@ def test_a_row_is_counted_as_its_event_is_encoded(events: tuple[Events, Client],
 def test_the_longest_text_of_whatsapps_apps_comes_by_event_without_loss(
     events: tuple[Events, Client], text: str
 ) -> None:
-    """Its wire bytes hold the text a second time; they go where the event would be too large with them, and the row says so."""
+    """The wire bytes contain the text a second time. They are left out if the event would be too large, and the row says so."""
     whole = row(text, wire=b"w" * (len(text.encode()) + 500))
     kept = fitting(whole)
     assert len(body_of(events, kept)) <= CARRIED_BODY_BYTES < EVENT_LIMIT_BYTES * 3 / 4
@@ -168,13 +168,13 @@ def test_the_boundary_is_a_byte_wide(events: tuple[Events, Client], over: int) -
 
 
 def test_a_text_that_no_event_carries_stays_whole_in_its_row() -> None:
-    """Nobody's app writes one; the sweeper takes it up (tests/backend/test_large_events.py)."""
+    """No app of WhatsApp's writes such a text. The sweeper processes the row (tests/backend/test_large_events.py)."""
     text = "x" * 600_000
     assert fitting(row(text, wire=b"w" * 600_500)).document["payload"]["text"] == text
 
 
 def test_what_the_functions_do_not_understand_keeps_its_wire_bytes() -> None:
-    """They are all that a later version could read it from; it is marked by the sweeper instead of the trigger."""
+    """A later version can read the message only from the wire bytes. The sweeper marks the row instead of the trigger."""
     whole = row(None, unsupported="documentMessage", wire=b"w" * 600_000)
     assert fitting(whole) == whole
 

@@ -21,7 +21,7 @@ _keys = itertools.count(1)
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Two instances at the older one's address. Which of the two gets a call is the test's choice: it is the router."""
+    """Two instances at the older one's address. The test chooses which of the two gets a call, as Cloud Run's router does."""
 
     stage: Stage
     older: Connector
@@ -70,7 +70,7 @@ def test_a_call_at_the_newer_instance_brings_it_all_accounts_of_the_older(stage:
 
 
 def test_without_a_call_the_older_instance_keeps_its_accounts(stage: Stage) -> None:
-    """A revision that was deployed without traffic must not take what it is not asked for."""
+    """A revision that was deployed without traffic must not take accounts over."""
     older = stage.start_connector()
     (account,) = paired(stage, older, 1)
     shard = start_newer(stage, older)
@@ -136,7 +136,7 @@ def test_what_nobody_claims_goes_back_to_the_instance_that_is_left(stage: Stage,
 
 
 def test_what_nobody_claims_goes_back_to_an_older_instance_that_still_owns_others(stage: Stage) -> None:
-    """The newer one was taken back before it had everything."""
+    """The newer instance was rolled back before it had all accounts."""
     older = stage.start_connector()
     accounts = paired(stage, older, 2)
     shard = start_newer(stage, older, room=1)
@@ -185,7 +185,7 @@ def test_a_request_of_an_older_instance_changes_nothing(stage: Stage) -> None:
 
 
 def test_a_request_that_was_not_heeded_ends_with_the_term(stage: Stage) -> None:
-    """Other workers would leave the account to a worker that may be long gone."""
+    """Otherwise other workers would leave the account to a worker that may have ended long ago."""
     connector = stage.start_connector()
     (account,) = paired(stage, connector, 1)
     request = HandOverRequest(worker=WorkerId("older"), started_at=_LONG_AGO)
@@ -198,7 +198,7 @@ def test_a_request_that_was_not_heeded_ends_with_the_term(stage: Stage) -> None:
 
 
 def test_a_pause_ends_a_request(stage: Stage) -> None:
-    """The account may be wanted again when the worker that asked is long gone."""
+    """The account may be resumed long after the worker that asked has ended."""
     connector = stage.start_connector()
     (account,) = paired(stage, connector, 1)
     newer = HandOverRequest(worker=WorkerId("newer"), started_at=datetime.now(UTC) + timedelta(minutes=1))
@@ -210,7 +210,7 @@ def test_a_pause_ends_a_request(stage: Stage) -> None:
 
 
 def test_an_owner_of_a_version_without_requests_is_not_asked(stage: Stage) -> None:
-    """It would take the request for somebody's change of the lease, and open again a session that has ended for good."""
+    """An older version would take the request for a super-admin's change, and reopen a session that has ended for good."""
     older = stage.start_connector()
     (account,) = paired(stage, older, 1)
     lease = stage.db.collection(schema.LEASES).document(account)

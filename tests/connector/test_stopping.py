@@ -1,4 +1,4 @@
-"""A supervisor that stops claims nothing more: neither what it has found free nor what waits for its turn."""
+"""A supervisor that stops claims nothing more: no account that it has found free, and none that waits for the rate limit."""
 
 import asyncio
 import secrets
@@ -96,7 +96,7 @@ async def shop(firestore_emulator: str, timing: Timing) -> AsyncIterator[Shop]:
 
 @dataclass
 class Budget:
-    """So many commits are carried out before the process is killed."""
+    """How many commits succeed before the process is killed."""
 
     left: int
     spent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,7 +129,7 @@ async def test_claims_that_wait_for_their_turn_end_when_the_supervisor_stops(sho
 
 
 async def test_a_look_at_free_accounts_ends_when_the_supervisor_stops(shop: Shop) -> None:
-    """What it hands over is free at once, so a look that went on would find it."""
+    """An account that was handed over is free at once, so a supervisor that still looked would find it."""
     looking = asyncio.create_task(shop.supervisor.run())
     async with asyncio.timeout(PATIENCE_S):
         await shop.first_claim()
@@ -157,8 +157,8 @@ async def test_a_claim_that_is_being_committed_when_the_supervisor_stops_is_hand
 async def test_accounts_are_given_back_one_after_another_and_not_all_half_way(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each takes two commits, the account's and the lease's. What is not given back when the process is killed has no owner for a
-    lease's time, so many that are half done are worth nothing."""
+    """Each release takes two commits, the account's and the lease's. An account that is not released when the process is killed has no
+    owner for a lease time, so many accounts that are half released gain nothing."""
     for account in shop.accounts:
         shop.supervisor.poke(account)
     async with asyncio.timeout(PATIENCE_S):

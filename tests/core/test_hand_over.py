@@ -1,4 +1,4 @@
-"""Which of two workers hands over, and what a lease says of a request."""
+"""Which of two workers hands over, and how a lease stores a request."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""One key for the hashes of functions, connector and command line, whatever of their environments is set."""
+"""Functions, connector and command line use one key for hashes, whichever variables their environments have."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Look-ups as values: what may be spent at once and then, and when an answer is remembered."""
+"""The limits of look-ups: how many at once, how many afterwards, and how long an answer is stored."""
 
 from datetime import UTC, datetime, timedelta
 

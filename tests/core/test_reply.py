@@ -1,4 +1,4 @@
-"""What becomes of a thread when a reply is sent, or is not."""
+"""How a thread changes when a reply is sent, or is not sent."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

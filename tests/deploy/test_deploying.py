@@ -17,7 +17,7 @@ _POLICIES = {
     Kind.REPOSITORY: "repository",
 }
 _ALWAYS_AGAIN = ("deploy --only=", f"--project {PROJECT} make-super-admin", f"--project {PROJECT} create")
-"""Commands that a deploy runs each time: they see for themselves what has changed."""
+"""Commands that a deploy runs each time, since they find out themselves what has changed."""
 
 
 def test_a_deploy_into_an_empty_project_leaves_everything_that_is_declared(
@@ -75,7 +75,7 @@ def test_a_firebase_deploy_by_hand_leaves_the_functions_their_right_to_create_ta
 
 
 def test_what_a_step_needs_is_made_before_it(site: Site) -> None:
-    """Most of the order is the fake cloud's to refuse; this is what it cannot see."""
+    """The fake cloud refuses most wrong orders; this test covers those that it does not notice."""
     assert site.deploy() == 0
     first: dict[str, int] = {}
     for at, line in enumerate(site.changes):

@@ -38,7 +38,7 @@ def test_what_the_dockerfile_copies_is_uploaded_and_part_of_the_tag(source: str,
 
 
 def test_the_functions_settings_and_secrets_are_not_uploaded_with_the_image() -> None:
-    """gcloud takes a folder that is let in with all that is in it, unless a later line takes that back."""
+    """gcloud uploads everything in a folder that is included, unless a later line excludes it."""
     lines = (ROOT / ".gcloudignore").read_text().splitlines()
     assert lines.index("!/functions/") < lines.index("/functions/*") < lines.index("!/functions/core/")
 

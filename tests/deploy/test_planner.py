@@ -1,4 +1,4 @@
-"""What a deploy does to a project, as firebase-tools' own discovery, parameters, planner and deploy of rules and indexes say it."""
+"""What a deploy does to a project, computed by firebase-tools' own discovery, parameters, planner, and deploy of rules and indexes."""
 
 import json
 from collections.abc import Mapping

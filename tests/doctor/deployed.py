@@ -1,4 +1,4 @@
-"""The product as production runs it, and ways to break it for real: what the doctor is tested against."""
+"""The product as production runs it, with ways to really break it, so that the doctor can be tested against it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,7 +70,7 @@ class Deployed:
     def replaced(
         self, *, clock_ahead_s: float = 0.0, becomes_ready: bool = True, **environment: str
     ) -> Iterator[Worker]:
-        """The first connector with other settings, ready unless it cannot be; afterwards as it was."""
+        """Restarts the first connector with other settings, and afterwards with its own again. Waits until it is ready unless it cannot be."""
         self._stop(self.first)
         other = replace(self.first, environment={**self.first.environment, **environment}, clock_ahead_s=clock_ahead_s)
         self._start(other, becomes_ready=becomes_ready)
@@ -90,7 +90,7 @@ class Deployed:
 
     @contextmanager
     def owned_accounts(self, endpoint: str) -> Iterator[None]:
-        """So many accounts that the connector of this address owns one; the others may be another's."""
+        """Creates so many accounts that the connector at this address owns at least one. Other connectors may own the others."""
         leases = self.db.collection(schema.LEASES)
         accounts = [AccountId(f"shop-{number}") for number in range(_ACCOUNTS)]
         for account in accounts:
@@ -127,7 +127,7 @@ class Deployed:
             self.await_ready(worker)
 
     def _stop(self, worker: Worker) -> None:
-        """Whichever process it is by now."""
+        """The connector's current process."""
         for child in list(self.processes.children):
             if child.name == worker.name and child.is_running:
                 self.processes.kill(child)

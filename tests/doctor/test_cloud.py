@@ -1,4 +1,4 @@
-"""The doctor's look at a Google Cloud project: a deployment that is well, and each way of breaking it, found by its own check."""
+"""The doctor's checks of a Google Cloud project: a healthy deployment, and each fault, which the check for it must find."""
 
 import copy
 import os
@@ -70,7 +70,7 @@ def patient(project: CloudProject | None, why: str = "", **accounts: str) -> Pat
 
 
 def cloud_findings(of: Patient, monkeypatch: pytest.MonkeyPatch) -> list[Found]:
-    """Of the checks that look at the cloud; the others need Firestore."""
+    """The findings of the checks that read the cloud; the others need Firestore."""
     from connector.admin.doctor import examination
 
     checks = tuple(check for check in examination.CHECKS if Need.GOOGLE_CLOUD in check.needs)
@@ -207,7 +207,7 @@ ALSO: dict[str, dict[str, set[str]]] = {
     "a service account was deleted": {"roles": {f"service account {TASKS}"}},
     "the queue does not exist": {"invokers": {"queue threadlineSend"}},
 }
-"""What is gone with it."""
+"""Further checks that the same fault breaks."""
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,4 +1,4 @@
-"""What the doctor concludes from a report, by plain values: answers that no local deployment gives."""
+"""What the doctor concludes from a report. Plain values stand for answers that no local deployment gives."""
 
 import sys
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ Fields = dict[str, Any]
 
 
 def connector(**changes: Any) -> Fields:
-    """One that is well. `report` is merged into what it says of itself."""
+    """A healthy connector. `report` is merged into its report."""
     said = {
         **SAME,
         "publicEndpoint": BY_NUMBER,

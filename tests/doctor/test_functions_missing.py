@@ -1,4 +1,4 @@
-"""The doctor where the functions do not run, or are of a version that does not know it."""
+"""The doctor where the functions do not run, or their version does not support the doctor."""
 
 import secrets
 import threading

@@ -1,4 +1,4 @@
-"""The doctor on a deployment that is well, and on ones that are broken for real: each is found, by its own check, and nothing else is."""
+"""The doctor on a healthy deployment, and on really broken ones: the check for the fault finds it, and no other check finds anything."""
 
 import shutil
 from pathlib import Path

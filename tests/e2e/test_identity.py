@@ -1,4 +1,4 @@
-"""Who gets through Cloud Run's front end, and whom the application behind it believes, in both directions."""
+"""Which callers pass Cloud Run's front end, and which pass the application's own check behind it, in both directions."""
 
 import urllib.request
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ State = dict[str, Any]
 
 
 class Refusal(Exception):
-    """What the real program would refuse, in its words as far as they matter, and the status that it ends with."""
+    """A refusal as the real program would give it: the relevant words, and the exit status."""
 
     def __init__(self, words: str, status: int = 1) -> None:
         super().__init__(words)
@@ -21,7 +21,7 @@ class Refusal(Exception):
 
 
 def new_state(project: str = "my-company-inbox", number: str = "123456789012") -> State:
-    """A project as the console makes it: almost no API, no Firebase, nobody's accounts."""
+    """A project as the console creates it: almost no APIs, no Firebase, no service accounts."""
     return {
         "project": project,
         "number": number,

@@ -9,7 +9,7 @@ from tests.deploy.fake_cloud.programs import Ended, call
 
 
 class InProcessTools(LocalTools):
-    """Everything of the real ones but the processes. Files are written to `folder`."""
+    """Like the real tools, but without processes. Files are written to `folder`."""
 
     def __init__(self, cloud: Cloud, folder: Path, rules_url: str) -> None:
         super().__init__(folder=folder, environment={"FIREBASE_RULES_URL": rules_url})

@@ -1,1 +1,1 @@
-"""Cloud Run's front end as the local worlds play it."""
+"""Tests of the stand-in for Cloud Run's front end."""
