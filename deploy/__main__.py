@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def print_plan(parameters: Parameters, say: Say) -> int:
     say(
-        f"Dry run: nothing is asked or changed. {PLACEHOLDER_NUMBER} is in the place of the number of project {parameters.project}."
+        f"Dry run: sends no request and changes nothing. {PLACEHOLDER_NUMBER} is used in place of the number of project {parameters.project}."
     )
     for line in dry_run.printed(plan(parameters, parameters.deployment(PLACEHOLDER_NUMBER), ROOT)):
         say(line)

@@ -29,7 +29,7 @@ def _actions(item: Item) -> Iterator[str]:
 
 
 def _when(item: Item) -> str:
-    return "run unless it is so" if item.look is not None else "run"
+    return "run if needed" if item.look is not None else "run"
 
 
 def _file(file: File) -> Iterator[str]:

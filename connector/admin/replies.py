@@ -1,6 +1,6 @@
-"""What the end of a reply changes of its message and its thread, as functions/backend/replies.py and unread.py write it.
+"""The changes to message and thread when a decision at the command line ends a reply, as functions/backend/replies.py and unread.py make them.
 
-The connector's image does not hold the functions; which fields change is decided in core/reply and core/thread by both.
+The connector's image does not contain functions/backend. Both decide in core/reply and core/thread which fields change.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ def outcome(
     at: datetime,
     is_certain: bool | None = None,
 ) -> list[Change]:
-    """`fields` are what changes of the message; none change nothing. `left_at` is when its last attempt was made. `is_certain`: a
-    failure is known to be one, whatever its error says."""
+    """`fields` are the message's changed fields; without any, there is no change. `left_at` is when the last attempt was made.
+    `is_certain`: whether the message certainly did not leave; None: the error code says it."""
     if not fields:
         return []
     new, before, message_id = (
@@ -58,7 +58,7 @@ def outcome(
 
 
 def _newest_reply_but(context: Context, thread_id: ThreadId, taken_back: WaMessageId) -> Moment | None:
-    """When the newest of the thread's other replies was written that count. Those of a version before `writtenAt` come last."""
+    """When the thread's newest other reply that counts was written. Replies of a version without `writtenAt` come last."""
     for query in (
         newest_replies(context.db, thread_id, 2),
         newest_messages_of_ours(context.db, thread_id, _OLDER_REPLIES),
@@ -71,7 +71,7 @@ def _newest_reply_but(context: Context, thread_id: ThreadId, taken_back: WaMessa
 
 
 def _counted(context: Context, thread_id: ThreadId, after: Thread) -> Thread:
-    """The thread with its unread count. It was read before, and is written under that read's precondition."""
+    """The thread with its unread count. The caller must have read the thread before, and must write it under that read's precondition."""
     if after.unread is not None:
         return after
     since = after.replied.second if after.replied is not None else NEVER

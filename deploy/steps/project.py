@@ -58,7 +58,7 @@ def safety_step(deployment: Deployment, own_rules: str) -> Step:
                 objection=lambda functions: objection_to_functions(functions, deployment),
             ),
             Item(
-                name="the session store is the one of the deploy before",
+                name="the session store is that of the last deploy",
                 look=gcloud("secrets", "list", project=project, empty_if=API_NOT_ENABLED),
                 is_done=lambda _: True,
                 objection=lambda secrets: objection_to_store(secrets, deployment),

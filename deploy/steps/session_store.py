@@ -21,7 +21,7 @@ def instance_step(deployment: Deployment) -> Step:
     instance = {"instance": SQL_INSTANCE}
     return Step(
         name="Cloud SQL",
-        why="the session store: the engines keep WhatsApp's sessions in it, so that any shard can take a session over",
+        why="is the session store: the engines keep WhatsApp's sessions in it, so that any shard can take a session over",
         takes="5 to 15 minutes for a new instance",
         items=(
             Item(
@@ -81,7 +81,7 @@ def user_step(deployment: Deployment) -> Step:
                 ),
             ),
             Item(
-                name="its password is that of the secret",
+                name="the user's password is the one in the secret",
                 look=secret,
                 is_done=lambda found: _labels(found).get(_PASSWORD_LABEL) == "set",
                 commands=(
