@@ -292,8 +292,8 @@ class Ingest:
         )
 
     def _note_failed_attempt(self, event_id: EventId) -> None:
-        """Of a worker that raises. What it raises is what its caller must learn, so an error here is left at that."""
-        detail = "an attempt to process it was broken off by an error of the functions; tried again"
+        """Counts an attempt that ended with an exception. The caller raises that exception, so an error here is ignored."""
+        detail = "an attempt to process the row ended with an error in the functions; it is tried again"
         with suppress(GoogleAPIError):
             self._note_attempt(event_id, described(ErrorCode.PROCESSING_FAILED, detail))
 
