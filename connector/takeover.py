@@ -59,13 +59,17 @@ class TakeOver:
 
     async def _ask_for_all(self) -> None:
         while self._called or self._others:
-            if self.succession.expected() >= _ON_THEIR_WAY:
+            if self._must_wait(self.succession.expected()):
                 await asyncio.sleep(self.timing.claim_pace_s)
                 continue
             account = next(iter(self._called or self._others))
             self._called.pop(account, None)
             self._others.pop(account, None)
             await self._ask_for(account)
+
+    def _must_wait(self, on_their_way: int) -> bool:
+        """Also where there is no room because of accounts that are on their way: room is counted exactly once they are claimed."""
+        return on_their_way >= _ON_THEIR_WAY or (on_their_way > 0 and not self.has_room())
 
     async def _ask_for(self, account: AccountId) -> None:
         if not self.has_room():
