@@ -49,6 +49,9 @@ class Accounts:
             current = self.stores.account(account_id)
             if current is None or current.value.get("name") != name:
                 raise Refused(ErrorCode.ACCOUNT_EXISTS, "there is an account of this id with another name") from error
+            if self.stores.lease(account_id) is None:
+                detail = "an account of this id exists without its lease; take another id, or restore the lease"
+                raise Refused(ErrorCode.ACCOUNT_EXISTS, detail) from error
 
     def pair(self, account_id: AccountId, phone_e164: str | None) -> None:
         """By QR, or, with a number, by a code that is typed into its phone. Raises Refused."""

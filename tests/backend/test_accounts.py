@@ -123,6 +123,14 @@ def test_an_id_that_another_account_has_is_refused(world: World) -> None:
     assert raised.value.code is ErrorCode.ACCOUNT_EXISTS
 
 
+def test_half_an_account_is_not_answered_as_one(world: World) -> None:
+    """No connector would ever own it."""
+    world.db.collection(schema.LEASES).document(world.account).delete()
+    with pytest.raises(Refused) as raised:
+        world.services.accounts.create("Shop", world.account)
+    assert raised.value.code is ErrorCode.ACCOUNT_EXISTS
+
+
 def test_an_account_that_firestore_gave_up_to_create_is_created_and_not_refused_as_taken(world: World) -> None:
     created = AccountId(f"{world.account}-new")
     with refused(Aborted("too much contention on these documents"), touching=created):
