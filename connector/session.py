@@ -215,6 +215,8 @@ class Session:
                 await self._follow_stream()
             except* EngineFailed as group:
                 failure = _first(group)
+            if _is_cancelled():
+                raise asyncio.CancelledError
             if time.monotonic() - opened_s > _REOPEN_MAX_S:
                 backoff.reset()  # a stream that has not lived so long proves nothing: the next one may break at once, too
             if self._draining:
@@ -453,6 +455,13 @@ class Session:
                 self._up.set()
             else:
                 self._up.clear()
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled. A TaskGroup of Python 3.11 raises its child's failure alone where both come at once
+    (https://github.com/python/cpython/issues/116720)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _first(group: BaseExceptionGroup[EngineFailed]) -> EngineFailed:

@@ -16,11 +16,12 @@ from google.cloud.firestore import AsyncClient
 from connector import session as session_module
 from connector.arrival import ArrivalOrder
 from connector.contract import engine_pb2 as pb
-from connector.engine import connect_engine
+from connector.engine import Engine, EngineFailed, connect_engine
 from connector.leases import Leases
 from connector.pace import Pace
 from connector.session import Session
 from connector.silence import Silence
+from connector.term import Term
 from connector.wal import Wal
 from core import schema
 from core.account import new_account_document, new_lease_document
@@ -69,9 +70,16 @@ class BreakingEngine:
                 await asyncio.sleep(0.01)
 
 
+@dataclass
+class Opened:
+    """A session that is kept open on a breaking engine."""
+
+    breaking: BreakingEngine
+    running: asyncio.Task[None]
+
+
 @pytest.fixture
-async def breaking(firestore_emulator: str, tmp_path: Path) -> AsyncIterator[BreakingEngine]:
-    """With a session that is kept open on it."""
+async def opened(firestore_emulator: str, tmp_path: Path) -> AsyncIterator[Opened]:
     breaking, server, socket = BreakingEngine(), grpc.aio.server(), tmp_path / "sock"
     server.add_generic_rpc_handlers((breaking.handler(),))
     server.add_insecure_port(f"unix:{socket}")
@@ -97,11 +105,16 @@ async def breaking(firestore_emulator: str, tmp_path: Path) -> AsyncIterator[Bre
         on_connected=lambda _: None,
     )
     running = asyncio.create_task(session.run())
-    yield breaking
+    yield Opened(breaking=breaking, running=running)
     running.cancel()
     await asyncio.wait({running})
     await engine.channel.close(None)
     await server.stop(0)
+
+
+@pytest.fixture
+def breaking(opened: Opened) -> BreakingEngine:
+    return opened.breaking
 
 
 async def test_a_session_whose_stream_breaks_at_once_each_time_is_opened_ever_later(breaking: BreakingEngine) -> None:
@@ -117,3 +130,16 @@ async def test_a_session_that_lived_long_is_opened_again_quickly(
     breaking.lives_s += [0.0, 0.0, 0.0, 0.0, 2.2]
     await breaking.until_opened(6)
     assert breaking.opened_at_s[5] - breaking.ended_at_s[4] < 2.0 / 2, "sooner than the longest delay would let it"
+
+
+async def test_a_session_that_is_cancelled_as_its_stream_breaks_ends(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def events(_engine: Engine, _term: Term) -> AsyncIterator[pb.Event]:
+        opened.running.cancel()
+        raise EngineFailed("UNAVAILABLE")
+        yield pb.Event()
+
+    monkeypatch.setattr(Engine, "events", events)
+    await asyncio.wait({opened.running}, timeout=PATIENCE_S)
+    assert opened.running.cancelled()

@@ -38,9 +38,10 @@ def counted(processes: Processes) -> Iterator[tuple[Services, FirestoreCounter]]
             "CONNECTOR_ENDPOINTS": "http://127.0.0.1:1",
         }
     )
+    services = Services(settings)
     with _firestore_at(f"{ports.HOST}:{port}"):
-        services = Services(settings)
-    with closing(services.stores.db):
+        db = services.stores.db  # the client is made with its first use
+    with closing(db):
         yield services, FirestoreCounter(control)
     for child in [child for child in processes.children if child not in before]:
         processes.stop(child)

@@ -18,7 +18,6 @@ from local.production.world import Worker, World
 from tests.connector_admin.running import CommandLine
 from tests.waiting import wait_until
 
-_ACCOUNTS = 4
 Row = Mapping[str, Any]
 
 
@@ -90,16 +89,22 @@ class Deployed:
 
     @contextmanager
     def owned_accounts(self, endpoint: str) -> Iterator[None]:
-        """Creates so many accounts that the connector at this address owns at least one. Other connectors may own the others."""
+        """Creates accounts until the connector at this address owns one. Other connectors may own the others."""
         leases = self.db.collection(schema.LEASES)
-        accounts = [AccountId(f"shop-{number}") for number in range(_ACCOUNTS)]
-        for account in accounts:
+        accounts: list[AccountId] = []
+
+        def create() -> None:
+            account = AccountId(f"shop-{len(accounts)}")
+            accounts.append(account)
             document = new_account_document(account, "Front desk")
             self.db.collection(schema.ACCOUNTS).document(account).set(document)
             leases.document(account).set(new_lease_document(datetime.now(UTC)))
 
         def is_owned() -> bool:
-            return any(parse_lease(found.to_dict() or {}).endpoint == endpoint for found in leases.stream())
+            endpoints = [parse_lease(found.to_dict() or {}).endpoint for found in leases.stream()]
+            if all(endpoints):
+                create()
+            return endpoint in endpoints
 
         try:
             wait_until(is_owned, f"{endpoint} owns an account", 60)
