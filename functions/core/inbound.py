@@ -29,6 +29,7 @@ from core.thread import Thread
 
 RETENTION_DAYS = 30
 """How long a processed row is kept."""
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +201,7 @@ def _plan_message(result: Plan, row: MessageReceived, stored: StoredMessage | No
     result.processed.append(row.event_id)
     if stored is not None:
         if row.from_me:  # the echo of our own send proves it
-            _move_forward(result, row.message_id, stored, Delivery.SENT, min(row.timestamp, now))
+            _move_forward(result, row.message_id, stored, Delivery.SENT, _left_by(row.timestamp, now))
         return
     if row.message_id in result.created:
         return
@@ -263,9 +264,14 @@ def _move_forward(
 
 
 def _left_at(stored: StoredMessage, row: ReceiptReceived, now: datetime) -> datetime:
-    """When the message left. A receipt can come days after the message was given up; the message then left with its last attempt.
-    `now` is the upper limit, since a connector's clock may be ahead."""
-    return stored.tried_at or min(row.timestamp, now)
+    """When the message left. A receipt can come days after the message was given up; the message then left with its last attempt."""
+    return stored.tried_at or _left_by(row.timestamp, now)
+
+
+def _left_by(proven_at: datetime, now: datetime) -> datetime:
+    """A time that is not before the message left, so that it stays behind those that left before it: WhatsApp cuts its times to
+    seconds. `now` is the upper limit, since the next message leaves only after this one is recorded as sent."""
+    return min(proven_at.replace(microsecond=0) + _SECOND, now)
 
 
 def _parse_message(

@@ -29,6 +29,9 @@ NOBODY_LISTENS = "http://127.0.0.1:1"
 """An allowed connector's address while the connector is down."""
 
 
+_written = itertools.count()
+
+
 @dataclass(kw_only=True)
 class World:
     """One test's account, connected, with chats of its own."""
@@ -74,8 +77,9 @@ class World:
     # ---- the client's side
 
     def write(self, chat: ChatId, text: str = "hello", **changes: Any) -> RequestId:
-        """Creates an outbox document as a client does; `changes` are what only a server key can do (None: left out)."""
-        thread, client_message_id = self.thread_id(chat), uuid4().hex
+        """Creates an outbox document as a client does, with an ascending clientMessageId: two may be created in one millisecond.
+        `changes` are what only a server key can do (None: left out)."""
+        thread, client_message_id = self.thread_id(chat), f"{next(_written):08d}-{uuid4().hex[:8]}"
         fields = {
             "threadId": thread,
             "accountId": self.account,

@@ -119,12 +119,13 @@ def waiting(delivery: Delivery, *, tried_at: datetime | None = None) -> StoredMe
 
 
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
     ("stored", "row", "sent_at"),
     [
-        (waiting(Delivery.QUEUED), receipt_row("3EB0", "read", timestamp=AT + HOUR), AT + HOUR),
+        (waiting(Delivery.QUEUED), receipt_row("3EB0", "read", timestamp=AT + HOUR), AT + HOUR + SECOND),
         (waiting(Delivery.QUEUED), receipt_row("3EB0", "sent", timestamp=AT - HOUR), AT),
         (waiting(Delivery.QUEUED), receipt_row("3EB0", "sent", timestamp=AT + 9 * HOUR), AT + 2 * HOUR),
         (
@@ -135,7 +136,7 @@ HOUR = timedelta(hours=1)
         (
             waiting(Delivery.QUEUED),
             message_row("3EB0", payload={"fromMe": True}, timestamp=AT + HOUR),
-            AT + HOUR,
+            AT + HOUR + SECOND,
         ),
         (waiting(Delivery.SENT), receipt_row("3EB0", "read", timestamp=AT + HOUR), None),
     ],
@@ -144,6 +145,7 @@ HOUR = timedelta(hours=1)
 def test_the_first_proof_that_a_message_left_gives_it_its_time(
     stored: StoredMessage, row: dict[str, Any], sent_at: datetime | None
 ) -> None:
+    """WhatsApp cuts its times to seconds: only the end of the second is not before the message left."""
     plan = planned(row, receipt_row("3EB0", "read"), stored={"3EB0": stored}, now=AT + 2 * HOUR)
     (change,) = plan.deliveries.values()
     assert (change.delivery, change.sent_at) == (Delivery.READ, sent_at)
