@@ -68,7 +68,7 @@ class TakeOver:
             await self._ask_for(account)
 
     def _must_wait(self, on_their_way: int) -> bool:
-        """Also where there is no room because of accounts that are on their way: room is counted exactly once they are claimed."""
+        """Whether to ask for no further account yet. Accounts on their way may take the last room; whether they do is known when they are claimed."""
         return on_their_way >= _ON_THEIR_WAY or (on_their_way > 0 and not self.has_room())
 
     async def _ask_for(self, account: AccountId) -> None:

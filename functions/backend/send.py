@@ -81,7 +81,7 @@ class _Held:
 
     @property
     def left_at(self) -> datetime:
-        """When the last attempt was made: a claim beyond the limit makes none."""
+        """When the last attempt was made. A claim beyond the limit of attempts makes none, so the time of the one before it counts."""
         tried_at = outbox.queue_state(self.head.value).last_tried_at
         return tried_at if self.claim.is_exhausted and tried_at is not None else self.claimed_at
 
@@ -318,7 +318,7 @@ class Send:
         *,
         is_first_try: bool,
     ) -> _Recorded | _ClaimLost:
-        """Raises Conflict: the message has moved, or the next head, or the claim is lost."""
+        """Raises Conflict if another writer has changed the request, its message or the next head."""
         if not is_first_try:
             progress.rows.clear()
             current, message = self.stores.request(held.request_id), self._message(held)

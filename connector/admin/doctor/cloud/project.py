@@ -57,7 +57,10 @@ class CloudProject:
 
 
 def find_project(project: str, *, region: str | None, database: str | None, tools: Tools | None = None) -> CloudProject:
-    """Which shards there are and whether Cloud SQL is used is read from the connector services. Raises Unreadable."""
+    """Describes the deployment in a project. The connector services show how many shards there are and whether Cloud SQL is used.
+
+    Raises Unreadable.
+    """
     runs = tools or LocalTools(folder=Path.cwd(), environment=local_environment())
     described = _answered(runs, gcloud("projects", "describe", project, project=project))
     place = region or DEFAULT_REGION
@@ -88,7 +91,7 @@ def _has_cloud_sql(service: Any) -> bool:
 
 
 def _ask(tools: Tools, command: Command) -> Any:
-    """The answer, or the Unreadable that says why there is none."""
+    """Returns the answer, or the Unreadable error that explains why there is none."""
     try:
         return _answered(tools, command)
     except Unreadable as why:
