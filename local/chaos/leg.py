@@ -178,7 +178,7 @@ def _seen(leg: Leg, world: World, cast: Cast, leases: LeaseHistory) -> list[Find
     if leg.network is NetworkKind.SIMULATED:
         return [] if given_away else list(taken_over(world.network.openings()))
     control_port = world.ports.network_control
-    findings = list(wire_findings(control_port))
+    findings = list(wire_findings(control_port, lease_given_away=given_away))
     if not given_away:
         accounts = {account.phone: account.account_id for account in cast.accounts}
         findings += outside_terms(logins(control_port, accounts), leases.versions(accounts.values()))
