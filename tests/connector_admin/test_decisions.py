@@ -35,14 +35,13 @@ def left(world: World, request: RequestId) -> list[Any]:
     alert = world.alert_of("outcome_unknown", request)
     found = [document, world.message(document["chatId"], key_of(request)), alert, resent.to_dict()]
     assert resent.exists == (document["decision"] == "resend")
-    return [
-        {
-            name: named(value, {request: "request", thread: "thread", document["chatId"]: "chat"})
-            for name, value in each.items()
-        }
-        for each in found
-        if each is not None
-    ]
+    names = {
+        request: "request",
+        thread: "thread",
+        document["chatId"]: "chat",
+        document["clientMessageId"]: "client message id",
+    }
+    return [{name: named(value, names) for name, value in each.items()} for each in found if each is not None]
 
 
 def named(value: object, names: dict[str, str]) -> object:
