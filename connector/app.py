@@ -48,6 +48,7 @@ async def serve(settings: Settings) -> None:
             timing=timing,
             max_accounts=settings.max_accounts,
             paces_sends=settings.paces_sends,
+            shows_groups=settings.shows_groups,
         )
         take_over = TakeOver(
             leases=leases,

@@ -23,7 +23,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
 _REACH_S = 1.0
-CONTRACT = 2
+CONTRACT = 3
 """The version of engine.proto that this code speaks."""
 _CONTRACT_WITHOUT_HELLO = 1
 

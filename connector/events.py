@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.arrival import ArrivalOrder
+from connector.content import content_fields, context_fields
 from connector.contract import engine_pb2
 from core.delivery import Delivery
 from core.ids import (
@@ -17,6 +18,7 @@ from core.ids import (
     canonical_chat,
     chat_id,
     event_id,
+    group_key,
     inbound_key,
     own_key,
     receipt_key,
@@ -24,6 +26,7 @@ from core.ids import (
     thread_id,
 )
 
+_GROUP_SERVER = "@g.us"
 _DELIVERIES = {
     engine_pb2.ReceiptReceived.SENT: str(Delivery.SENT),
     engine_pb2.ReceiptReceived.DELIVERED: str(Delivery.DELIVERED),
@@ -56,9 +59,13 @@ class _Draft:
 
 def awaited_row(account: AccountId, message: engine_pb2.MessageAwaited) -> EventId:
     """The row that the message will have when it comes."""
-    chat = _chat(message.chat_jid, message.chat_other_jid)
-    key = own_key(message.whatsapp_id) if message.from_me else inbound_key(message.whatsapp_id)
-    return event_id(thread_id(account, chat), key)
+    return event_id(thread_id(account, _chat(message.chat_jid, message.chat_other_jid)), _message_key(message))
+
+
+def is_of_group(event: engine_pb2.Event) -> bool:
+    """Whether an event is a message in a group, or a word about one."""
+    kind = event.WhichOneof("kind")
+    return kind in ("message", "awaited", "receipt") and getattr(event, kind).chat_jid.endswith(_GROUP_SERVER)
 
 
 def wal_rows(account: AccountId, event: engine_pb2.Event, order: ArrivalOrder, now: datetime) -> list[WalRow]:
@@ -103,16 +110,16 @@ def _drafts(event: engine_pb2.Event) -> Iterator[_Draft]:
 
 
 def _message(message: engine_pb2.MessageReceived, wire: bytes) -> _Draft:
-    is_text = message.WhichOneof("content") == "text"
     return _Draft(
         chat=_chat(message.chat_jid, message.chat_other_jid),
         event_type="message",
-        key=own_key(message.whatsapp_id) if message.from_me else inbound_key(message.whatsapp_id),
+        key=_message_key(message),
         timestamp_s=message.timestamp_s,
         from_history=message.from_history,
         payload={
-            "kind": "text" if is_text else message.unsupported or "unknown",
-            "text": message.text if is_text else None,
+            **content_fields(message),
+            **_group_fields(message),
+            **context_fields(message),
             "fromMe": message.from_me,
             "pushName": message.push_name or None,
             "whatsappId": message.whatsapp_id,
@@ -122,6 +129,25 @@ def _message(message: engine_pb2.MessageReceived, wire: bytes) -> _Draft:
             "wire": wire,
         },
     )
+
+
+def _message_key(message: engine_pb2.MessageReceived | engine_pb2.MessageAwaited) -> WaMessageKey:
+    if message.from_me:
+        return own_key(message.whatsapp_id)
+    if message.HasField("sender"):
+        return group_key(message.whatsapp_id, canonical_chat(message.sender.jid, message.sender.other_jid))
+    return inbound_key(message.whatsapp_id)
+
+
+def _group_fields(message: engine_pb2.MessageReceived) -> dict[str, Any]:
+    if not message.HasField("sender"):
+        return {}
+    return {
+        "chatName": message.chat_name or None,
+        "senderChatId": _chat(message.sender.jid, message.sender.other_jid),
+        "senderJid": message.sender.jid,
+        "senderOtherJid": message.sender.other_jid,
+    }
 
 
 def _receipts(receipt: engine_pb2.ReceiptReceived, wire: bytes) -> Iterator[_Draft]:

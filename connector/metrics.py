@@ -51,6 +51,17 @@ ENGINE_RESTARTS = Counter(
     "connector_engine_restarts", "Times that the engine had ended by itself and was started again", registry=_REGISTRY
 )
 EVENTS = Counter("connector_events", "Events from the engine", ["kind"], registry=_REGISTRY)
+UNSUPPORTED = Counter(
+    "connector_unsupported_messages",
+    "Messages of a kind that this version does not know, by the kind's name in WhatsApp's protocol",
+    ["type"],
+    registry=_REGISTRY,
+)
+GROUP_MESSAGES_HIDDEN = Counter(
+    "connector_group_messages_hidden",
+    "Messages in groups that were not taken up because GROUPS=hide",
+    registry=_REGISTRY,
+)
 STATUSES = Gauge(
     "connector_sessions_by_status", "Sessions by what this worker has told last", ["status"], registry=_REGISTRY
 )

@@ -13,6 +13,7 @@ from typing import Any
 from connector.event_size import CARRIED_BODY_BYTES, created_body_bytes
 from connector.events import WalRow
 from core import schema
+from core.content import UNSUPPORTED
 
 DOCUMENT_LIMIT_BYTES = 1024 * 1024
 """Firestore's own, which counts names and ids, too: a little below it, Firestore is asked."""
@@ -25,7 +26,8 @@ _NO_EVENT = "no event carries the row with it"
 
 
 def payload_bytes(row: WalRow) -> int:
-    return sum(_size(value) for value in row.document["payload"].values())
+    """Of what came; not of the note about what was left out."""
+    return sum(_size(value) for name, value in row.document["payload"].items() if name != "leftOut")
 
 
 def reductions(row: WalRow) -> Iterator[WalRow]:
@@ -52,9 +54,9 @@ def _is_carried(row: WalRow) -> bool:
 
 
 def _is_understood_without_wire(row: WalRow) -> bool:
-    """Whether the row is a text or a receipt. For any other row, a later reader has only the wire bytes."""
+    """Whether the row is a receipt, or a message of a known kind. For any other row, a later reader has only the wire bytes."""
     payload = row.document["payload"]
-    return payload.get("text") is not None or "target" in payload
+    return payload.get("kind", UNSUPPORTED) != UNSUPPORTED or "target" in payload
 
 
 def _without(row: WalRow, names: set[str], why: str) -> WalRow:
@@ -75,6 +77,14 @@ def _described(value: Any, why: str) -> dict[str, Any]:
 
 
 def _size(value: object) -> int:
-    if isinstance(value, bytes):
-        return len(value)
-    return len(value.encode()) if isinstance(value, str) else 0
+    match value:
+        case bytes():
+            return len(value)
+        case str():
+            return len(value.encode())
+        case dict():
+            return sum(_size(each) for each in value.values())
+        case list():
+            return sum(_size(each) for each in value)
+        case _:
+            return 0

@@ -19,6 +19,7 @@ from connector.ban import Ban
 from connector.code_display import CodeDisplay
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed, EngineRefused
+from connector.events import is_of_group
 from connector.gap_audit import GapAudit
 from connector.hearing_watch import HearingWatch
 from connector.intake import Intake, Progress
@@ -69,6 +70,8 @@ class Session:
     """Of all sessions of this worker together."""
     on_connected: Callable[[AccountId], None]
     """Called when the account's document says connected."""
+    shows_groups: bool = True
+    """Messages in groups are taken up; else they are acknowledged and left out."""
     is_connected: bool = field(default=False, init=False)
     _up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set while it is connected."""
@@ -277,6 +280,9 @@ class Session:
                 case "pairing_ended":
                     await self._pairing_ended(event.pairing_ended)
                 case _ if self._is_of_refused_number(event):
+                    await intake.pass_over(event)
+                case _ if is_of_group(event) and not self.shows_groups:
+                    metrics.GROUP_MESSAGES_HIDDEN.inc(kind == "message")
                     await intake.pass_over(event)
                 case "reachout_lock":
                     await self._reachout_lock(event.reachout_lock)

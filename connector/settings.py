@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,6 +51,8 @@ class Settings:
     worker_id: WorkerId
     max_accounts: int
     """How many accounts this worker owns at most."""
+    shows_groups: bool
+    """Whether messages in groups are taken up, or acknowledged to WhatsApp and left out."""
     paces_sends: bool
     """Whether an account's limits hold sends back; off only where no WhatsApp is: tests, and what measures."""
     timing: Timing
@@ -71,6 +73,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         port=reader.port("PORT"),
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
         max_accounts=reader.count("MAX_ACCOUNTS", "500"),
+        shows_groups=reader.one_of("GROUPS", ("show", "hide")) == "show",
         paces_sends=reader.switch("PACING", "on"),
         timing=reader.timing("TIME_SCALE"),
     )
@@ -145,6 +148,14 @@ class _Reader:
             self.complaints.append(f"{name} must be a whole number from 1 to 99999, not {value!r}")
             return int(default)
         return int(value)
+
+    def one_of(self, name: str, words: Sequence[str]) -> str:
+        """The first word is the default."""
+        value = self.text(name, words[0])
+        if value not in words:
+            self.complaints.append(f"{name} must be {' or '.join(words)}, not {value!r}")
+            return words[0]
+        return value
 
     def switch(self, name: str, default: str) -> bool:
         value = self.text(name, default)

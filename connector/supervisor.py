@@ -45,6 +45,7 @@ class Supervisor:
     timing: Timing
     max_accounts: int
     paces_sends: bool
+    shows_groups: bool = True
     _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
     _tasks: dict[AccountId, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set, init=False)
@@ -239,6 +240,7 @@ class Supervisor:
             engine=self.engine,
             wal=self.wal,
             account=claimed.account,
+            shows_groups=self.shows_groups,
             order=self._orders.begin_term(claimed.held.term.account, claimed.before),
             silence=parse_silence(claimed.hearing, timedelta(seconds=self.timing.deaf_least_s), claimed.last_synced_at),
             look_s=self.timing.hearing_look_s,

@@ -54,7 +54,7 @@ class HelloRequest(_message.Message):
 
     CONTRACT_FIELD_NUMBER: _builtins.int
     contract: _builtins.int
-    """The version that the connector speaks: 2."""
+    """The version that the connector speaks: 3."""
     def __init__(
         self,
         *,
@@ -75,7 +75,7 @@ class HelloResponse(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     WHATSMEOW_FIELD_NUMBER: _builtins.int
     contract: _builtins.int
-    """The version that the engine speaks: 2."""
+    """The version that the engine speaks: 3."""
     whatsmeow: _builtins.str
     """The version of whatsmeow that the engine was built with, as Go names it; empty where the engine does not say. Added within version 2."""
     def __init__(
@@ -506,6 +506,30 @@ class Event(_message.Message):
 Global___Event: _TypeAlias = Event  # noqa: Y015
 
 @_typing.final
+class Person(_message.Message):
+    """A person under both names, each as a JID: the one that the event used, and the other one, empty where it is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JID_FIELD_NUMBER: _builtins.int
+    OTHER_JID_FIELD_NUMBER: _builtins.int
+    jid: _builtins.str
+    other_jid: _builtins.str
+    def __init__(
+        self,
+        *,
+        jid: _builtins.str = ...,
+        other_jid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jid", b"jid", "other_jid", b"other_jid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Person: _TypeAlias = Person  # noqa: Y015
+
+@_typing.final
 class MessageReceived(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -517,7 +541,15 @@ class MessageReceived(_message.Message):
     TIMESTAMP_S_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     UNSUPPORTED_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    POLL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     FROM_HISTORY_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    CHAT_NAME_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     whatsapp_id: _builtins.str
     """As its sender chose it: any string."""
     chat_jid: _builtins.str
@@ -531,9 +563,29 @@ class MessageReceived(_message.Message):
     """WhatsApp's time: whole seconds since 1970."""
     text: _builtins.str
     unsupported: _builtins.str
-    """A kind this contract does not carry yet: its name in the protocol, such as "imageMessage", or "call" for a call that came in."""
+    """Content that the engine does not know: its name in the protocol, such as "musicMessage". An engine of version 2 put every kind
+    but text here, and "call" for a call that came in.
+    """
     from_history: _builtins.bool
     """The phone's answer to RequestHistory: it may have come before. Added within version 2."""
+    chat_name: _builtins.str
+    """In a group: the group's name, empty when not known."""
+    @_builtins.property
+    def media(self) -> Global___Media: ...
+    @_builtins.property
+    def location(self) -> Global___Location: ...
+    @_builtins.property
+    def contacts(self) -> Global___Contacts: ...
+    @_builtins.property
+    def poll(self) -> Global___Poll: ...
+    @_builtins.property
+    def note(self) -> Global___Note: ...
+    @_builtins.property
+    def sender(self) -> Global___Person:
+        """In a group: who wrote it. Not set in a direct chat."""
+
+    @_builtins.property
+    def context(self) -> Global___Context: ...
     def __init__(
         self,
         *,
@@ -545,17 +597,307 @@ class MessageReceived(_message.Message):
         timestamp_s: _builtins.int = ...,
         text: _builtins.str = ...,
         unsupported: _builtins.str = ...,
+        media: Global___Media | None = ...,
+        location: Global___Location | None = ...,
+        contacts: Global___Contacts | None = ...,
+        poll: Global___Poll | None = ...,
+        note: Global___Note | None = ...,
         from_history: _builtins.bool = ...,
+        sender: Global___Person | None = ...,
+        chat_name: _builtins.str = ...,
+        context: Global___Context | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "text", b"text", "unsupported", b"unsupported"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "content", b"content", "context", b"context", "location", b"location", "media", b"media", "note", b"note", "poll", b"poll", "sender", b"sender", "text", b"text", "unsupported", b"unsupported"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_other_jid", b"chat_other_jid", "content", b"content", "from_history", b"from_history", "from_me", b"from_me", "push_name", b"push_name", "text", b"text", "timestamp_s", b"timestamp_s", "unsupported", b"unsupported", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_name", b"chat_name", "chat_other_jid", b"chat_other_jid", "contacts", b"contacts", "content", b"content", "context", b"context", "from_history", b"from_history", "from_me", b"from_me", "location", b"location", "media", b"media", "note", b"note", "poll", b"poll", "push_name", b"push_name", "sender", b"sender", "text", b"text", "timestamp_s", b"timestamp_s", "unsupported", b"unsupported", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "unsupported"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "unsupported", "media", "location", "contacts", "poll", "note"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___MessageReceived: _TypeAlias = MessageReceived  # noqa: Y015
+
+@_typing.final
+class Media(_message.Message):
+    """A file. Its bytes lie encrypted on WhatsApp's media hosts for some weeks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Type:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Media._Type.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TYPE_UNSPECIFIED: Media._Type.ValueType  # 0
+        IMAGE: Media._Type.ValueType  # 1
+        VIDEO: Media._Type.ValueType  # 2
+        GIF: Media._Type.ValueType  # 3
+        """A short video without sound that plays in a loop."""
+        VIDEO_NOTE: Media._Type.ValueType  # 4
+        """A short round video."""
+        AUDIO: Media._Type.ValueType  # 5
+        VOICE: Media._Type.ValueType  # 6
+        """An audio recording made in the chat."""
+        DOCUMENT: Media._Type.ValueType  # 7
+        STICKER: Media._Type.ValueType  # 8
+        STICKER_PACK: Media._Type.ValueType  # 9
+
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper): ...
+    TYPE_UNSPECIFIED: Media.Type.ValueType  # 0
+    IMAGE: Media.Type.ValueType  # 1
+    VIDEO: Media.Type.ValueType  # 2
+    GIF: Media.Type.ValueType  # 3
+    """A short video without sound that plays in a loop."""
+    VIDEO_NOTE: Media.Type.ValueType  # 4
+    """A short round video."""
+    AUDIO: Media.Type.ValueType  # 5
+    VOICE: Media.Type.ValueType  # 6
+    """An audio recording made in the chat."""
+    DOCUMENT: Media.Type.ValueType  # 7
+    STICKER: Media.Type.ValueType  # 8
+    STICKER_PACK: Media.Type.ValueType  # 9
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    IS_ANIMATED_FIELD_NUMBER: _builtins.int
+    DIRECT_PATH_FIELD_NUMBER: _builtins.int
+    MEDIA_KEY_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    ENCRYPTED_SHA256_FIELD_NUMBER: _builtins.int
+    THUMBNAIL_FIELD_NUMBER: _builtins.int
+    WAVEFORM_FIELD_NUMBER: _builtins.int
+    type: Global___Media.Type.ValueType
+    caption: _builtins.str
+    """Empty where the sender wrote none."""
+    mime_type: _builtins.str
+    """The rest is what the sender says: nobody has checked it. Empty or 0 where the sender does not say."""
+    file_name: _builtins.str
+    size_bytes: _builtins.int
+    seconds: _builtins.int
+    width: _builtins.int
+    height: _builtins.int
+    is_animated: _builtins.bool
+    direct_path: _builtins.str
+    """Where the encrypted bytes are, and how to decrypt and check them. The URL's path, with its query, as WhatsApp sent it."""
+    media_key: _builtins.bytes
+    sha256: _builtins.bytes
+    encrypted_sha256: _builtins.bytes
+    thumbnail: _builtins.bytes
+    """A small JPEG or PNG picture, and the loudness over time of a recording (64 values of 0 to 100)."""
+    waveform: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        type: Global___Media.Type.ValueType = ...,
+        caption: _builtins.str = ...,
+        mime_type: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        seconds: _builtins.int = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        is_animated: _builtins.bool = ...,
+        direct_path: _builtins.str = ...,
+        media_key: _builtins.bytes = ...,
+        sha256: _builtins.bytes = ...,
+        encrypted_sha256: _builtins.bytes = ...,
+        thumbnail: _builtins.bytes = ...,
+        waveform: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "direct_path", b"direct_path", "encrypted_sha256", b"encrypted_sha256", "file_name", b"file_name", "height", b"height", "is_animated", b"is_animated", "media_key", b"media_key", "mime_type", b"mime_type", "seconds", b"seconds", "sha256", b"sha256", "size_bytes", b"size_bytes", "thumbnail", b"thumbnail", "type", b"type", "waveform", b"waveform", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Media: _TypeAlias = Media  # noqa: Y015
+
+@_typing.final
+class Location(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LATITUDE_FIELD_NUMBER: _builtins.int
+    LONGITUDE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
+    IS_LIVE_FIELD_NUMBER: _builtins.int
+    latitude: _builtins.float
+    longitude: _builtins.float
+    name: _builtins.str
+    address: _builtins.str
+    caption: _builtins.str
+    is_live: _builtins.bool
+    """The sender's position from now on for a while; only its beginning is certain to come."""
+    def __init__(
+        self,
+        *,
+        latitude: _builtins.float = ...,
+        longitude: _builtins.float = ...,
+        name: _builtins.str = ...,
+        address: _builtins.str = ...,
+        caption: _builtins.str = ...,
+        is_live: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caption", b"caption", "is_live", b"is_live", "latitude", b"latitude", "longitude", b"longitude", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Location: _TypeAlias = Location  # noqa: Y015
+
+@_typing.final
+class Contacts(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Card(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        VCARD_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        vcard: _builtins.str
+        """As the sender's phone wrote it: a vCard."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            vcard: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "vcard", b"vcard"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CARDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contacts.Card]: ...
+    def __init__(
+        self,
+        *,
+        cards: _abc.Iterable[Global___Contacts.Card] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contacts: _TypeAlias = Contacts  # noqa: Y015
+
+@_typing.final
+class Poll(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    SELECTABLE_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    selectable: _builtins.int
+    """How many may be chosen; 0: any number."""
+    @_builtins.property
+    def options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        options: _abc.Iterable[_builtins.str] | None = ...,
+        selectable: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "question", b"question", "selectable", b"selectable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Poll: _TypeAlias = Poll  # noqa: Y015
+
+@_typing.final
+class Note(_message.Message):
+    """Content that is shown as one line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The word that whatsapp_messages has for it, such as "viewOnce", "call" or "edit"; docs/kinds.md lists them."""
+    text: _builtins.str
+    """What its sender wrote, such as an order's note or the new text of an edited message; empty where there is none."""
+    target_id: _builtins.str
+    """The WhatsApp id of the message that it is about, such as the edited one; empty where there is none."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        text: _builtins.str = ...,
+        target_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "target_id", b"target_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Note: _TypeAlias = Note  # noqa: Y015
+
+@_typing.final
+class Context(_message.Message):
+    """What stands beside any content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTED_ID_FIELD_NUMBER: _builtins.int
+    QUOTED_SENDER_FIELD_NUMBER: _builtins.int
+    QUOTED_CHAT_JID_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
+    MENTIONS_EVERYONE_FIELD_NUMBER: _builtins.int
+    IS_FORWARDED_FIELD_NUMBER: _builtins.int
+    EXPIRATION_S_FIELD_NUMBER: _builtins.int
+    EXPIRATION_SET_AT_UNIX_S_FIELD_NUMBER: _builtins.int
+    quoted_id: _builtins.str
+    """The message that this one answers: the sender's word, and perhaps one that nobody here has. Empty: none."""
+    quoted_chat_jid: _builtins.str
+    """Not empty where the quoted message is of another chat."""
+    mentions_everyone: _builtins.bool
+    is_forwarded: _builtins.bool
+    expiration_s: _builtins.int
+    """The chat's timer for disappearing messages when this was written, in seconds; 0: off. And when that timer was set."""
+    expiration_set_at_unix_s: _builtins.int
+    @_builtins.property
+    def quoted_sender(self) -> Global___Person: ...
+    @_builtins.property
+    def mentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Person]: ...
+    def __init__(
+        self,
+        *,
+        quoted_id: _builtins.str = ...,
+        quoted_sender: Global___Person | None = ...,
+        quoted_chat_jid: _builtins.str = ...,
+        mentions: _abc.Iterable[Global___Person] | None = ...,
+        mentions_everyone: _builtins.bool = ...,
+        is_forwarded: _builtins.bool = ...,
+        expiration_s: _builtins.int = ...,
+        expiration_set_at_unix_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quoted_sender", b"quoted_sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expiration_s", b"expiration_s", "expiration_set_at_unix_s", b"expiration_set_at_unix_s", "is_forwarded", b"is_forwarded", "mentions", b"mentions", "mentions_everyone", b"mentions_everyone", "quoted_chat_jid", b"quoted_chat_jid", "quoted_id", b"quoted_id", "quoted_sender", b"quoted_sender"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Context: _TypeAlias = Context  # noqa: Y015
 
 @_typing.final
 class BacklogDelivered(_message.Message):
@@ -616,11 +958,16 @@ class MessageAwaited(_message.Message):
     CHAT_OTHER_JID_FIELD_NUMBER: _builtins.int
     FROM_ME_FIELD_NUMBER: _builtins.int
     TIMESTAMP_S_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
     whatsapp_id: _builtins.str
     chat_jid: _builtins.str
     chat_other_jid: _builtins.str
     from_me: _builtins.bool
     timestamp_s: _builtins.int
+    @_builtins.property
+    def sender(self) -> Global___Person:
+        """In a group: who wrote it. Not set in a direct chat. Added with version 3."""
+
     def __init__(
         self,
         *,
@@ -629,10 +976,11 @@ class MessageAwaited(_message.Message):
         chat_other_jid: _builtins.str = ...,
         from_me: _builtins.bool = ...,
         timestamp_s: _builtins.int = ...,
+        sender: Global___Person | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_other_jid", b"chat_other_jid", "from_me", b"from_me", "timestamp_s", b"timestamp_s", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_jid", b"chat_jid", "chat_other_jid", b"chat_other_jid", "from_me", b"from_me", "sender", b"sender", "timestamp_s", b"timestamp_s", "whatsapp_id", b"whatsapp_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

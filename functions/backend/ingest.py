@@ -18,6 +18,8 @@ from backend.stores import Commit, Conflict, Document, Stored, Stores
 from backend.unread import counted
 from core import inbound, schema, thread
 from core.alert import Alert, alert_id
+from core.alert_types import Condition
+from core.content import text_of
 from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
 from core.inbound import DeliveryChange, DiagnosisAsked, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
@@ -210,12 +212,13 @@ class Ingest:
             return
         commit = self.stores.commit()
         for event_id in plan.processed:
-            commit.update(
-                schema.INGEST, event_id, _processed_fields(taken[event_id], at), at=taken[event_id].update_time
-            )
+            fields = _processed_fields(taken[event_id], at, is_understood=event_id not in plan.unsupported)
+            commit.update(schema.INGEST, event_id, fields, at=taken[event_id].update_time)
             self._add_replayed(commit, event_id, account, taken[event_id].value, at)
         for refused in plan.refused:
             self._add_refusal(commit, refused, taken[refused.event_id], at)
+        for event_id, kind in plan.unsupported.items():
+            commit.raise_alert(_unsupported(account, kind, event_id), at)
         for message_id, document in plan.created.items():
             commit.create(schema.MESSAGES, message_id, document)
         for change in plan.deliveries.values():
@@ -278,10 +281,10 @@ class Ingest:
         log.row_refused(row.account_id, row.event_id, row.code)
 
     def _add_refusal(self, commit: Commit, row: NotUnderstood, stored: Stored[Document], at: datetime) -> None:
-        fields = {**_processed_fields(stored, at), "lastProcessError": described(row.code, row.detail)}
         needs_somebody = CATALOGUE[row.code].alert is not None
+        fields = _processed_fields(stored, at, is_understood=not needs_somebody)
+        fields["lastProcessError"] = described(row.code, row.detail)
         if needs_somebody:
-            del fields["expireAt"]  # it is kept until somebody has looked
             commit.raise_alert(_alert(row), at)
         commit.update(schema.INGEST, row.event_id, fields, at=stored.update_time)
 
@@ -312,7 +315,8 @@ def _first_that_fit(rows: Sequence[Row]) -> Sequence[Row]:
     """As many as one commit may carry: Firestore takes 10 MiB, and a contact may write texts of 64 KiB characters."""
     size = 0
     for place, row in enumerate(rows):
-        size += len(row.text.encode("utf-8", "surrogatepass")) if isinstance(row, MessageReceived) else 0
+        text = text_of(row.content) if isinstance(row, MessageReceived) else None
+        size += len(text.encode("utf-8", "surrogatepass")) if text else 0
         if size > DRAIN_BYTES and place > 0:
             return rows[:place]
     return rows
@@ -333,19 +337,30 @@ def _attempts(stored: Stored[Document]) -> int:
     return attempts if isinstance(attempts, int) else 0
 
 
-def _processed_fields(stored: Stored[Document], at: datetime) -> dict[str, object]:
+def _processed_fields(stored: Stored[Document], at: datetime, *, is_understood: bool) -> dict[str, object]:
     return {
         "processed": True,
         "processedAt": at,
         "processAttempts": _attempts(stored) + 1,
         "lastProcessError": None,
-        "expireAt": inbound.expire_at(at),
+        "expireAt": inbound.expire_at(at, is_understood=is_understood),
     }
 
 
 def _cause(code: ErrorCode, event_id: EventId, account: AccountId | None, detail: str) -> str:
     """Rows of a kind that these functions do not know are one cause together: an account may receive many of them."""
     return f"{account}|{detail}" if code is ErrorCode.EVENT_TYPE_UNKNOWN else event_id
+
+
+def _unsupported(account: AccountId, kind: str, event_id: EventId) -> Alert:
+    """Messages of one kind are one cause together: a contact may send many of them."""
+    return Alert(
+        code=Condition.UNSUPPORTED_KIND,
+        cause=f"{account}|{kind}",
+        account_id=account,
+        message=f'A message of a kind that this version does not know ({kind}) was shown as "Unsupported message".',
+        about=f"{schema.INGEST}/{event_id}",
+    )
 
 
 def _alert(row: NotUnderstood) -> Alert:

@@ -20,6 +20,7 @@ class Condition(StrEnum):
     DEAF = "deaf"
     GAP = "gap"
     COLD_LOCKED = "cold_locked"
+    UNSUPPORTED_KIND = "unsupported_kind"
 
 
 AlertType = ErrorCode | Condition
@@ -114,6 +115,12 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
         meaning="Messages to the account are missing: WhatsApp announced more than it handed over, or some could not be decrypted. The account's phone is asked for them.",
         what_to_do="Switch the account's phone on and open WhatsApp there: it hands over what it has. Read what does not come within a day on the phone, in the time from syncGapStartAt to syncGapEndAt; then close the gap: `python -m connector.admin close-gap`, or the callable threadlineCloseGap.",
         end=End.HEALED,
+    ),
+    Condition.UNSUPPORTED_KIND: Entry(
+        severity=Severity.WARNING,
+        meaning='A contact sent a message of a kind that this version does not know. It is shown as "Unsupported message"; its row and its wire bytes are kept for a year.',
+        what_to_do="Read the message on the phone. Deploy a newer version, which may know the kind. Nothing is to be closed: the alert ends by itself.",
+        end=End.QUIET,
     ),
     Condition.DEAF: Entry(
         severity=Severity.WARNING,

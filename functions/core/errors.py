@@ -153,13 +153,13 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.INVALID_EVENT: Entry(
         seen_in=_WAL,
-        meaning="A WAL row lacks a field, or holds one of the wrong type; the text names it. The row is kept.",
+        meaning="A WAL row lacks a field, or holds one of the wrong type; the text names it. The row is kept for a year.",
         what_to_do="Correct its writer; to take the row up again, correct it and set processed to false.",
         alert=Severity.ERROR,
     ),
     ErrorCode.EVENT_TYPE_UNKNOWN: Entry(
         seen_in=_WAL,
-        meaning="A WAL row is of a type, or a message of a kind, that these functions do not know: the connector is newer. The row is kept.",
+        meaning="A WAL row is of a type, or a message of a kind, that these functions do not know: the connector is newer. The row is kept for a year.",
         what_to_do="Deploy the functions of the connector's version; then set processed to false.",
         alert=Severity.WARNING,
     ),

@@ -25,6 +25,8 @@ _WHATSAPP_ID = re.compile(r"[!-.0-~]{1,128}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PHONE_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
+_SENDER_HASH_DIGITS = 12
+
 _NUMBER_SERVER = "@s.whatsapp.net"
 _LID_SERVER = "@lid"
 
@@ -117,6 +119,11 @@ def outbound_key(request: RequestId) -> WaMessageKey:
 def inbound_key(whatsapp_id: str) -> WaMessageKey:
     """The key of a contact's message in a direct chat: its suffix keeps a re-used id of ours from touching our message."""
     return WaMessageKey(_storable(whatsapp_id) + "-in")
+
+
+def group_key(whatsapp_id: str, sender: str) -> WaMessageKey:
+    """The key of a member's message in a group: two members may choose one id. `sender` is the member's canonical name."""
+    return WaMessageKey(f"{_storable(whatsapp_id)}-{short_hash(sender)[:_SENDER_HASH_DIGITS]}-in")
 
 
 def own_key(whatsapp_id: str) -> WaMessageKey:

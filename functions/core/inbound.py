@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from core import diagnosis, message, reply, thread
+from core import content, diagnosis, message, reply, thread
+from core.content import Content, InvalidContent, UnknownKind, Unsupported, line
 from core.delivery import Delivery, is_forward
 from core.errors import ErrorCode
 from core.ids import (
@@ -20,6 +21,7 @@ from core.ids import (
     chat_id,
     document_id,
     event_id,
+    is_direct,
     thread_id,
     wa_message_id,
 )
@@ -29,20 +31,26 @@ from core.thread import Thread
 
 RETENTION_DAYS = 30
 """How long a processed row is kept."""
+NOT_UNDERSTOOD_RETENTION_DAYS = 365
+"""How long a row is kept that was not understood, or whose content was not: a later version may read it."""
 _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageReceived:
-    """A text: a contact's, the echo of a send of ours, or one typed on the account's phone (the last two: from_me)."""
+    """A message: a contact's, the echo of a send of ours, or one typed on the account's phone (the last two: from_me)."""
 
     event_id: EventId
     account_id: AccountId
     chat_id: ChatId
     key: WaMessageKey
-    text: str
+    content: Content
     from_me: bool
     sender_name: str | None
+    sender_chat: ChatId | None = None
+    """In a group: who wrote it."""
+    chat_name: str | None = None
+    """In a group: the group's name. None where it is not known."""
     timestamp: datetime
     received_at: datetime
 
@@ -123,6 +131,8 @@ class Plan:
     processed: list[EventId] = field(default_factory=list)
     refused: list[NotUnderstood] = field(default_factory=list)
     waiting: list[EventId] = field(default_factory=list)
+    unsupported: dict[EventId, str] = field(default_factory=dict)
+    """Processed rows of messages whose content this version does not know, and the type of each."""
     contact_wrote: list[Moment] = field(default_factory=list)
     """When the contact's messages among the created ones were written."""
 
@@ -148,7 +158,11 @@ def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
             return _parse_receipt(EventId(row_id), account, chat, timestamp, received_at, payload)
         if event_type == diagnosis.EVENT_TYPE and account == diagnosis.ACCOUNT:
             return DiagnosisAsked(event_id=EventId(row_id), account_id=account, chat_id=chat, received_at=received_at)
-    except InvalidId as error:
+    except UnknownKind as error:
+        return NotUnderstood(
+            event_id=EventId(row_id), account_id=account, code=ErrorCode.EVENT_TYPE_UNKNOWN, detail=str(error)
+        )
+    except (InvalidId, InvalidContent) as error:
         return NotUnderstood(
             event_id=EventId(row_id), account_id=account, code=ErrorCode.INVALID_EVENT, detail=str(error)
         )
@@ -188,8 +202,8 @@ def plan(
     return result
 
 
-def expire_at(now: datetime) -> datetime:
-    return now + timedelta(days=RETENTION_DAYS)
+def expire_at(now: datetime, *, is_understood: bool = True) -> datetime:
+    return now + timedelta(days=RETENTION_DAYS if is_understood else NOT_UNDERSTOOD_RETENTION_DAYS)
 
 
 def moves_thread(row: ReceiptReceived, stored: StoredMessage, now: datetime) -> bool:
@@ -206,19 +220,31 @@ def _plan_message(result: Plan, row: MessageReceived, stored: StoredMessage | No
     if row.message_id in result.created:
         return
     before, written = result.thread_after or Thread(), row.written
+    if isinstance(row.content, Unsupported):
+        result.unsupported[row.event_id] = row.content.type
+    if not is_direct(row.chat_id):
+        before = thread.named(before, row.chat_name)
+    elif not row.from_me:
+        before = thread.named(before, row.sender_name)
+    shown = line(row.content)
     if row.from_me:
         result.created[row.message_id] = message.phone_document(
-            row.account_id, row.chat_id, row.key, text=row.text, written=written, now=now
+            row.account_id, row.chat_id, row.key, content=row.content, written=written, now=now
         )
-        result.thread_after = thread.after_reply(before, row.message_id, written, text=row.text)
+        result.thread_after = thread.after_reply(before, row.message_id, written, text=shown)
         return
     result.created[row.message_id] = message.inbound_document(
-        row.account_id, row.chat_id, row.key, text=row.text, written=written, sender_name=row.sender_name, now=now
+        row.account_id,
+        row.chat_id,
+        row.key,
+        content=row.content,
+        written=written,
+        sender_name=row.sender_name,
+        sender_chat=row.sender_chat,
+        now=now,
     )
     result.contact_wrote.append(written)
-    result.thread_after = thread.after_message(
-        before, row.message_id, written, text=row.text, sender_name=row.sender_name
-    )
+    result.thread_after = thread.after_message(before, row.message_id, written, text=shown)
 
 
 def _plan_receipt(
@@ -283,16 +309,8 @@ def _parse_message(
     received_at: datetime,
     payload: Mapping[str, object],
 ) -> Row:
-    text, from_me, name = payload.get("text"), payload.get("fromMe"), payload.get("pushName")
-    if payload.get("kind") != "text":
-        return NotUnderstood(
-            event_id=row_id,
-            account_id=account,
-            code=ErrorCode.EVENT_TYPE_UNKNOWN,
-            detail="a message of a kind other than text",
-        )
-    if not isinstance(text, str):
-        raise InvalidId("payload.text must be a string")
+    from_me, name = payload.get("fromMe"), payload.get("pushName")
+    chat_name, sender = payload.get("chatName"), payload.get("senderChatId")
     if not isinstance(from_me, bool):
         raise InvalidId("payload.fromMe must be a boolean")
     if from_me == key.endswith("-in"):
@@ -304,9 +322,11 @@ def _parse_message(
         account_id=account,
         chat_id=chat,
         key=key,
-        text=text,
+        content=content.parse(payload),
         from_me=from_me,
         sender_name=name if isinstance(name, str) and name else None,
+        sender_chat=chat_id(sender) if sender is not None else None,
+        chat_name=chat_name if isinstance(chat_name, str) and chat_name else None,
         timestamp=timestamp,
         received_at=received_at,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import delivery
+from core.content import Content, Text, fields
 from core.delivery import Delivery
 from core.ids import AccountId, ChatId, RequestId, WaMessageKey, thread_id, wa_message_id
 from core.moment import Moment, moment
@@ -44,26 +45,28 @@ def inbound_document(
     chat: ChatId,
     key: WaMessageKey,
     *,
-    text: str,
+    content: Content,
     written: Moment,
     sender_name: str | None,
+    sender_chat: ChatId | None,
     now: datetime,
 ) -> dict[str, object]:
-    """A contact's message. It has no delivery: that is a state of ours."""
+    """A contact's message. It has no delivery: that is a state of ours. In a group, `sender_chat` names who wrote it."""
     return {
-        **_common(account, chat, key, text=text, timestamp=written.at, now=now),
+        **_common(account, chat, key, content=content, timestamp=written.at, now=now),
         "receivedAt": written.received_at,
         "direction": "in",
         "senderName": sender_name,
+        **({"senderChatId": sender_chat} if sender_chat is not None else {}),
     }
 
 
 def phone_document(
-    account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, written: Moment, now: datetime
+    account: AccountId, chat: ChatId, key: WaMessageKey, *, content: Content, written: Moment, now: datetime
 ) -> dict[str, object]:
     """The document of a message that was typed on the account's own phone: sent already, and without an employee as sender."""
     return {
-        **_common(account, chat, key, text=text, timestamp=written.at, now=now),
+        **_common(account, chat, key, content=content, timestamp=written.at, now=now),
         "writtenAt": written.at,
         "receivedAt": written.received_at,
         "direction": "out",
@@ -89,7 +92,7 @@ def outbound_document(
 ) -> dict[str, object]:
     """The document of an accepted request. Its timestamp is the request's createdAt until the message is sent; `writtenAt` never changes."""
     return {
-        **_common(account, chat, key, text=text, timestamp=created_at, now=now),
+        **_common(account, chat, key, content=Text(text=text), timestamp=created_at, now=now),
         "writtenAt": created_at,
         "direction": "out",
         "senderUid": sender_uid,
@@ -102,7 +105,7 @@ def outbound_document(
 
 
 def _common(
-    account: AccountId, chat: ChatId, key: WaMessageKey, *, text: str, timestamp: datetime, now: datetime
+    account: AccountId, chat: ChatId, key: WaMessageKey, *, content: Content, timestamp: datetime, now: datetime
 ) -> dict[str, object]:
     thread = thread_id(account, chat)
     return {
@@ -110,8 +113,7 @@ def _common(
         "threadId": thread,
         "accountId": account,
         "chatId": chat,
-        "kind": "text",
-        "text": text,
+        **fields(content),
         "timestamp": timestamp,
         "createdAt": now,
     }

@@ -53,16 +53,21 @@ def parse(document: Mapping[str, object]) -> Thread:
     )
 
 
-def after_message(
-    thread: Thread, message_id: WaMessageId, written: Moment, *, text: str, sender_name: str | None
-) -> Thread:
-    """The thread after a contact's message. The message is unread unless a newer reply exists. Preview and last message only move forward."""
-    named = replace(thread, client_display_name=sender_name) if sender_name else thread
+def named(thread: Thread, name: str | None) -> Thread:
+    """The thread under the name that its person or group shows now. A name that is not known changes nothing."""
+    return replace(thread, client_display_name=name) if name else thread
+
+
+def after_message(thread: Thread, message_id: WaMessageId, written: Moment, *, text: str) -> Thread:
+    """The thread after a contact's message. The message is unread unless a newer reply exists. Preview and last message only move forward.
+
+    `text` is the line that stands for the message, as in `after_reply` and `shown`.
+    """
     unread = thread.unread
     if unread is not None and written.is_after(thread.replied):
         unread += 1
     wrote = written if written.is_after(thread.contact_wrote) else thread.contact_wrote
-    return shown(replace(named, unread=unread, contact_wrote=wrote), message_id, written, text)
+    return shown(replace(thread, unread=unread, contact_wrote=wrote), message_id, written, text)
 
 
 def after_reply(thread: Thread, message_id: WaMessageId, written: Moment, *, text: str) -> Thread:

@@ -89,6 +89,19 @@ def event_type_unknown(case: Case) -> None:
     case.talks()
 
 
+def unsupported_kind(case: Case) -> None:
+    case.strike(
+        "a contact sent a message of a kind that nobody knows",
+        lambda: _put_row(case, "FUTURE1-in", kind="unsupported", text=None, unsupportedType="futureMessage"),
+    )
+    case.alerts()
+    case.stands()
+    case.screens("alerts")
+    case.await_row("FUTURE1-in")
+    case.a_quiet_day_passes()
+    case.talks()
+
+
 def backlog_growing(case: Case) -> None:
     """The chat's thread is as large as a document may be, so the commit that takes a message up is refused each time."""
     chat = case.people.chat
@@ -124,6 +137,12 @@ DRILLS = (
         cause="one event is not understood: of a kind that is not known",
         alert=ErrorCode.EVENT_TYPE_UNKNOWN,
         run=event_type_unknown,
+    ),
+    Drill(
+        name="unsupported_kind",
+        cause="a contact sends what is not known",
+        alert=Condition.UNSUPPORTED_KIND,
+        run=unsupported_kind,
     ),
     Drill(
         name="backlog_growing",

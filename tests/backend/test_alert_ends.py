@@ -198,7 +198,7 @@ def test_a_poison_row_that_is_taken_up_after_a_correction_ends_its_alert(world: 
 
 def test_a_kind_that_is_understood_by_now_ends_the_alert_of_its_kind(world: World) -> None:
     chat = world.chat()
-    events = [world.receive(chat, "x", payload={"kind": "sticker"}) for _ in range(2)]
+    events = [world.receive(chat, "x", payload={"kind": "hologram"}) for _ in range(2)]
     for event in events:
         world.trigger_ingest(event)
     (alert,) = world.alerts()

@@ -10,11 +10,13 @@ import pytest
 from backend.services import Services
 from backend.stores import Stored, Stores, stored_as
 from core import schema
-from core.ids import ThreadId
+from core.ids import ChatId, ThreadId
 from core.thread import Thread
 from tests.backend.interrupted import InterruptedStores
 from tests.backend.world import World, key_of
 from tests.waiting import wait_until
+
+GROUP = ChatId("120363000000000001@g.us")
 
 
 def test_a_contacts_message_becomes_a_message_and_a_thread(world: World) -> None:
@@ -209,7 +211,8 @@ def test_a_contact_that_reuses_an_id_of_ours_neither_overwrites_nor_suppresses(w
     ("changes", "error"),
     [
         ({"eventType": "call"}, "event_type_unknown: "),
-        ({"payload": {"kind": "sticker"}}, "event_type_unknown: "),
+        ({"payload": {"kind": "hologram"}}, "event_type_unknown: "),
+        ({"payload": {"kind": ""}}, "invalid_event: payload.kind"),
         ({"payload": {"text": None}}, "invalid_event: payload.text"),
         ({"timestamp": "yesterday"}, "invalid_event: timestamp"),
         ({"receivedAt": 5}, "invalid_event: receivedAt"),
@@ -226,7 +229,7 @@ def test_a_row_that_cannot_be_understood_is_kept_marked_and_alerted_once(
     row = world.row(event)
     assert row["processed"] is True
     assert row["lastProcessError"].startswith(error)
-    assert "expireAt" not in row
+    assert row["expireAt"] - row["processedAt"] == timedelta(days=365)
     (alert,) = world.alerts()
     assert alert["type"] == error.split(":")[0]
     assert alert["meta"]["whatToDo"]
@@ -256,10 +259,64 @@ def test_a_receipt_whose_target_makes_an_id_too_long_is_marked_and_does_not_dist
 def test_many_rows_of_an_unknown_kind_are_one_cause_for_one_alert_that_counts(world: World) -> None:
     chat = world.chat()
     for _ in range(3):
-        world.trigger_ingest(world.receive(chat, "", payload={"kind": "sticker", "text": None}))
+        world.trigger_ingest(world.receive(chat, "", payload={"kind": "hologram", "text": None}))
     (alert,) = world.alerts()
     assert (alert["type"], alert["count"]) == ("event_type_unknown", 3)
     assert alert["meta"]["document"].startswith("whatsapp_ingest/")
+
+
+@pytest.mark.parametrize(
+    ("payload", "line"),
+    [
+        ({"kind": "image", "text": None, "media": {"mime": "image/jpeg", "mediaKey": b"key"}}, "Photo"),
+        ({"kind": "voice", "text": None, "media": {"durationSec": 14}}, "Voice message, 0:14"),
+        ({"kind": "location", "text": None, "location": {"latitude": 44.4, "longitude": 26.1}}, "Location"),
+        ({"kind": "viewOnce", "text": None}, "View-once message: open it on the phone"),
+        ({"kind": "call", "text": None}, "Call"),
+    ],
+)
+def test_content_without_text_is_a_message_that_is_unread_and_shown(
+    world: World, payload: dict[str, Any], line: str
+) -> None:
+    chat = world.chat()
+    event = world.receive(chat, "", payload=payload)
+    world.trigger_ingest(event)
+    message, thread = world.message(chat, world.row(event)["waMessageKey"]), world.thread(chat)
+    assert (message["kind"], message["text"], message["direction"]) == (payload["kind"], None, "in")
+    assert "mediaKey" not in message.get("media", {})
+    assert (thread["lastMessagePreview"], thread["unreadCountGlobal"]) == (line, 1)
+    assert thread["contactWroteAt"] == message["timestamp"]
+    assert world.row(event)["lastProcessError"] is None
+    assert world.alerts() == []
+
+
+def test_kinds_that_nobody_knows_are_shown_kept_for_a_year_and_told_once(world: World) -> None:
+    chat = world.chat()
+    payload = {"kind": "unsupported", "text": None, "unsupportedType": "futureMessage", "wire": b"wire"}
+    events = [world.receive(chat, "", payload=payload) for _ in range(3)]
+    world.trigger_ingest(events[0])
+    world.services.ingest.drain(world.account, chat)
+    assert world.thread(chat)["unreadCountGlobal"] == 3
+    assert world.thread(chat)["lastMessagePreview"] == "Unsupported message (futureMessage)"
+    for event in events:
+        row = world.row(event)
+        assert (row["payload"]["wire"], row["expireAt"] - row["processedAt"]) == (b"wire", timedelta(days=365))
+    (alert,) = world.alerts()
+    assert (alert["type"], alert["severity"], alert["count"]) == ("unsupported_kind", "warning", 3)
+
+
+def test_a_group_has_its_name_and_its_messages_name_who_wrote(world: World) -> None:
+    chat = GROUP
+    for name, sender in (("Ana", "900000000000001@lid"), ("Ion", "900000000000002@lid")):
+        payload = {"pushName": name, "senderChatId": sender, "chatName": "Customers"}
+        world.trigger_ingest(world.receive(chat, f"from {name}", f"3A01-{name}-in", payload=payload))
+    thread = world.thread(chat)
+    assert (thread["kind"], thread["clientDisplayName"], thread["clientPhoneE164"]) == ("group", "Customers", None)
+    assert (thread["lastMessagePreview"], thread["unreadCountGlobal"]) == ("from Ion", 2)
+    message = world.message(chat, "3A01-Ana-in")
+    assert (message["senderName"], message["senderChatId"]) == ("Ana", "900000000000001@lid")
+    world.trigger_ingest(world.receive(chat, "again", payload={"pushName": "Ana", "chatName": None}))
+    assert world.thread(chat)["clientDisplayName"] == "Customers"
 
 
 def test_a_poisoned_row_does_not_disturb_its_chat(world: World) -> None:

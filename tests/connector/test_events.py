@@ -1,17 +1,21 @@
 """What each engine event becomes in the ingest log."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+import core.content
+from connector import metrics
 from connector.arrival import ArrivalOrder
 from connector.contract import engine_pb2 as pb
-from connector.events import WalRow, wal_rows
+from connector.events import WalRow, awaited_row, is_of_group, wal_rows
 from core.ids import AccountId, document_id
 
 ACCOUNT = AccountId("shop")
 NUMBER = "40712345678@s.whatsapp.net"
 LID = "123456789012345@lid"
+GROUP = "120363000000000000@g.us"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -20,7 +24,8 @@ def rows(event: pb.Event) -> list[WalRow]:
 
 
 def message(**fields: object) -> pb.Event:
-    given = {"whatsapp_id": "3A01", "chat_jid": NUMBER, "text": "hello", "timestamp_s": 1772366399} | fields
+    content = {} if "unsupported" in fields or "text" in fields else {"text": "hello"}
+    given = {"whatsapp_id": "3A01", "chat_jid": NUMBER, "timestamp_s": 1772366399} | content | fields
     return pb.Event(sequence=1, wire=b"wire", message=pb.MessageReceived(**given))  # type: ignore[arg-type] # a test's fields
 
 
@@ -69,11 +74,103 @@ def test_a_chat_under_its_lid_is_the_numbers_chat_where_that_is_known() -> None:
     assert (known.document["chatId"], unknown.document["chatId"]) == (NUMBER, LID)
 
 
-def test_another_kind_of_message_is_kept_under_its_name_without_text() -> None:
-    event = message()
-    event.message.unsupported = "imageMessage"
+def payload_of(**fields: object) -> dict[str, Any]:
+    (row,) = rows(message(**fields))
+    payload: dict[str, Any] = row.document["payload"]
+    return payload
+
+
+def test_a_kind_that_the_engine_does_not_know_keeps_its_name_and_is_counted() -> None:
+    def counted() -> float:
+        return float(metrics.UNSUPPORTED.labels("musicMessage")._value.get())
+
+    before = counted()
+    payload = payload_of(unsupported="musicMessage")
+    assert (payload["kind"], payload["text"], payload["unsupportedType"]) == ("unsupported", None, "musicMessage")
+    assert payload["wire"] == b"wire"
+    assert counted() == before + 1
+
+
+def test_a_call_that_an_engine_of_version_2_left_in_its_inbox_is_a_call() -> None:
+    assert payload_of(unsupported="call")["kind"] == "call"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ({"media": pb.Media(type=pb.Media.IMAGE, caption="our house")}, "Photo: our house"),
+        ({"media": pb.Media(type=pb.Media.VOICE, seconds=14)}, "Voice message, 0:14"),
+        ({"media": pb.Media(type=pb.Media.STICKER_PACK, file_name="Cats")}, "Sticker pack: Cats"),
+        ({"location": pb.Location(latitude=44.4, longitude=26.1)}, "Location"),
+        ({"contacts": pb.Contacts(cards=[pb.Contacts.Card(name="Ana", vcard="x")])}, "Contact: Ana"),
+        ({"poll": pb.Poll(question="When?", options=["Now"])}, "Poll: When?"),
+        ({"note": pb.Note(kind="viewOnce")}, "View-once message: open it on the phone"),
+        ({"note": pb.Note(kind="edit", text="better", target_id="3A01")}, "Edited: better"),
+        ({"text": "hello"}, "hello"),
+    ],
+)
+def test_the_functions_read_each_content_from_its_row(content: dict[str, Any], line: str) -> None:
+    fields = {"text": None} | content
+    given = {name: value for name, value in fields.items() if value is not None}
+    event = pb.Event(
+        sequence=1, message=pb.MessageReceived(whatsapp_id="3A01", chat_jid=NUMBER, timestamp_s=1, **given)
+    )
     (row,) = rows(event)
-    assert (row.document["payload"]["kind"], row.document["payload"]["text"]) == ("imageMessage", None)
+    assert core.content.line(core.content.parse(row.document["payload"])) == line
+
+
+def test_each_type_of_file_has_its_own_kind() -> None:
+    types = [number for name, number in pb.Media.Type.items() if name != "TYPE_UNSPECIFIED"]
+    kinds = {payload_of(media=pb.Media(type=number), text=None)["kind"] for number in types}
+    assert kinds == set(core.content.MEDIA_WORDS)
+
+
+def test_a_row_has_what_is_needed_to_fetch_the_file() -> None:
+    media = pb.Media(
+        type=pb.Media.IMAGE, direct_path="/v/t62?oe=1", media_key=b"key", sha256=b"\1", encrypted_sha256=b"\2"
+    )
+    payload = payload_of(media=media, text=None)["media"]
+    assert (payload["directPath"], payload["mediaKey"]) == ("/v/t62?oe=1", b"key")
+    assert (payload["sha256"], payload["encryptedSha256"]) == ("01", b"\2")
+
+
+def test_members_of_a_group_who_choose_one_id_have_rows_of_their_own() -> None:
+    def written_by(jid: str, other: str = "") -> WalRow:
+        (row,) = rows(message(chat_jid=GROUP, sender=pb.Person(jid=jid, other_jid=other), chat_name="Customers"))
+        return row
+
+    ana, ion = written_by(LID), written_by("999999999999999@lid")
+    assert ana.event_id != ion.event_id
+    assert written_by(LID, NUMBER).event_id == written_by(NUMBER, LID).event_id
+    assert ana.key.startswith("3A01-")
+    assert ana.key.endswith("-in")
+    assert (ana.document["chatId"], ana.document["payload"]["chatName"]) == (GROUP, "Customers")
+    assert ana.document["payload"]["senderChatId"] == LID
+
+
+def test_an_own_message_in_a_group_has_its_whatsapp_id_as_its_key() -> None:
+    (row,) = rows(message(chat_jid=GROUP, from_me=True, sender=pb.Person(jid=LID)))
+    assert row.key == "3A01"
+
+
+def test_a_message_that_is_awaited_in_a_group_has_the_row_that_it_will_have() -> None:
+    sender = pb.Person(jid=LID)
+    (row,) = rows(message(chat_jid=GROUP, sender=sender))
+    awaited = pb.MessageAwaited(whatsapp_id="3A01", chat_jid=GROUP, sender=sender)
+    assert awaited_row(ACCOUNT, awaited) == row.event_id
+
+
+def test_what_stands_beside_the_content_is_kept() -> None:
+    context = pb.Context(quoted_id="3A00", expiration_s=604800, mentions=[pb.Person(jid=LID)])
+    assert payload_of(context=context)["context"] == {"quotedId": "3A00", "expirationS": 604800, "mentions": [LID]}
+    assert "context" not in payload_of()
+
+
+def test_what_is_of_a_group_is_told() -> None:
+    assert is_of_group(message(chat_jid=GROUP))
+    assert is_of_group(pb.Event(awaited=pb.MessageAwaited(chat_jid=GROUP)))
+    assert not is_of_group(message())
+    assert not is_of_group(pb.Event(session=pb.SessionChanged()))
 
 
 def test_a_receipt_about_several_messages_is_a_row_for_each() -> None:

@@ -34,6 +34,12 @@ def test_times_are_scaled() -> None:
     assert read_settings(GOOD | {"TIME_SCALE": "0.5"}).timing.lease_ttl_s == 12
 
 
+def test_groups_are_shown_unless_they_are_hidden() -> None:
+    assert read_settings(GOOD).shows_groups
+    assert read_settings(GOOD | {"GROUPS": "show"}).shows_groups
+    assert not read_settings(GOOD | {"GROUPS": "hide"}).shows_groups
+
+
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(InvalidSettings) as refusal:
         read_settings({})
@@ -56,6 +62,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("MAX_ACCOUNTS", "0"),
         ("MAX_ACCOUNTS", "many"),
         ("MAX_ACCOUNTS", "100000"),
+        ("GROUPS", "on"),
         ("TIME_SCALE", "0"),
         ("TIME_SCALE", "fast"),
         ("TIME_SCALE", "nan"),

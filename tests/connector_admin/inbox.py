@@ -10,6 +10,7 @@ from google.cloud.firestore import Client
 from core import ids, schema
 from core.account import claim_fields, new_account_document, new_lease_document, parse_lease
 from core.alert import Alert
+from core.content import Text
 from core.errors import ErrorCode, described
 from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey, WorkerId
 from core.message import inbound_document, outbound_document
@@ -100,7 +101,14 @@ class Inbox:
         key = ids.inbound_key(f"ID{next(self._names)}")
         at = datetime.now(UTC) - timedelta(seconds=age_s)
         document = inbound_document(
-            account, chat, key, text=text, written=Moment(at=at, received_at=at), sender_name=name, now=at
+            account,
+            chat,
+            key,
+            content=Text(text=text),
+            written=Moment(at=at, received_at=at),
+            sender_name=name,
+            sender_chat=None,
+            now=at,
         )
         message = ids.wa_message_id(thread, key)
         self.put(schema.MESSAGES, message, document)

@@ -11,9 +11,9 @@ from tests.backend.world import World
 from tests.connector_admin.inbox import DIGITS, Inbox
 from tests.connector_admin.running import CommandLine
 
-UNKNOWN_KIND = described(ErrorCode.EVENT_TYPE_UNKNOWN, "a message of a kind other than text")
+UNKNOWN_KIND = described(ErrorCode.EVENT_TYPE_UNKNOWN, "a message of a kind that these functions do not know")
 INVALID = described(ErrorCode.INVALID_EVENT, "payload.text must be a string")
-PICTURE = {"kind": "image", "text": None, "fromMe": False, "pushName": "Ion"}
+HOLOGRAM = {"kind": "hologram", "text": None, "fromMe": False, "pushName": "Ion"}
 
 
 def is_open(inbox: Inbox, row: str) -> bool:
@@ -41,7 +41,7 @@ def test_a_corrected_row_becomes_its_message_with_the_next_sweep(world: World) -
 
 
 def test_a_row_that_would_be_refused_again_is_left_unless_it_is_asked_for(inbox: Inbox) -> None:
-    row = inbox.row(inbox.chat(inbox.account()), UNKNOWN_KIND, payload=PICTURE)
+    row = inbox.row(inbox.chat(inbox.account()), UNKNOWN_KIND, payload=HOLOGRAM)
     errors = inbox.admin.fails(1, "replay", row)
     assert "it would be refused again: event_type_unknown" in errors
     assert "Deploy the functions of the connector's version" in errors
@@ -75,7 +75,7 @@ def test_all_of_an_account_are_opened_but_those_that_would_be_refused_again(inbo
     account, other = inbox.account(), inbox.account()
     thread = inbox.chat(account)
     mended = [inbox.row(thread, INVALID), inbox.row(thread, UNKNOWN_KIND)]
-    broken, fine = inbox.row(thread, UNKNOWN_KIND, payload=PICTURE), inbox.row(thread, None)
+    broken, fine = inbox.row(thread, UNKNOWN_KIND, payload=HOLOGRAM), inbox.row(thread, None)
     others = inbox.row(inbox.chat(other), INVALID)
     ended = inbox.admin.run("replay", "--account", account)
     assert ended.status == 1

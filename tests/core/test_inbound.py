@@ -200,7 +200,9 @@ BAD_ROWS: list[tuple[dict[str, Any], ErrorCode, str]] = [
     ({"payload": {"kind": "text", "text": 5, "fromMe": False}}, ErrorCode.INVALID_EVENT, "payload.text"),
     ({"payload": {"kind": "text", "text": "x", "fromMe": "no"}}, ErrorCode.INVALID_EVENT, "payload.fromMe"),
     ({"payload": {"kind": "text", "text": "x", "fromMe": True}}, ErrorCode.INVALID_EVENT, "-in"),
-    ({"payload": {"kind": "sticker", "text": None, "fromMe": False}}, ErrorCode.EVENT_TYPE_UNKNOWN, "kind"),
+    ({"payload": {"kind": "", "text": None, "fromMe": False}}, ErrorCode.INVALID_EVENT, "payload.kind"),
+    ({"payload": {"kind": "image", "text": 5, "fromMe": False}}, ErrorCode.INVALID_EVENT, "payload.text"),
+    ({"payload": {"kind": "hologram", "text": None, "fromMe": False}}, ErrorCode.EVENT_TYPE_UNKNOWN, "kind"),
     ({"eventType": "call"}, ErrorCode.EVENT_TYPE_UNKNOWN, "eventType"),
     ({"eventType": "receipt", "payload": {"delivery": "played"}}, ErrorCode.INVALID_EVENT, "payload.delivery"),
 ]

@@ -24,7 +24,7 @@ def at(minutes: float) -> Moment:
 
 
 def asked(before: Thread, text: str, minutes: float) -> Thread:
-    return thread.after_message(before, WaMessageId(text), at(minutes), text=text, sender_name=None)
+    return thread.after_message(before, WaMessageId(text), at(minutes), text=text)
 
 
 def answered(before: Thread, minutes: float, message_id: WaMessageId = REPLY) -> Thread:

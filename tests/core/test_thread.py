@@ -17,7 +17,7 @@ def at(seconds: float, received: float | None = None) -> Moment:
 
 
 def message(before: Thread, text: str, written: Moment) -> Thread:
-    return thread.after_message(before, WaMessageId(text), written, text=text, sender_name=None)
+    return thread.after_message(before, WaMessageId(text), written, text=text)
 
 
 def reply(before: Thread, text: str, written: Moment) -> Thread:
@@ -94,9 +94,9 @@ def test_what_must_be_counted_stays_so_within_one_commit() -> None:
 
 
 def test_a_contacts_name_is_taken_over_and_kept() -> None:
-    named = thread.after_message(Thread(), WaMessageId("x"), at(0), text="x", sender_name="Ana")
+    named = thread.named(Thread(), "Ana")
     assert named.client_display_name == "Ana"
-    assert message(named, "y", at(0)).client_display_name == "Ana"
+    assert thread.named(message(named, "y", at(0)), None).client_display_name == "Ana"
 
 
 def test_a_conversation_that_was_started_is_at_the_top_until_a_message_takes_its_place() -> None:

@@ -81,7 +81,7 @@ async def impatient(server: WhatsAppServer, store: PostgresStore, tmp_path: Path
 
 
 async def test_the_engine_says_which_contract_it_speaks(engine: RunningEngine) -> None:
-    assert (await engine.stub.Hello(pb.HelloRequest(contract=2))).contract == 2
+    assert (await engine.stub.Hello(pb.HelloRequest(contract=3))).contract == 3
 
 
 async def test_a_term_without_an_end_is_refused(linked: Linked) -> None:

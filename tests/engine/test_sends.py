@@ -59,7 +59,7 @@ async def test_sends_leave_in_the_order_of_their_calls(server: WhatsAppServer, l
     for number, chat in enumerate(chats):
         sends.append(asyncio.create_task(linked.account.send(str(chat.number_jid), message_id(100 + number), "x")))
         # Two calls at once may overtake each other on their way to the engine: this one has arrived when a later one is answered.
-        await linked.account.stub.Hello(pb.HelloRequest(contract=2))
+        await linked.account.stub.Hello(pb.HelloRequest(contract=3))
         await asyncio.sleep(0.02)
     assert {(await send).outcome for send in sends} == {Outcome.SENT}
     assert [frame.id for frame in server.frames()][2:] == [message_id(100 + number) for number in range(len(chats))]

@@ -82,6 +82,79 @@ func (CheckStoreResponse_Result) EnumDescriptor() ([]byte, []int) {
 	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4, 0}
 }
 
+type Media_Type int32
+
+const (
+	Media_TYPE_UNSPECIFIED Media_Type = 0
+	Media_IMAGE            Media_Type = 1
+	Media_VIDEO            Media_Type = 2
+	// A short video without sound that plays in a loop.
+	Media_GIF Media_Type = 3
+	// A short round video.
+	Media_VIDEO_NOTE Media_Type = 4
+	Media_AUDIO      Media_Type = 5
+	// An audio recording made in the chat.
+	Media_VOICE        Media_Type = 6
+	Media_DOCUMENT     Media_Type = 7
+	Media_STICKER      Media_Type = 8
+	Media_STICKER_PACK Media_Type = 9
+)
+
+// Enum value maps for Media_Type.
+var (
+	Media_Type_name = map[int32]string{
+		0: "TYPE_UNSPECIFIED",
+		1: "IMAGE",
+		2: "VIDEO",
+		3: "GIF",
+		4: "VIDEO_NOTE",
+		5: "AUDIO",
+		6: "VOICE",
+		7: "DOCUMENT",
+		8: "STICKER",
+		9: "STICKER_PACK",
+	}
+	Media_Type_value = map[string]int32{
+		"TYPE_UNSPECIFIED": 0,
+		"IMAGE":            1,
+		"VIDEO":            2,
+		"GIF":              3,
+		"VIDEO_NOTE":       4,
+		"AUDIO":            5,
+		"VOICE":            6,
+		"DOCUMENT":         7,
+		"STICKER":          8,
+		"STICKER_PACK":     9,
+	}
+)
+
+func (x Media_Type) Enum() *Media_Type {
+	p := new(Media_Type)
+	*p = x
+	return p
+}
+
+func (x Media_Type) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Media_Type) Descriptor() protoreflect.EnumDescriptor {
+	return file_connector_contract_engine_proto_enumTypes[1].Descriptor()
+}
+
+func (Media_Type) Type() protoreflect.EnumType {
+	return &file_connector_contract_engine_proto_enumTypes[1]
+}
+
+func (x Media_Type) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Media_Type.Descriptor instead.
+func (Media_Type) EnumDescriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
+}
+
 type ReceiptReceived_Type int32
 
 const (
@@ -119,11 +192,11 @@ func (x ReceiptReceived_Type) String() string {
 }
 
 func (ReceiptReceived_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[1].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[2].Descriptor()
 }
 
 func (ReceiptReceived_Type) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[1]
+	return &file_connector_contract_engine_proto_enumTypes[2]
 }
 
 func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
@@ -132,7 +205,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30, 0}
 }
 
 type SessionChanged_State int32
@@ -185,11 +258,11 @@ func (x SessionChanged_State) String() string {
 }
 
 func (SessionChanged_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[2].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[3].Descriptor()
 }
 
 func (SessionChanged_State) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[2]
+	return &file_connector_contract_engine_proto_enumTypes[3]
 }
 
 func (x SessionChanged_State) Number() protoreflect.EnumNumber {
@@ -198,7 +271,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31, 0}
 }
 
 type PairingEnded_Result int32
@@ -238,11 +311,11 @@ func (x PairingEnded_Result) String() string {
 }
 
 func (PairingEnded_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[3].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[4].Descriptor()
 }
 
 func (PairingEnded_Result) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[3]
+	return &file_connector_contract_engine_proto_enumTypes[4]
 }
 
 func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
@@ -251,7 +324,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type SendResponse_Outcome int32
@@ -305,11 +378,11 @@ func (x SendResponse_Outcome) String() string {
 }
 
 func (SendResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[4].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[5].Descriptor()
 }
 
 func (SendResponse_Outcome) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[4]
+	return &file_connector_contract_engine_proto_enumTypes[5]
 }
 
 func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
@@ -318,7 +391,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -376,7 +449,7 @@ func (x *Session) GetEpoch() int64 {
 
 type HelloRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The version that the connector speaks: 2.
+	// The version that the connector speaks: 3.
 	Contract      uint32 `protobuf:"varint,1,opt,name=contract,proto3" json:"contract,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -421,7 +494,7 @@ func (x *HelloRequest) GetContract() uint32 {
 
 type HelloResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The version that the engine speaks: 2.
+	// The version that the engine speaks: 3.
 	Contract uint32 `protobuf:"varint,1,opt,name=contract,proto3" json:"contract,omitempty"`
 	// The version of whatsmeow that the engine was built with, as Go names it; empty where the engine does not say. Added within version 2.
 	Whatsmeow     string `protobuf:"bytes,2,opt,name=whatsmeow,proto3" json:"whatsmeow,omitempty"`
@@ -1395,6 +1468,59 @@ func (*Event_Awaited) isEvent_Kind() {}
 
 func (*Event_ReachoutLock) isEvent_Kind() {}
 
+// A person under both names, each as a JID: the one that the event used, and the other one, empty where it is not known.
+type Person struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Jid           string                 `protobuf:"bytes,1,opt,name=jid,proto3" json:"jid,omitempty"`
+	OtherJid      string                 `protobuf:"bytes,2,opt,name=other_jid,json=otherJid,proto3" json:"other_jid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Person) Reset() {
+	*x = Person{}
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Person) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Person) ProtoMessage() {}
+
+func (x *Person) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Person.ProtoReflect.Descriptor instead.
+func (*Person) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Person) GetJid() string {
+	if x != nil {
+		return x.Jid
+	}
+	return ""
+}
+
+func (x *Person) GetOtherJid() string {
+	if x != nil {
+		return x.OtherJid
+	}
+	return ""
+}
+
 type MessageReceived struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As its sender chose it: any string.
@@ -1408,20 +1534,32 @@ type MessageReceived struct {
 	PushName string `protobuf:"bytes,5,opt,name=push_name,json=pushName,proto3" json:"push_name,omitempty"`
 	// WhatsApp's time: whole seconds since 1970.
 	TimestampS int64 `protobuf:"varint,6,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	// Exactly one. docs/kinds.md says which field of WhatsApp's message becomes which.
+	//
 	// Types that are valid to be assigned to Content:
 	//
 	//	*MessageReceived_Text
 	//	*MessageReceived_Unsupported
+	//	*MessageReceived_Media
+	//	*MessageReceived_Location
+	//	*MessageReceived_Contacts
+	//	*MessageReceived_Poll
+	//	*MessageReceived_Note
 	Content isMessageReceived_Content `protobuf_oneof:"content"`
 	// The phone's answer to RequestHistory: it may have come before. Added within version 2.
-	FromHistory   bool `protobuf:"varint,9,opt,name=from_history,json=fromHistory,proto3" json:"from_history,omitempty"`
+	FromHistory bool `protobuf:"varint,9,opt,name=from_history,json=fromHistory,proto3" json:"from_history,omitempty"`
+	// In a group: who wrote it. Not set in a direct chat.
+	Sender *Person `protobuf:"bytes,10,opt,name=sender,proto3" json:"sender,omitempty"`
+	// In a group: the group's name, empty when not known.
+	ChatName      string   `protobuf:"bytes,11,opt,name=chat_name,json=chatName,proto3" json:"chat_name,omitempty"`
+	Context       *Context `protobuf:"bytes,17,opt,name=context,proto3" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageReceived) Reset() {
 	*x = MessageReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1571,7 @@ func (x *MessageReceived) String() string {
 func (*MessageReceived) ProtoMessage() {}
 
 func (x *MessageReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1584,7 @@ func (x *MessageReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageReceived.ProtoReflect.Descriptor instead.
 func (*MessageReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MessageReceived) GetWhatsappId() string {
@@ -1516,11 +1654,77 @@ func (x *MessageReceived) GetUnsupported() string {
 	return ""
 }
 
+func (x *MessageReceived) GetMedia() *Media {
+	if x != nil {
+		if x, ok := x.Content.(*MessageReceived_Media); ok {
+			return x.Media
+		}
+	}
+	return nil
+}
+
+func (x *MessageReceived) GetLocation() *Location {
+	if x != nil {
+		if x, ok := x.Content.(*MessageReceived_Location); ok {
+			return x.Location
+		}
+	}
+	return nil
+}
+
+func (x *MessageReceived) GetContacts() *Contacts {
+	if x != nil {
+		if x, ok := x.Content.(*MessageReceived_Contacts); ok {
+			return x.Contacts
+		}
+	}
+	return nil
+}
+
+func (x *MessageReceived) GetPoll() *Poll {
+	if x != nil {
+		if x, ok := x.Content.(*MessageReceived_Poll); ok {
+			return x.Poll
+		}
+	}
+	return nil
+}
+
+func (x *MessageReceived) GetNote() *Note {
+	if x != nil {
+		if x, ok := x.Content.(*MessageReceived_Note); ok {
+			return x.Note
+		}
+	}
+	return nil
+}
+
 func (x *MessageReceived) GetFromHistory() bool {
 	if x != nil {
 		return x.FromHistory
 	}
 	return false
+}
+
+func (x *MessageReceived) GetSender() *Person {
+	if x != nil {
+		return x.Sender
+	}
+	return nil
+}
+
+func (x *MessageReceived) GetChatName() string {
+	if x != nil {
+		return x.ChatName
+	}
+	return ""
+}
+
+func (x *MessageReceived) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
 }
 
 type isMessageReceived_Content interface {
@@ -1532,13 +1736,563 @@ type MessageReceived_Text struct {
 }
 
 type MessageReceived_Unsupported struct {
-	// A kind this contract does not carry yet: its name in the protocol, such as "imageMessage", or "call" for a call that came in.
+	// Content that the engine does not know: its name in the protocol, such as "musicMessage". An engine of version 2 put every kind
+	// but text here, and "call" for a call that came in.
 	Unsupported string `protobuf:"bytes,8,opt,name=unsupported,proto3,oneof"`
+}
+
+type MessageReceived_Media struct {
+	Media *Media `protobuf:"bytes,12,opt,name=media,proto3,oneof"`
+}
+
+type MessageReceived_Location struct {
+	Location *Location `protobuf:"bytes,13,opt,name=location,proto3,oneof"`
+}
+
+type MessageReceived_Contacts struct {
+	Contacts *Contacts `protobuf:"bytes,14,opt,name=contacts,proto3,oneof"`
+}
+
+type MessageReceived_Poll struct {
+	Poll *Poll `protobuf:"bytes,15,opt,name=poll,proto3,oneof"`
+}
+
+type MessageReceived_Note struct {
+	Note *Note `protobuf:"bytes,16,opt,name=note,proto3,oneof"`
 }
 
 func (*MessageReceived_Text) isMessageReceived_Content() {}
 
 func (*MessageReceived_Unsupported) isMessageReceived_Content() {}
+
+func (*MessageReceived_Media) isMessageReceived_Content() {}
+
+func (*MessageReceived_Location) isMessageReceived_Content() {}
+
+func (*MessageReceived_Contacts) isMessageReceived_Content() {}
+
+func (*MessageReceived_Poll) isMessageReceived_Content() {}
+
+func (*MessageReceived_Note) isMessageReceived_Content() {}
+
+// A file. Its bytes lie encrypted on WhatsApp's media hosts for some weeks.
+type Media struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  Media_Type             `protobuf:"varint,1,opt,name=type,proto3,enum=threadline.engine.v1.Media_Type" json:"type,omitempty"`
+	// Empty where the sender wrote none.
+	Caption string `protobuf:"bytes,2,opt,name=caption,proto3" json:"caption,omitempty"`
+	// The rest is what the sender says: nobody has checked it. Empty or 0 where the sender does not say.
+	MimeType   string `protobuf:"bytes,3,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"`
+	FileName   string `protobuf:"bytes,4,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	SizeBytes  uint64 `protobuf:"varint,5,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	Seconds    uint32 `protobuf:"varint,6,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	Width      uint32 `protobuf:"varint,7,opt,name=width,proto3" json:"width,omitempty"`
+	Height     uint32 `protobuf:"varint,8,opt,name=height,proto3" json:"height,omitempty"`
+	IsAnimated bool   `protobuf:"varint,9,opt,name=is_animated,json=isAnimated,proto3" json:"is_animated,omitempty"`
+	// Where the encrypted bytes are, and how to decrypt and check them. The URL's path, with its query, as WhatsApp sent it.
+	DirectPath      string `protobuf:"bytes,10,opt,name=direct_path,json=directPath,proto3" json:"direct_path,omitempty"`
+	MediaKey        []byte `protobuf:"bytes,11,opt,name=media_key,json=mediaKey,proto3" json:"media_key,omitempty"`
+	Sha256          []byte `protobuf:"bytes,12,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	EncryptedSha256 []byte `protobuf:"bytes,13,opt,name=encrypted_sha256,json=encryptedSha256,proto3" json:"encrypted_sha256,omitempty"`
+	// A small JPEG or PNG picture, and the loudness over time of a recording (64 values of 0 to 100).
+	Thumbnail     []byte `protobuf:"bytes,14,opt,name=thumbnail,proto3" json:"thumbnail,omitempty"`
+	Waveform      []byte `protobuf:"bytes,15,opt,name=waveform,proto3" json:"waveform,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Media) Reset() {
+	*x = Media{}
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Media) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Media) ProtoMessage() {}
+
+func (x *Media) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Media.ProtoReflect.Descriptor instead.
+func (*Media) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Media) GetType() Media_Type {
+	if x != nil {
+		return x.Type
+	}
+	return Media_TYPE_UNSPECIFIED
+}
+
+func (x *Media) GetCaption() string {
+	if x != nil {
+		return x.Caption
+	}
+	return ""
+}
+
+func (x *Media) GetMimeType() string {
+	if x != nil {
+		return x.MimeType
+	}
+	return ""
+}
+
+func (x *Media) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *Media) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *Media) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Media) GetWidth() uint32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Media) GetHeight() uint32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Media) GetIsAnimated() bool {
+	if x != nil {
+		return x.IsAnimated
+	}
+	return false
+}
+
+func (x *Media) GetDirectPath() string {
+	if x != nil {
+		return x.DirectPath
+	}
+	return ""
+}
+
+func (x *Media) GetMediaKey() []byte {
+	if x != nil {
+		return x.MediaKey
+	}
+	return nil
+}
+
+func (x *Media) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *Media) GetEncryptedSha256() []byte {
+	if x != nil {
+		return x.EncryptedSha256
+	}
+	return nil
+}
+
+func (x *Media) GetThumbnail() []byte {
+	if x != nil {
+		return x.Thumbnail
+	}
+	return nil
+}
+
+func (x *Media) GetWaveform() []byte {
+	if x != nil {
+		return x.Waveform
+	}
+	return nil
+}
+
+type Location struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Latitude  float64                `protobuf:"fixed64,1,opt,name=latitude,proto3" json:"latitude,omitempty"`
+	Longitude float64                `protobuf:"fixed64,2,opt,name=longitude,proto3" json:"longitude,omitempty"`
+	Name      string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Address   string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Caption   string                 `protobuf:"bytes,5,opt,name=caption,proto3" json:"caption,omitempty"`
+	// The sender's position from now on for a while; only its beginning is certain to come.
+	IsLive        bool `protobuf:"varint,6,opt,name=is_live,json=isLive,proto3" json:"is_live,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Location) Reset() {
+	*x = Location{}
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Location) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Location) ProtoMessage() {}
+
+func (x *Location) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Location.ProtoReflect.Descriptor instead.
+func (*Location) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Location) GetLatitude() float64 {
+	if x != nil {
+		return x.Latitude
+	}
+	return 0
+}
+
+func (x *Location) GetLongitude() float64 {
+	if x != nil {
+		return x.Longitude
+	}
+	return 0
+}
+
+func (x *Location) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Location) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Location) GetCaption() string {
+	if x != nil {
+		return x.Caption
+	}
+	return ""
+}
+
+func (x *Location) GetIsLive() bool {
+	if x != nil {
+		return x.IsLive
+	}
+	return false
+}
+
+type Contacts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cards         []*Contacts_Card       `protobuf:"bytes,1,rep,name=cards,proto3" json:"cards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contacts) Reset() {
+	*x = Contacts{}
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contacts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contacts) ProtoMessage() {}
+
+func (x *Contacts) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contacts.ProtoReflect.Descriptor instead.
+func (*Contacts) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Contacts) GetCards() []*Contacts_Card {
+	if x != nil {
+		return x.Cards
+	}
+	return nil
+}
+
+type Poll struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Question string                 `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
+	Options  []string               `protobuf:"bytes,2,rep,name=options,proto3" json:"options,omitempty"`
+	// How many may be chosen; 0: any number.
+	Selectable    uint32 `protobuf:"varint,3,opt,name=selectable,proto3" json:"selectable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Poll) Reset() {
+	*x = Poll{}
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Poll) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Poll) ProtoMessage() {}
+
+func (x *Poll) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Poll.ProtoReflect.Descriptor instead.
+func (*Poll) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Poll) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
+func (x *Poll) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *Poll) GetSelectable() uint32 {
+	if x != nil {
+		return x.Selectable
+	}
+	return 0
+}
+
+// Content that is shown as one line.
+type Note struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The word that whatsapp_messages has for it, such as "viewOnce", "call" or "edit"; docs/kinds.md lists them.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What its sender wrote, such as an order's note or the new text of an edited message; empty where there is none.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// The WhatsApp id of the message that it is about, such as the edited one; empty where there is none.
+	TargetId      string `protobuf:"bytes,3,opt,name=target_id,json=targetId,proto3" json:"target_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Note) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Note) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Note) GetTargetId() string {
+	if x != nil {
+		return x.TargetId
+	}
+	return ""
+}
+
+// What stands beside any content.
+type Context struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message that this one answers: the sender's word, and perhaps one that nobody here has. Empty: none.
+	QuotedId     string  `protobuf:"bytes,1,opt,name=quoted_id,json=quotedId,proto3" json:"quoted_id,omitempty"`
+	QuotedSender *Person `protobuf:"bytes,2,opt,name=quoted_sender,json=quotedSender,proto3" json:"quoted_sender,omitempty"`
+	// Not empty where the quoted message is of another chat.
+	QuotedChatJid    string    `protobuf:"bytes,3,opt,name=quoted_chat_jid,json=quotedChatJid,proto3" json:"quoted_chat_jid,omitempty"`
+	Mentions         []*Person `protobuf:"bytes,4,rep,name=mentions,proto3" json:"mentions,omitempty"`
+	MentionsEveryone bool      `protobuf:"varint,5,opt,name=mentions_everyone,json=mentionsEveryone,proto3" json:"mentions_everyone,omitempty"`
+	IsForwarded      bool      `protobuf:"varint,6,opt,name=is_forwarded,json=isForwarded,proto3" json:"is_forwarded,omitempty"`
+	// The chat's timer for disappearing messages when this was written, in seconds; 0: off. And when that timer was set.
+	ExpirationS          uint32 `protobuf:"varint,7,opt,name=expiration_s,json=expirationS,proto3" json:"expiration_s,omitempty"`
+	ExpirationSetAtUnixS int64  `protobuf:"varint,8,opt,name=expiration_set_at_unix_s,json=expirationSetAtUnixS,proto3" json:"expiration_set_at_unix_s,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *Context) Reset() {
+	*x = Context{}
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Context) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Context) ProtoMessage() {}
+
+func (x *Context) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Context.ProtoReflect.Descriptor instead.
+func (*Context) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Context) GetQuotedId() string {
+	if x != nil {
+		return x.QuotedId
+	}
+	return ""
+}
+
+func (x *Context) GetQuotedSender() *Person {
+	if x != nil {
+		return x.QuotedSender
+	}
+	return nil
+}
+
+func (x *Context) GetQuotedChatJid() string {
+	if x != nil {
+		return x.QuotedChatJid
+	}
+	return ""
+}
+
+func (x *Context) GetMentions() []*Person {
+	if x != nil {
+		return x.Mentions
+	}
+	return nil
+}
+
+func (x *Context) GetMentionsEveryone() bool {
+	if x != nil {
+		return x.MentionsEveryone
+	}
+	return false
+}
+
+func (x *Context) GetIsForwarded() bool {
+	if x != nil {
+		return x.IsForwarded
+	}
+	return false
+}
+
+func (x *Context) GetExpirationS() uint32 {
+	if x != nil {
+		return x.ExpirationS
+	}
+	return 0
+}
+
+func (x *Context) GetExpirationSetAtUnixS() int64 {
+	if x != nil {
+		return x.ExpirationSetAtUnixS
+	}
+	return 0
+}
 
 // After a connect, WhatsApp has handed over what had waited for the account. Not told where nobody's message had waited.
 type BacklogDelivered struct {
@@ -1563,7 +2317,7 @@ type BacklogDelivered struct {
 
 func (x *BacklogDelivered) Reset() {
 	*x = BacklogDelivered{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +2329,7 @@ func (x *BacklogDelivered) String() string {
 func (*BacklogDelivered) ProtoMessage() {}
 
 func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +2342,7 @@ func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacklogDelivered.ProtoReflect.Descriptor instead.
 func (*BacklogDelivered) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BacklogDelivered) GetAnnounced() uint32 {
@@ -1643,19 +2397,21 @@ func (x *BacklogDelivered) GetConnectedAtUnixMs() int64 {
 // A message has come that could not be decrypted. Its sender and the account's phone are asked for it again; if it comes, it comes as
 // a MessageReceived of the same id and chat.
 type MessageAwaited struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	WhatsappId    string                 `protobuf:"bytes,1,opt,name=whatsapp_id,json=whatsappId,proto3" json:"whatsapp_id,omitempty"`
-	ChatJid       string                 `protobuf:"bytes,2,opt,name=chat_jid,json=chatJid,proto3" json:"chat_jid,omitempty"`
-	ChatOtherJid  string                 `protobuf:"bytes,3,opt,name=chat_other_jid,json=chatOtherJid,proto3" json:"chat_other_jid,omitempty"`
-	FromMe        bool                   `protobuf:"varint,4,opt,name=from_me,json=fromMe,proto3" json:"from_me,omitempty"`
-	TimestampS    int64                  `protobuf:"varint,5,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	WhatsappId   string                 `protobuf:"bytes,1,opt,name=whatsapp_id,json=whatsappId,proto3" json:"whatsapp_id,omitempty"`
+	ChatJid      string                 `protobuf:"bytes,2,opt,name=chat_jid,json=chatJid,proto3" json:"chat_jid,omitempty"`
+	ChatOtherJid string                 `protobuf:"bytes,3,opt,name=chat_other_jid,json=chatOtherJid,proto3" json:"chat_other_jid,omitempty"`
+	FromMe       bool                   `protobuf:"varint,4,opt,name=from_me,json=fromMe,proto3" json:"from_me,omitempty"`
+	TimestampS   int64                  `protobuf:"varint,5,opt,name=timestamp_s,json=timestampS,proto3" json:"timestamp_s,omitempty"`
+	// In a group: who wrote it. Not set in a direct chat. Added with version 3.
+	Sender        *Person `protobuf:"bytes,6,opt,name=sender,proto3" json:"sender,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageAwaited) Reset() {
 	*x = MessageAwaited{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +2423,7 @@ func (x *MessageAwaited) String() string {
 func (*MessageAwaited) ProtoMessage() {}
 
 func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +2436,7 @@ func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageAwaited.ProtoReflect.Descriptor instead.
 func (*MessageAwaited) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MessageAwaited) GetWhatsappId() string {
@@ -1718,6 +2474,13 @@ func (x *MessageAwaited) GetTimestampS() int64 {
 	return 0
 }
 
+func (x *MessageAwaited) GetSender() *Person {
+	if x != nil {
+		return x.Sender
+	}
+	return nil
+}
+
 // WhatsApp says that it refuses the account's messages to people who have not written (error 463), or that it does so no more.
 type ReachoutLock struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1730,7 +2493,7 @@ type ReachoutLock struct {
 
 func (x *ReachoutLock) Reset() {
 	*x = ReachoutLock{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +2505,7 @@ func (x *ReachoutLock) String() string {
 func (*ReachoutLock) ProtoMessage() {}
 
 func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +2518,7 @@ func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReachoutLock.ProtoReflect.Descriptor instead.
 func (*ReachoutLock) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReachoutLock) GetActive() bool {
@@ -1786,7 +2549,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +2561,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2574,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -1866,7 +2629,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +2641,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +2654,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -1942,7 +2705,7 @@ type LinkedDevice struct {
 
 func (x *LinkedDevice) Reset() {
 	*x = LinkedDevice{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2717,7 @@ func (x *LinkedDevice) String() string {
 func (*LinkedDevice) ProtoMessage() {}
 
 func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2730,7 @@ func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkedDevice.ProtoReflect.Descriptor instead.
 func (*LinkedDevice) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LinkedDevice) GetNumber() uint32 {
@@ -1998,7 +2761,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2773,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2786,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -2087,7 +2850,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2099,7 +2862,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2112,7 +2875,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -2149,7 +2912,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2924,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2937,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -2227,7 +2990,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +3002,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2252,7 +3015,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -2293,7 +3056,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +3068,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +3081,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -2346,7 +3109,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +3121,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +3134,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -2400,7 +3163,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +3175,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +3188,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -2457,7 +3220,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +3232,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +3245,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{40}
 }
 
 type RequestHistoryRequest struct {
@@ -2502,7 +3265,7 @@ type RequestHistoryRequest struct {
 
 func (x *RequestHistoryRequest) Reset() {
 	*x = RequestHistoryRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +3277,7 @@ func (x *RequestHistoryRequest) String() string {
 func (*RequestHistoryRequest) ProtoMessage() {}
 
 func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +3290,7 @@ func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
 func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RequestHistoryRequest) GetSession() *Session {
@@ -2580,7 +3343,7 @@ type RequestHistoryResponse struct {
 
 func (x *RequestHistoryResponse) Reset() {
 	*x = RequestHistoryResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[35]
+	mi := &file_connector_contract_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +3355,7 @@ func (x *RequestHistoryResponse) String() string {
 func (*RequestHistoryResponse) ProtoMessage() {}
 
 func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[35]
+	mi := &file_connector_contract_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +3368,60 @@ func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
 func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42}
+}
+
+type Contacts_Card struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As the sender's phone wrote it: a vCard.
+	Vcard         string `protobuf:"bytes,2,opt,name=vcard,proto3" json:"vcard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contacts_Card) Reset() {
+	*x = Contacts_Card{}
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contacts_Card) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contacts_Card) ProtoMessage() {}
+
+func (x *Contacts_Card) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contacts_Card.ProtoReflect.Descriptor instead.
+func (*Contacts_Card) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
+}
+
+func (x *Contacts_Card) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Contacts_Card) GetVcard() string {
+	if x != nil {
+		return x.Vcard
+	}
+	return ""
 }
 
 var File_connector_contract_engine_proto protoreflect.FileDescriptor
@@ -2684,7 +3500,10 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\rreachout_lock\x18\t \x01(\v2\".threadline.engine.v1.ReachoutLockH\x00R\freachoutLock\x12\x12\n" +
 	"\x04wire\x18\n" +
 	" \x01(\fR\x04wireB\x06\n" +
-	"\x04kind\"\xb2\x02\n" +
+	"\x04kind\"7\n" +
+	"\x06Person\x12\x10\n" +
+	"\x03jid\x18\x01 \x01(\tR\x03jid\x12\x1b\n" +
+	"\tother_jid\x18\x02 \x01(\tR\botherJid\"\xd3\x05\n" +
 	"\x0fMessageReceived\x12\x1f\n" +
 	"\vwhatsapp_id\x18\x01 \x01(\tR\n" +
 	"whatsappId\x12\x19\n" +
@@ -2695,9 +3514,81 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\vtimestamp_s\x18\x06 \x01(\x03R\n" +
 	"timestampS\x12\x14\n" +
 	"\x04text\x18\a \x01(\tH\x00R\x04text\x12\"\n" +
-	"\vunsupported\x18\b \x01(\tH\x00R\vunsupported\x12!\n" +
-	"\ffrom_history\x18\t \x01(\bR\vfromHistoryB\t\n" +
-	"\acontent\"\xfd\x01\n" +
+	"\vunsupported\x18\b \x01(\tH\x00R\vunsupported\x123\n" +
+	"\x05media\x18\f \x01(\v2\x1b.threadline.engine.v1.MediaH\x00R\x05media\x12<\n" +
+	"\blocation\x18\r \x01(\v2\x1e.threadline.engine.v1.LocationH\x00R\blocation\x12<\n" +
+	"\bcontacts\x18\x0e \x01(\v2\x1e.threadline.engine.v1.ContactsH\x00R\bcontacts\x120\n" +
+	"\x04poll\x18\x0f \x01(\v2\x1a.threadline.engine.v1.PollH\x00R\x04poll\x120\n" +
+	"\x04note\x18\x10 \x01(\v2\x1a.threadline.engine.v1.NoteH\x00R\x04note\x12!\n" +
+	"\ffrom_history\x18\t \x01(\bR\vfromHistory\x124\n" +
+	"\x06sender\x18\n" +
+	" \x01(\v2\x1c.threadline.engine.v1.PersonR\x06sender\x12\x1b\n" +
+	"\tchat_name\x18\v \x01(\tR\bchatName\x127\n" +
+	"\acontext\x18\x11 \x01(\v2\x1d.threadline.engine.v1.ContextR\acontextB\t\n" +
+	"\acontent\"\xe5\x04\n" +
+	"\x05Media\x124\n" +
+	"\x04type\x18\x01 \x01(\x0e2 .threadline.engine.v1.Media.TypeR\x04type\x12\x18\n" +
+	"\acaption\x18\x02 \x01(\tR\acaption\x12\x1b\n" +
+	"\tmime_type\x18\x03 \x01(\tR\bmimeType\x12\x1b\n" +
+	"\tfile_name\x18\x04 \x01(\tR\bfileName\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x05 \x01(\x04R\tsizeBytes\x12\x18\n" +
+	"\aseconds\x18\x06 \x01(\rR\aseconds\x12\x14\n" +
+	"\x05width\x18\a \x01(\rR\x05width\x12\x16\n" +
+	"\x06height\x18\b \x01(\rR\x06height\x12\x1f\n" +
+	"\vis_animated\x18\t \x01(\bR\n" +
+	"isAnimated\x12\x1f\n" +
+	"\vdirect_path\x18\n" +
+	" \x01(\tR\n" +
+	"directPath\x12\x1b\n" +
+	"\tmedia_key\x18\v \x01(\fR\bmediaKey\x12\x16\n" +
+	"\x06sha256\x18\f \x01(\fR\x06sha256\x12)\n" +
+	"\x10encrypted_sha256\x18\r \x01(\fR\x0fencryptedSha256\x12\x1c\n" +
+	"\tthumbnail\x18\x0e \x01(\fR\tthumbnail\x12\x1a\n" +
+	"\bwaveform\x18\x0f \x01(\fR\bwaveform\"\x8e\x01\n" +
+	"\x04Type\x12\x14\n" +
+	"\x10TYPE_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05IMAGE\x10\x01\x12\t\n" +
+	"\x05VIDEO\x10\x02\x12\a\n" +
+	"\x03GIF\x10\x03\x12\x0e\n" +
+	"\n" +
+	"VIDEO_NOTE\x10\x04\x12\t\n" +
+	"\x05AUDIO\x10\x05\x12\t\n" +
+	"\x05VOICE\x10\x06\x12\f\n" +
+	"\bDOCUMENT\x10\a\x12\v\n" +
+	"\aSTICKER\x10\b\x12\x10\n" +
+	"\fSTICKER_PACK\x10\t\"\xa5\x01\n" +
+	"\bLocation\x12\x1a\n" +
+	"\blatitude\x18\x01 \x01(\x01R\blatitude\x12\x1c\n" +
+	"\tlongitude\x18\x02 \x01(\x01R\tlongitude\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x18\n" +
+	"\acaption\x18\x05 \x01(\tR\acaption\x12\x17\n" +
+	"\ais_live\x18\x06 \x01(\bR\x06isLive\"w\n" +
+	"\bContacts\x129\n" +
+	"\x05cards\x18\x01 \x03(\v2#.threadline.engine.v1.Contacts.CardR\x05cards\x1a0\n" +
+	"\x04Card\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05vcard\x18\x02 \x01(\tR\x05vcard\"\\\n" +
+	"\x04Poll\x12\x1a\n" +
+	"\bquestion\x18\x01 \x01(\tR\bquestion\x12\x18\n" +
+	"\aoptions\x18\x02 \x03(\tR\aoptions\x12\x1e\n" +
+	"\n" +
+	"selectable\x18\x03 \x01(\rR\n" +
+	"selectable\"K\n" +
+	"\x04Note\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1b\n" +
+	"\ttarget_id\x18\x03 \x01(\tR\btargetId\"\xf6\x02\n" +
+	"\aContext\x12\x1b\n" +
+	"\tquoted_id\x18\x01 \x01(\tR\bquotedId\x12A\n" +
+	"\rquoted_sender\x18\x02 \x01(\v2\x1c.threadline.engine.v1.PersonR\fquotedSender\x12&\n" +
+	"\x0fquoted_chat_jid\x18\x03 \x01(\tR\rquotedChatJid\x128\n" +
+	"\bmentions\x18\x04 \x03(\v2\x1c.threadline.engine.v1.PersonR\bmentions\x12+\n" +
+	"\x11mentions_everyone\x18\x05 \x01(\bR\x10mentionsEveryone\x12!\n" +
+	"\fis_forwarded\x18\x06 \x01(\bR\visForwarded\x12!\n" +
+	"\fexpiration_s\x18\a \x01(\rR\vexpirationS\x126\n" +
+	"\x18expiration_set_at_unix_s\x18\b \x01(\x03R\x14expirationSetAtUnixS\"\xfd\x01\n" +
 	"\x10BacklogDelivered\x12\x1c\n" +
 	"\tannounced\x18\x01 \x01(\rR\tannounced\x12\x16\n" +
 	"\x06events\x18\x02 \x01(\rR\x06events\x12#\n" +
@@ -2705,7 +3596,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\vundecrypted\x18\x04 \x01(\rR\vundecrypted\x12\x12\n" +
 	"\x04lost\x18\x05 \x01(\rR\x04lost\x12'\n" +
 	"\x10began_at_unix_ms\x18\x06 \x01(\x03R\rbeganAtUnixMs\x12/\n" +
-	"\x14connected_at_unix_ms\x18\a \x01(\x03R\x11connectedAtUnixMs\"\xac\x01\n" +
+	"\x14connected_at_unix_ms\x18\a \x01(\x03R\x11connectedAtUnixMs\"\xe2\x01\n" +
 	"\x0eMessageAwaited\x12\x1f\n" +
 	"\vwhatsapp_id\x18\x01 \x01(\tR\n" +
 	"whatsappId\x12\x19\n" +
@@ -2713,7 +3604,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x0echat_other_jid\x18\x03 \x01(\tR\fchatOtherJid\x12\x17\n" +
 	"\afrom_me\x18\x04 \x01(\bR\x06fromMe\x12\x1f\n" +
 	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
-	"timestampS\"K\n" +
+	"timestampS\x124\n" +
+	"\x06sender\x18\x06 \x01(\v2\x1c.threadline.engine.v1.PersonR\x06sender\"K\n" +
 	"\fReachoutLock\x12\x16\n" +
 	"\x06active\x18\x01 \x01(\bR\x06active\x12#\n" +
 	"\x0eends_at_unix_s\x18\x02 \x01(\x03R\vendsAtUnixS\"\x97\x02\n" +
@@ -2768,14 +3660,14 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x06PAIRED\x10\x01\x12\v\n" +
 	"\aEXPIRED\x10\x02\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x03\"\xc1\x01\n" +
+	"\x06FAILED\x10\x03\"\xc7\x01\n" +
 	"\vSendRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12\x19\n" +
 	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12\x1f\n" +
 	"\vwhatsapp_id\x18\x03 \x01(\tR\n" +
 	"whatsappId\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12)\n" +
-	"\x11not_after_unix_ms\x18\x05 \x01(\x03R\x0enotAfterUnixMs\"\xa3\x02\n" +
+	"\x11not_after_unix_ms\x18\x05 \x01(\x03R\x0enotAfterUnixMsJ\x04\b\x06\x10\x0f\"\xa3\x02\n" +
 	"\fSendResponse\x12D\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2*.threadline.engine.v1.SendResponse.OutcomeR\aoutcome\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1f\n" +
@@ -2843,108 +3735,129 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 	return file_connector_contract_engine_proto_rawDescData
 }
 
-var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_connector_contract_engine_proto_goTypes = []any{
 	(CheckStoreResponse_Result)(0), // 0: threadline.engine.v1.CheckStoreResponse.Result
-	(ReceiptReceived_Type)(0),      // 1: threadline.engine.v1.ReceiptReceived.Type
-	(SessionChanged_State)(0),      // 2: threadline.engine.v1.SessionChanged.State
-	(PairingEnded_Result)(0),       // 3: threadline.engine.v1.PairingEnded.Result
-	(SendResponse_Outcome)(0),      // 4: threadline.engine.v1.SendResponse.Outcome
-	(*Session)(nil),                // 5: threadline.engine.v1.Session
-	(*HelloRequest)(nil),           // 6: threadline.engine.v1.HelloRequest
-	(*HelloResponse)(nil),          // 7: threadline.engine.v1.HelloResponse
-	(*CheckStoreRequest)(nil),      // 8: threadline.engine.v1.CheckStoreRequest
-	(*CheckStoreResponse)(nil),     // 9: threadline.engine.v1.CheckStoreResponse
-	(*OpenRequest)(nil),            // 10: threadline.engine.v1.OpenRequest
-	(*OpenResponse)(nil),           // 11: threadline.engine.v1.OpenResponse
-	(*ExtendRequest)(nil),          // 12: threadline.engine.v1.ExtendRequest
-	(*ExtendResponse)(nil),         // 13: threadline.engine.v1.ExtendResponse
-	(*CloseRequest)(nil),           // 14: threadline.engine.v1.CloseRequest
-	(*CloseResponse)(nil),          // 15: threadline.engine.v1.CloseResponse
-	(*EventsRequest)(nil),          // 16: threadline.engine.v1.EventsRequest
-	(*AcknowledgeRequest)(nil),     // 17: threadline.engine.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),    // 18: threadline.engine.v1.AcknowledgeResponse
-	(*PairRequest)(nil),            // 19: threadline.engine.v1.PairRequest
-	(*PairResponse)(nil),           // 20: threadline.engine.v1.PairResponse
-	(*LogoutRequest)(nil),          // 21: threadline.engine.v1.LogoutRequest
-	(*LogoutResponse)(nil),         // 22: threadline.engine.v1.LogoutResponse
-	(*Event)(nil),                  // 23: threadline.engine.v1.Event
-	(*MessageReceived)(nil),        // 24: threadline.engine.v1.MessageReceived
-	(*BacklogDelivered)(nil),       // 25: threadline.engine.v1.BacklogDelivered
-	(*MessageAwaited)(nil),         // 26: threadline.engine.v1.MessageAwaited
-	(*ReachoutLock)(nil),           // 27: threadline.engine.v1.ReachoutLock
-	(*ReceiptReceived)(nil),        // 28: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),         // 29: threadline.engine.v1.SessionChanged
-	(*LinkedDevice)(nil),           // 30: threadline.engine.v1.LinkedDevice
-	(*PairingCode)(nil),            // 31: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),           // 32: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),            // 33: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),           // 34: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),    // 35: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil),   // 36: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),        // 37: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),       // 38: threadline.engine.v1.MarkReadResponse
-	(*RequestHistoryRequest)(nil),  // 39: threadline.engine.v1.RequestHistoryRequest
-	(*RequestHistoryResponse)(nil), // 40: threadline.engine.v1.RequestHistoryResponse
+	(Media_Type)(0),                // 1: threadline.engine.v1.Media.Type
+	(ReceiptReceived_Type)(0),      // 2: threadline.engine.v1.ReceiptReceived.Type
+	(SessionChanged_State)(0),      // 3: threadline.engine.v1.SessionChanged.State
+	(PairingEnded_Result)(0),       // 4: threadline.engine.v1.PairingEnded.Result
+	(SendResponse_Outcome)(0),      // 5: threadline.engine.v1.SendResponse.Outcome
+	(*Session)(nil),                // 6: threadline.engine.v1.Session
+	(*HelloRequest)(nil),           // 7: threadline.engine.v1.HelloRequest
+	(*HelloResponse)(nil),          // 8: threadline.engine.v1.HelloResponse
+	(*CheckStoreRequest)(nil),      // 9: threadline.engine.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),     // 10: threadline.engine.v1.CheckStoreResponse
+	(*OpenRequest)(nil),            // 11: threadline.engine.v1.OpenRequest
+	(*OpenResponse)(nil),           // 12: threadline.engine.v1.OpenResponse
+	(*ExtendRequest)(nil),          // 13: threadline.engine.v1.ExtendRequest
+	(*ExtendResponse)(nil),         // 14: threadline.engine.v1.ExtendResponse
+	(*CloseRequest)(nil),           // 15: threadline.engine.v1.CloseRequest
+	(*CloseResponse)(nil),          // 16: threadline.engine.v1.CloseResponse
+	(*EventsRequest)(nil),          // 17: threadline.engine.v1.EventsRequest
+	(*AcknowledgeRequest)(nil),     // 18: threadline.engine.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),    // 19: threadline.engine.v1.AcknowledgeResponse
+	(*PairRequest)(nil),            // 20: threadline.engine.v1.PairRequest
+	(*PairResponse)(nil),           // 21: threadline.engine.v1.PairResponse
+	(*LogoutRequest)(nil),          // 22: threadline.engine.v1.LogoutRequest
+	(*LogoutResponse)(nil),         // 23: threadline.engine.v1.LogoutResponse
+	(*Event)(nil),                  // 24: threadline.engine.v1.Event
+	(*Person)(nil),                 // 25: threadline.engine.v1.Person
+	(*MessageReceived)(nil),        // 26: threadline.engine.v1.MessageReceived
+	(*Media)(nil),                  // 27: threadline.engine.v1.Media
+	(*Location)(nil),               // 28: threadline.engine.v1.Location
+	(*Contacts)(nil),               // 29: threadline.engine.v1.Contacts
+	(*Poll)(nil),                   // 30: threadline.engine.v1.Poll
+	(*Note)(nil),                   // 31: threadline.engine.v1.Note
+	(*Context)(nil),                // 32: threadline.engine.v1.Context
+	(*BacklogDelivered)(nil),       // 33: threadline.engine.v1.BacklogDelivered
+	(*MessageAwaited)(nil),         // 34: threadline.engine.v1.MessageAwaited
+	(*ReachoutLock)(nil),           // 35: threadline.engine.v1.ReachoutLock
+	(*ReceiptReceived)(nil),        // 36: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),         // 37: threadline.engine.v1.SessionChanged
+	(*LinkedDevice)(nil),           // 38: threadline.engine.v1.LinkedDevice
+	(*PairingCode)(nil),            // 39: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),           // 40: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),            // 41: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),           // 42: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),    // 43: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),   // 44: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),        // 45: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),       // 46: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),  // 47: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil), // 48: threadline.engine.v1.RequestHistoryResponse
+	(*Contacts_Card)(nil),          // 49: threadline.engine.v1.Contacts.Card
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
 	0,  // 0: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
-	5,  // 1: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 2: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 3: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 4: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 5: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 6: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 7: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
-	24, // 8: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	28, // 9: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	29, // 10: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	31, // 11: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	32, // 12: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
-	25, // 13: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
-	26, // 14: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
-	27, // 15: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
-	1,  // 16: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	2,  // 17: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	30, // 18: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
-	3,  // 19: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	5,  // 20: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	4,  // 21: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	5,  // 22: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 23: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 24: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 25: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	10, // 26: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	12, // 27: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	14, // 28: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	16, // 29: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	17, // 30: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	19, // 31: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	21, // 32: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	33, // 33: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	35, // 34: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	37, // 35: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	39, // 36: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	8,  // 37: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
-	7,  // 38: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	11, // 39: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	13, // 40: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	15, // 41: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	23, // 42: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	18, // 43: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	20, // 44: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	22, // 45: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	34, // 46: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	36, // 47: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	38, // 48: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	40, // 49: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	9,  // 50: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
-	38, // [38:51] is the sub-list for method output_type
-	25, // [25:38] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	6,  // 1: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 2: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 3: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 4: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 5: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 6: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 7: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
+	26, // 8: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
+	36, // 9: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	37, // 10: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	39, // 11: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	40, // 12: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	33, // 13: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
+	34, // 14: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
+	35, // 15: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
+	27, // 16: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
+	28, // 17: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
+	29, // 18: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
+	30, // 19: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
+	31, // 20: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
+	25, // 21: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
+	32, // 22: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
+	1,  // 23: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
+	49, // 24: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
+	25, // 25: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
+	25, // 26: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
+	25, // 27: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
+	2,  // 28: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	3,  // 29: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	38, // 30: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
+	4,  // 31: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	6,  // 32: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 33: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	6,  // 34: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 35: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 36: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 37: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	11, // 38: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	13, // 39: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	15, // 40: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	17, // 41: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	18, // 42: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	20, // 43: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	22, // 44: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	41, // 45: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	43, // 46: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	45, // 47: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	47, // 48: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	9,  // 49: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
+	8,  // 50: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	12, // 51: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	14, // 52: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	16, // 53: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	24, // 54: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	19, // 55: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	21, // 56: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	23, // 57: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	42, // 58: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	44, // 59: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	46, // 60: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	48, // 61: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	10, // 62: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
+	50, // [50:63] is the sub-list for method output_type
+	37, // [37:50] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -2962,11 +3875,16 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_Awaited)(nil),
 		(*Event_ReachoutLock)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[19].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
+		(*MessageReceived_Media)(nil),
+		(*MessageReceived_Location)(nil),
+		(*MessageReceived_Contacts)(nil),
+		(*MessageReceived_Poll)(nil),
+		(*MessageReceived_Note)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[26].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[33].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -2975,8 +3893,8 @@ func file_connector_contract_engine_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   36,
+			NumEnums:      6,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	contractVersion = 2
+	contractVersion = 3
 	// A send's caller must have the answer before its own deadline ends the call.
 	answerMargin = 300 * time.Millisecond
 	// What a send may take whose caller has set no deadline.

@@ -9,6 +9,7 @@ import (
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/backlog"
@@ -80,6 +81,14 @@ func (a *audit) handled(id string, became outcome) bool {
 	return stanza == nil || a.settle(stanza, became)
 }
 
+// keysCame notes the part of a group's message that carries keys. Where another part is still to come, that one settles the stanza.
+func (a *audit) keysCame(id string) bool {
+	if stanza := a.stanzas.Next(id); stanza != nil && len(stanza.Node.GetChildrenByTag("enc")) > 1 {
+		return true
+	}
+	return a.handled(id, nothingToDo)
+}
+
 // answering runs before WhatsApp is told of a message. One that no handler has seen was handed over before, or could not be decrypted.
 func (a *audit) answering(client *whatsmeow.Client, id, kind string) {
 	beside := false
@@ -97,25 +106,31 @@ func (a *audit) answering(client *whatsmeow.Client, id, kind string) {
 	became := unread
 	if a.repeated.Swap(false) {
 		became = nothingToDo
-	} else if event := a.awaited(client, stanza.Node); event == nil {
+	} else if event := a.unreadable(client, stanza.Node); event == nil {
 		became = nothingToDo
 	} else if !a.s.keep(event, patient) {
 		return // the session is broken, and the answer held back
+	} else if event.GetMessage() != nil {
+		became = toldOfIt
 	}
 	a.settle(stanza, became)
 }
 
-// awaited gives the event of a message that could not be decrypted; nil where nobody misses it.
-func (a *audit) awaited(client *whatsmeow.Client, node *waBinary.Node) *contract.Event {
+// unreadable gives the event of a message that could not be decrypted: that it is awaited; or, for one that may be seen once and never
+// comes to this device, that it is there. nil where nobody misses it.
+func (a *audit) unreadable(client *whatsmeow.Client, node *waBinary.Node) *contract.Event {
 	//lint:ignore SA1019 nothing else reads a stanza as whatsmeow itself does
 	info, err := client.DangerousInternals().ParseMessageInfo(node)
 	if err != nil {
 		return nil // it names no chat: WhatsApp is told that it is malformed
 	}
-	_, unavailable := node.GetOptionalChildByTag("unavailable")
+	child, unavailable := node.GetOptionalChildByTag("unavailable")
 	encrypted := node.GetChildrenByTag("enc")
 	if !unavailable && len(encrypted) == 0 {
 		return nil // nothing was sent to be read
+	}
+	if unavailable && events.UnavailableType(child.AttrGetter().OptionalString("type")) == events.UnavailableTypeViewOnce {
+		return incoming.ViewOnce(a.s.ctx, client.Store.LIDs, a.s.groupName(client), info)
 	}
 	for _, child := range encrypted {
 		if child.AttrGetter().OptionalString("decrypt-fail") == "hide" {

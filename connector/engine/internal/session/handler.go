@@ -57,6 +57,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 	case *events.NotifyAccountReachoutTimelock:
 		s.feed.tell(incoming.ReachoutLock(event))
 	default:
+		s.groups.heard(event)
 		s.keeper.heard(client, event)
 	}
 	return true
@@ -72,8 +73,10 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 	if incoming.IsPeer(message) {
 		how = stubborn
 	}
-	event := incoming.Message(s.ctx, client.Store.LIDs, message)
+	event := s.messageEvent(s.ctx, client, message)
 	switch {
+	case event == nil && incoming.IsKeyDistribution(message.RawMessage):
+		return s.audit.keysCame(message.Info.ID)
 	case event == nil:
 		return s.audit.handled(message.Info.ID, nothingToDo)
 	case message.SourceWebMsg != nil: // no stanza: a message that the phone has handed over
@@ -88,7 +91,7 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 func (s *Session) callCame(client *whatsmeow.Client, call types.BasicCallMeta) bool {
 	wire := s.wires.Take("call", call.CallID)
 	client.StoreLIDPNMapping(s.ctx, call.From.ToNonAD(), call.CallCreatorAlt.ToNonAD())
-	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, call, wire), patient)
+	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, s.groupName(client), call, wire), patient)
 }
 
 // keep makes an event durable, and says whether it is. There is nothing to keep of nil.

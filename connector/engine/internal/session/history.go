@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"threadline/engine/internal/identity"
-	"threadline/engine/internal/incoming"
 	"threadline/engine/internal/term"
 )
 
@@ -168,7 +167,7 @@ func (s *Session) handOver(client *whatsmeow.Client, history *waHistorySync.Hist
 			if err != nil {
 				continue // it cannot be told whose it is
 			}
-			event := incoming.Message(s.ctx, client.Store.LIDs, message)
+			event := s.messageEvent(s.ctx, client, message)
 			if event == nil {
 				continue
 			}

@@ -7,8 +7,6 @@ import (
 	"go.mau.fi/whatsmeow/proto/waWeb"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
-
-	"threadline/engine/internal/incoming"
 )
 
 // recoverPeerMessages finds what the account's phone had sent to this device when the process was killed: whatsmeow acknowledges such
@@ -75,7 +73,7 @@ func (s *Session) recoverPeerMessage(ctx context.Context, protocol *waE2E.Protoc
 			continue // as whatsmeow does: it cannot be told whose it is
 		}
 		message.UnavailableRequestID = response.GetStanzaID()
-		if event := incoming.Message(ctx, s.client.Store.LIDs, message); event != nil {
+		if event := s.messageEvent(ctx, s.client, message); event != nil {
 			if err := s.box.Append(ctx, event); err != nil {
 				return "", err
 			}

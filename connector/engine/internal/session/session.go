@@ -73,6 +73,7 @@ type Session struct {
 	authenticated  atomic.Bool // WhatsApp has let this connection in
 	broken         atomic.Bool // an event could not be saved: nothing more is taken on this connection
 	audit          *audit
+	groups         *groupNames
 	undecryptables atomic.Uint64
 	historyWanted  atomic.Bool // there may be history to take
 	historyTaken   atomic.Bool // a thread takes it
@@ -108,6 +109,7 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64
 		}
 	}
 	s.ctx, s.cancel = context.WithCancel(term.With(context.Background(), owner))
+	s.groups = newGroupNames(s.ctx)
 	s.http = shared.Way.Client(s.ctx)
 	s.sends = outbound.NewQueue(owner, s.sender)
 	s.client = s.newClient(device)

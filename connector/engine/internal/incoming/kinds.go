@@ -1,0 +1,30 @@
+package incoming
+
+// The kinds of messages, as whatsapp_messages has them (docs/kinds.md).
+const (
+	kindText               = "text"
+	kindImage              = "image"
+	kindVideo              = "video"
+	kindVideoNote          = "videoNote"
+	kindAudio              = "audio"
+	kindDocument           = "document"
+	kindSticker            = "sticker"
+	kindStickerPack        = "stickerPack"
+	kindMusic              = "music"
+	kindLocation           = "location"
+	kindContacts           = "contacts"
+	kindPoll               = "poll"
+	kindEvent              = "event"
+	kindGroupInvite        = "groupInvite"
+	kindChannelInvite      = "channelInvite"
+	kindPhoneNumberRequest = "phoneNumberRequest"
+	kindProduct            = "product"
+	kindOrder              = "order"
+	kindPayment            = "payment"
+	kindCall               = "call"
+	kindViewOnce           = "viewOnce"
+	kindHidden             = "hidden"
+	kindEdit               = "edit"
+	kindDeletion           = "deletion"
+	kindReaction           = "reaction"
+)
