@@ -173,12 +173,12 @@ def test_receipts_and_other_kinds_are_rows_too(shared: Shared) -> None:
     stage, connector, ours, theirs = shared.stage, shared.connector, new_phone(), new_phone()
     account = stage.paired_account(connector, ours)
     stage.network.add_contact(theirs, "Ana")
-    image = stage.network.write(theirs, ours, unsupported="imageMessage")
+    unknown = stage.network.write(theirs, ours, unsupported="musicMessage")
     stage.network.send_receipt(theirs, ours, ["3EB0AA", "3EB0BB"], "delivered")
     typed = stage.network.type_on_phone(ours, theirs, "typed on the phone")
     stage.await_row(account, typed)
     rows = stage.rows(account)
-    assert rows[f"{image}-in"]["payload"]["kind"] == "imageMessage"
+    assert rows[f"{unknown}-in"]["payload"]["unsupportedType"] == "musicMessage"
     assert rows["3EB0BB-receipt-delivered"]["payload"]["target"] == "3EB0BB"
     assert rows[typed]["payload"]["fromMe"] is True
 

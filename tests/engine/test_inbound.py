@@ -102,12 +102,34 @@ async def test_an_extended_text_is_a_text(linked: Linked) -> None:
     await linked.account.until_message("with a preview")
 
 
-async def test_another_kind_comes_under_its_protocol_name(linked: Linked) -> None:
+async def test_a_picture_comes_with_its_caption_and_what_its_file_is_fetched_with(linked: Linked) -> None:
     message = e2e.Message()
-    message.imageMessage.caption = "a picture"
+    picture = message.ephemeralMessage.message.imageMessage
+    picture.caption, picture.mimetype, picture.directPath, picture.mediaKey = "a picture", "image/jpeg", "/v/t62", b"key"
     await linked.ana.send_message(linked.phone, message)
     await linked.account.until(lambda: linked.account.messages, "the message")
-    assert linked.account.messages[0].unsupported == "imageMessage"
+    media = linked.account.messages[0].media
+    assert (media.type, media.caption, media.mime_type) == (pb.Media.IMAGE, "a picture", "image/jpeg")
+    assert (media.direct_path, media.media_key) == ("/v/t62", b"key")
+
+
+async def test_what_may_be_seen_once_comes_without_content_and_wire_bytes(linked: Linked) -> None:
+    message = e2e.Message()
+    message.viewOnceMessageV2.message.imageMessage.caption = "only once"
+    await linked.ana.send_message(linked.phone, message)
+    await linked.account.until(lambda: linked.account.messages, "the message")
+    assert linked.account.messages[0].note == pb.Note(kind="viewOnce")
+    event = next(event for event in linked.account.events if event.WhichOneof("kind") == "message")
+    assert event.wire == b""
+
+
+async def test_what_holds_nothing_is_acknowledged_and_no_event(linked: Linked) -> None:
+    for nothing in (e2e.Message(), e2e.Message(conversation=""), e2e.Message(messageContextInfo={})):
+        await linked.ana.send_message(linked.phone, nothing)
+    await linked.ana.send(linked.phone, "after it")
+    await linked.account.until_message("after it")
+    assert linked.account.texts() == ["after it"]
+    await linked.device.caught_up()
 
 
 async def test_a_disappearing_text_is_a_text(linked: Linked) -> None:
@@ -138,7 +160,7 @@ async def test_a_call_comes_as_a_message_of_its_kind(server: WhatsAppServer, lin
     call_id = linked.ana.call(linked.phone)
     await linked.account.until(lambda: len(linked.account.messages) == 2, "the call")
     call = linked.account.messages[1]
-    assert (call.whatsapp_id, call.unsupported) == (call_id, "call")
+    assert (call.whatsapp_id, call.note.kind) == (call_id, "call")
     assert (call.chat_jid, call.chat_other_jid) == (str(linked.ana.number_jid), str(linked.ana.lid))
     await linked.device.caught_up()
 

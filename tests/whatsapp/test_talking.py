@@ -129,7 +129,7 @@ async def test_history_tells_who_has_which_lid(here: Linked) -> None:
 async def test_a_call_is_told(here: Linked) -> None:
     here.ana.call(here.phone)
     await here.account.until(
-        lambda: [message for message in here.account.messages if message.unsupported == "call"], "the call"
+        lambda: [message for message in here.account.messages if message.note.kind == "call"], "the call"
     )
 
 
