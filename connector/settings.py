@@ -1,6 +1,7 @@
 """The connector's settings: read from the environment once, checked, and refused with a message that names what is wrong."""
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from core.ids import WorkerId
 from core.timing import Timing
 from identity.tokens import GOOGLE_CERTS_URL
 
+_WEB_VERSION = re.compile(r"([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,10})?")
+"""The engine reads it from the same environment."""
 _STORES = ("sqlite:/", "postgres://", "postgresql://")
 
 
@@ -112,6 +115,10 @@ class _Reader:
         if socket or not binary or not store:
             self.complaints.append(
                 "ENGINE_SOCKET must be set alone, or else ENGINE_BINARY and ENGINE_STORE; docs/architecture.md says what they mean"
+            )
+        elif not _WEB_VERSION.fullmatch(self._env.get("ENGINE_WEB_VERSION", "")):
+            self.complaints.append(
+                "ENGINE_WEB_VERSION must be a version of WhatsApp Web, such as 2.3000.1047769893, or not be set"
             )
         elif not store.startswith(_STORES):
             self.complaints.append(f"ENGINE_STORE must begin with one of {', '.join(_STORES)}")

@@ -26,6 +26,7 @@ import (
 	"threadline/engine/internal/session"
 	"threadline/engine/internal/settings"
 	"threadline/engine/internal/wanet"
+	"threadline/engine/internal/webversion"
 )
 
 const (
@@ -77,7 +78,13 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 		journal.StartFailed("the socket cannot be opened", err)
 		return statusFailed
 	}
-	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), Way: way})
+	versions, err := webversion.Open(context.Background(), db, way.Process(), read.WebVersion)
+	if err != nil {
+		journal.StartFailed("the store cannot be read", err)
+		return statusFailed
+	}
+	go func() { _ = versions.Refresh(context.Background()) }() // no session waits for it
+	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), Way: way, Versions: versions})
 	server := grpc.NewServer(
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
 		grpc.ConnectionTimeout(greetWithin), // who connects and says nothing would hold up the stop

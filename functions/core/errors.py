@@ -205,8 +205,8 @@ CATALOGUE: dict[ErrorCode, Entry] = {
     ),
     ErrorCode.OUTDATED: Entry(
         seen_in=_ACCOUNT,
-        meaning="WhatsApp refuses the engine's protocol version.",
-        what_to_do="Deploy a connector with a newer engine.",
+        meaning="WhatsApp refuses the newest known version of WhatsApp Web, or the one that ENGINE_WEB_VERSION names.",
+        what_to_do="Deploy a connector with a newer engine. Where ENGINE_WEB_VERSION is set, remove it or name a newer version.",
         alert=Severity.ERROR,
     ),
     ErrorCode.PAIRING_EXPIRED: Entry(

@@ -22,6 +22,7 @@ PING_S = 1.5
 
 LOSSES = {
     "stream error 503": (Break.STREAM_ERROR, 503, "stream_error_503"),
+    "stream error 515": (Break.STREAM_ERROR, 515, "stream_error_515"),
     "unknown stream error": (Break.STREAM_ERROR, 599, "stream_error_599"),
     "TCP abort": (Break.RESET, 503, "disconnected"),
     "half-closed socket": (Break.HALF_CLOSE, 503, "disconnected"),

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from tests.engine.conftest import link
-from tests.engine.running import RunningEngine
+from tests.engine.running import RunningEngine, State
 from tests.whatsapp import WhatsAppServer
 from tests.whatsapp.faults import Fault
 
@@ -36,3 +36,23 @@ async def _watched(refused: list[Fault], until: float) -> list[list[float]]:
             times += [time.monotonic()] * (fault.hits - len(times))
         await asyncio.sleep(0.005)
     return attempts
+
+
+async def test_a_session_that_is_restarted_again_and_again_waits_longer_each_time(
+    server: WhatsAppServer, engine: RunningEngine
+) -> None:
+    """515 asks for a new connection at once only after a pairing."""
+    linked = await link(server, engine)
+    restarted = len(linked.account.changes)
+    waits = []
+    for count in range(6):
+        logins = linked.device.logins
+        server.faults.stream_error(linked.device, 515)
+        ended = await linked.account.until_state(State.RECONNECTING, after=restarted + 2 * count)
+        assert ended.reason == "stream_error_515"
+        began = time.monotonic()
+        await server.until(lambda: linked.device.logins > logins, 60, what="the next login")  # noqa: B023
+        waits.append(time.monotonic() - began)
+        await linked.account.until_state(State.CONNECTED, after=restarted + 2 * count)
+    # Any moment of a span that doubles: 1, 2, 4, 8, 16 and 32 s. Six waits that do not grow take 6 s at most, these 32 s on average.
+    assert sum(waits) > 6.5

@@ -3,6 +3,7 @@
 import time
 
 from tests.whatsapp.connection import Connection
+from tests.whatsapp.contact import Contact
 from tests.whatsapp.device import Device
 from tests.whatsapp.node import Malformed, Node
 from tests.whatsapp.outbound import resend
@@ -28,6 +29,7 @@ def receipt_received(connection: Connection, node: Node) -> None:
             device, node, str(device.phone.number_jid)
         )
     else:
+        _note_delivered(device, node, kind)
         _confirm_message(device, node, node.need_text("to"))
     connection.acknowledge(node, type=node.text("type"))
 
@@ -53,6 +55,14 @@ def _send_again(device: Device, node: Node) -> None:
     bundle = None if keys is None else bundle_of(keys, node.need("registration").data)
     if not resend(device, node.need_text("id"), node.need_text("to"), bundle):
         device.phone.world.record.add_problem("unknown_retry", str(node))
+
+
+def _note_delivered(device: Device, node: Node, kind: str) -> None:
+    """An `inactive` receipt says that the message has come; apps show no second tick for it."""
+    contact = device.phone.world.person(node.jid("to"))
+    if isinstance(contact, Contact) and kind in ("", "inactive"):
+        note = contact.ticks if kind == "" else contact.inactive_receipts
+        note.append(node.need_text("id"))
 
 
 def _note_read(device: Device, node: Node, kind: str) -> None:

@@ -31,6 +31,10 @@ class Contact(Person):
         """Whether its phone is on: it says of each message that it was delivered."""
         self.is_registered = True
         """Whether the number has a WhatsApp account at all."""
+        self.ticks: list[str] = []
+        """Its messages that its app shows with a second tick: a device has said that they came."""
+        self.inactive_receipts: list[str] = []
+        """Its messages that came to a device which nobody looks at: apps show one tick."""
         self._read: set[tuple[str, str]] = set()
 
     async def send(

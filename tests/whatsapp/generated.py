@@ -5,6 +5,7 @@ a way to download it.
 """
 
 import fcntl
+import hashlib
 import re
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ _WANTED: Final = (
     "waCert/WACert.proto",
     "waE2E/WAWebProtobufsE2E.proto",
     "waHistorySync/WAWebProtobufsHistorySync.proto",
+    "waServerSync/WAWebProtobufsServerSync.proto",
+    "waSyncAction/WAWebProtobufSyncAction.proto",
     "waWa6/WAWebProtobufsWa6.proto",
     "waWeb/WAWebProtobufsWeb.proto",
 )
@@ -37,7 +40,8 @@ class BuildFailed(Exception):
 
 def ready_folder(parent: Path = CACHE / "whatsapp") -> Path:
     """The folder with `tokens.json` and the generated packages of the pinned version, made now if it must be."""
-    folder = parent / pinned_version()
+    wanted = hashlib.sha256("\n".join(_WANTED).encode()).hexdigest()[:8]
+    folder = parent / f"{pinned_version()}-{wanted}"
     if not folder.is_dir():
         with _lock(parent):
             if not folder.is_dir():

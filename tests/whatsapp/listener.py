@@ -118,6 +118,9 @@ class WebSocket(asyncio.Protocol):
         if method == "CONNECT":
             self._tunnel(target)
             return
+        if method == "GET" and target == "/" and "sec-websocket-key" not in head.lower():
+            self._show_page()
+            return
         headers = {name.strip().lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         key = headers.get("sec-websocket-key")
         if headers.get("upgrade", "").lower() != "websocket" or key is None:
@@ -153,6 +156,15 @@ class WebSocket(asyncio.Protocol):
             if early:
                 self.data_received(early)
 
+    def _show_page(self) -> None:
+        page = self._listener.page()
+        if page is None:
+            self._refuse("503 Service Unavailable")
+            return
+        self._write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close".encode() + _HEAD_END + page)
+        if self._transport is not None:
+            self._transport.close()
+
     def _refuse(self, status: str) -> None:
         self._write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close".encode() + _HEAD_END)
         if self._transport is not None:
@@ -185,12 +197,18 @@ class WebSocket(asyncio.Protocol):
 class Listener:
     """Listens on 127.0.0.1 and nowhere else.
 
-    `accept` gives each WebSocket its receiver; `refuses` is asked whether a new TCP connection is cut at once.
+    `accept` gives each WebSocket its receiver; `refuses` is asked whether a new TCP connection is cut at once; `page` gives what
+    https://web.whatsapp.com/ shows, or None while it is down.
     """
 
     def __init__(
-        self, accept: Callable[[WebSocket], Receiver], refuses: Callable[[], bool], tls: ssl.SSLContext | None
+        self,
+        accept: Callable[[WebSocket], Receiver],
+        refuses: Callable[[], bool],
+        tls: ssl.SSLContext | None,
+        page: Callable[[], bytes | None] = lambda: None,
     ) -> None:
+        self.page = page
         self.accept = accept
         self.refuses = refuses
         self.tls = tls

@@ -16,10 +16,14 @@ _CLOSE_AFTER_S: Final = 0.3
 _LOGGED_OUT: Final = 401
 _REMOVED: Final = (_LOGGED_OUT, 403)
 _BANNED: Final = 402
+_OUTDATED: Final = 405
 _BAN_S: Final = 3_600
 
 
 def connection_opened(connection: Connection) -> None:
+    if not connection.world.versions.lets_in(connection.payload.userAgent.appVersion.tertiary):
+        _fail(connection, _OUTDATED)
+        return
     if connection.payload.HasField("devicePairingData"):
         _offer_pairing(connection)
     else:

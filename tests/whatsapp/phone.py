@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tests.whatsapp import pairing, pairing_code
+from tests.whatsapp.app_state import AppState
 from tests.whatsapp.jid import Jid
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.outbound import deliver_message
 from tests.whatsapp.person import Person, new_message_id, text_message
-from tests.whatsapp.protobufs import e2e, history, web
+from tests.whatsapp.protobufs import e2e, history, sync_action, web
 from tests.whatsapp.record import Frame, Written
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 class Phone(Person):
     def __init__(self, world: "World", number: str, name: str) -> None:
         super().__init__(world, number, name)
+        self.app_state = AppState()
+        self.shares_app_state = True
+        """Whether it gives a device that it links the key to the app state, as phones do."""
+        self.announced_name = "-"
+        """The account's name as contacts see it: what a linked device has announced."""
         self.answers_requests = True
         """Whether it is on, and hands over messages that linked devices could not read."""
         self.requests: list[Any] = []
@@ -31,6 +37,7 @@ class Phone(Person):
         self._devices: dict[int, Device] = {}
         self._next_device = 1
         self._received: dict[str, tuple[Contact, Written, dict[str, Attribute]]] = {}
+        self.rename(name)
 
     # Linked devices
 
@@ -96,6 +103,7 @@ class Phone(Person):
             "id": message_id,
             "type": "text",
             "t": int(now),
+            "notify": self.name,
         }
         if contact.addressing == "number":
             attributes["peer_recipient_lid"] = contact.lid
@@ -173,6 +181,24 @@ class Phone(Person):
         message.protocolMessage.type = e2e.ProtocolMessage.INITIAL_SECURITY_NOTIFICATION_SETTING_SYNC
         message.protocolMessage.initialSecurityNotificationSettingSync.securityNotificationEnabled = False
         self.send_peer_message(device, message)
+        if self.shares_app_state:
+            self.send_peer_message(device, self.app_state.key_share())
+
+    def rename(self, name: str) -> None:
+        """The owner changes the name that contacts see. Linked devices learn it from the app state."""
+        self.name = name
+        action = sync_action.SyncActionValue(timestamp=int(time.time() * 1000))
+        action.pushNameSetting.name = name
+        collection = self.app_state.set("critical_block", ["setting_pushName"], action)
+        for device in self.devices:
+            attributes: dict[str, Attribute] = {
+                "from": self.number_jid,
+                "type": "server_sync",
+                "id": self.world.new_id(),
+                "t": int(time.time()),
+            }
+            changed = Node("collection", {"name": collection.name, "version": collection.version})
+            device.deliver(Node("notification", attributes, [changed]))
 
     def send_peer_message(self, device: "Device", message: Any) -> str:
         message_id = new_message_id()

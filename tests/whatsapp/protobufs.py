@@ -16,6 +16,8 @@ adv: Any = import_module("waAdv.WAAdv_pb2")
 cert: Any = import_module("waCert.WACert_pb2")
 e2e: Any = import_module("waE2E.WAWebProtobufsE2E_pb2")
 history: Any = import_module("waHistorySync.WAWebProtobufsHistorySync_pb2")
+server_sync: Any = import_module("waServerSync.WAWebProtobufsServerSync_pb2")
+sync_action: Any = import_module("waSyncAction.WAWebProtobufSyncAction_pb2")
 wa6: Any = import_module("waWa6.WAWebProtobufsWa6_pb2")
 web: Any = import_module("waWeb.WAWebProtobufsWeb_pb2")
 

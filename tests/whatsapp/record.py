@@ -73,6 +73,18 @@ class ReceiptSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresenceSeen:
+    """What a device said of itself."""
+
+    account: str
+    kind: str
+    """`available` or `unavailable`."""
+    name: str
+    login: int
+    """Of the connection; a device's logins are counted from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overtaken:
     """A stanza that was taken from a connection although the same device had logged in on another since."""
 
@@ -125,6 +137,7 @@ class Record:
     frames: list[Frame] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     receipts: list[ReceiptSeen] = field(default_factory=list)
+    presences: list[PresenceSeen] = field(default_factory=list)
     overtaken: list[Overtaken] = field(default_factory=list)
     logins: list[Login] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

@@ -94,6 +94,12 @@ def _blocklist(connection: Connection, node: Node) -> list[Node]:
     return [Node("list")] if node.text("type") == "get" else _unknown(connection, node)
 
 
+def _app_state(connection: Connection, node: Node) -> list[Node]:
+    if connection.device is None:
+        raise Malformed("app state before a login")
+    return [connection.device.phone.app_state.answer(node)]
+
+
 def _nothing(_: Connection, __: Node) -> list[Node]:
     return []
 
@@ -108,4 +114,5 @@ _ANSWERS: Final[dict[str, Callable[[Connection, Node], list[Node]]]] = {
     "urn:xmpp:whatsapp:push": _nothing,
     "usync": usync.answer,
     "w:p": _ping,
+    "w:sync:app:state": _app_state,
 }

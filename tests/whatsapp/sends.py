@@ -190,7 +190,7 @@ def _forwarded(device: Device, recipient: Phone, node: Node, sealed: Node) -> No
         "id": node.need_text("id"),
         "type": node.text("type"),
         "t": int(time.time()),
-        "notify": device.phone.name,
+        "notify": device.phone.announced_name,
         "addressing_mode": "lid",
     }
     if recipient is device.phone:

@@ -20,9 +20,11 @@ from tests.whatsapp.login import connection_opened
 from tests.whatsapp.node import Node
 from tests.whatsapp.noise import STREAM_HEADER, Responder
 from tests.whatsapp.phone import Phone
-from tests.whatsapp.record import Frame, Login, Overtaken, Problem, ReceiptSeen, Stanza, Written
+from tests.whatsapp.presence import presence_received
+from tests.whatsapp.record import Frame, Login, Overtaken, PresenceSeen, Problem, ReceiptSeen, Stanza, Written
 from tests.whatsapp.requests import request_received
 from tests.whatsapp.sends import message_received
+from tests.whatsapp.versions import Versions
 from tests.whatsapp.world import World
 
 _GRACE_S: Final = 3.0
@@ -56,7 +58,7 @@ class WhatsAppServer:
         if self.tls:
             self._folder = Path(tempfile.mkdtemp(prefix="whatsapp-server-"))
             context, self._ca_file = tls_context(HOSTS, self._folder)
-        self._listener = Listener(self._accept, self._refuses_connection, context)
+        self._listener = Listener(self._accept, self._refuses_connection, context, self._page)
         self.port = await self._listener.start(self.port)
 
     async def stop(self) -> None:
@@ -188,6 +190,16 @@ class WhatsAppServer:
     def keep_stanzas(self) -> None:
         self._world.record.keeps_stanzas = True
 
+    @property
+    def presences(self) -> list[PresenceSeen]:
+        """What devices said of themselves: the name, and whether somebody looks at them."""
+        return self._world.record.presences
+
+    @property
+    def versions(self) -> Versions:
+        """Which version of WhatsApp Web the page names, and which versions are let in."""
+        return self._world.versions
+
     # Waiting and checking
 
     async def until(
@@ -236,6 +248,9 @@ class WhatsAppServer:
     def _refuses_connection(self) -> bool:
         return self._world.faults.take("refuse_connections") is not None
 
+    def _page(self) -> bytes | None:
+        return self._world.versions.page()
+
     @staticmethod
     def _stanza_received(connection: Connection, node: Node) -> None:
         if connection.logged is not None:
@@ -252,8 +267,10 @@ class WhatsAppServer:
                 ack_received(connection, node)
             case "call":
                 connection.acknowledge(node)
-            case "ib" | "presence" | "chatstate":
-                pass  # telemetry and being online: nothing is answered
+            case "presence":
+                presence_received(connection, node)
+            case "ib" | "chatstate":
+                pass  # telemetry and typing: nothing is answered
             case _:
                 connection.world.record.add_problem("unknown_stanza", str(node))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tests.whatsapp.faults import FaultBook
 from tests.whatsapp.jid import Jid
 from tests.whatsapp.record import Record
+from tests.whatsapp.versions import Versions
 
 if TYPE_CHECKING:
     from tests.whatsapp.connection import Connection
@@ -26,6 +27,7 @@ class World:
     def __init__(self) -> None:
         self.faults = FaultBook()
         self.record = Record()
+        self.versions = Versions()
         self.receipt_delay_s = 0.0
         """How long contacts take to say that a message was delivered, or read."""
         self.connections: set[Connection] = set()

@@ -28,6 +28,7 @@ var tables = []string{
 	"engine_history",
 	"engine_backlog",
 	"engine_backlog_arrived",
+	"engine_web_version",
 }
 
 // versionTable says which tables whatsmeow has made. It is compared, and not restored.

@@ -62,6 +62,19 @@ func SessionsNotClosed() {
 	logger.Warn("some sessions took too long to close", "event", "sessions_not_closed")
 }
 
+func WebVersionFetched(version string) {
+	logger.Info("a newer version of WhatsApp Web is used from now on", "event", "web_version_fetched", "version", version)
+}
+
+func WebVersionNotFetched(err error) {
+	logger.Warn("the version of WhatsApp Web could not be fetched; the latest known one is used", "event", "web_version_not_fetched",
+		"error", kindOf(err))
+}
+
+func WebVersionNotStored(err error) {
+	logger.Warn("the version of WhatsApp Web could not be stored", "event", "web_version_not_stored", "error", kindOf(err))
+}
+
 func (a Account) StateChanged(state, reason string) {
 	a.write(slog.LevelInfo, "the session's state has changed", "state_changed", "state", state, "reason", reason)
 }
@@ -118,6 +131,10 @@ func (a Account) NotUnlinked(err error) {
 
 func (a Account) HistoryNotTaken(err error) {
 	a.write(slog.LevelWarn, "a part of the history could not be taken; it is tried again", "history_not_taken", "error", kindOf(err))
+}
+
+func (a Account) NotAnnounced(err error) {
+	a.write(slog.LevelWarn, "WhatsApp could not be given the account's name", "not_announced", "error", kindOf(err))
 }
 
 func (a Account) PeerMessageRecovered(kind string) {

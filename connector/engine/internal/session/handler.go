@@ -69,6 +69,12 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) }) &&
 			s.audit.handled(message.Info.ID, nothingToDo)
 	}
+	if share := message.Message.GetProtocolMessage().GetAppStateSyncKeyShare(); share != nil && incoming.IsPeer(message) {
+		if !s.persist("app_state_keys", stubborn, func() error { return saveAppStateKeys(s.ctx, client.Store, share) }) {
+			return false
+		}
+	}
+	s.ownNameIn(client, message)
 	how := patient
 	if incoming.IsPeer(message) {
 		how = stubborn

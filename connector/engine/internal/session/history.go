@@ -137,6 +137,7 @@ func (s *Session) takeHistoryPart(part *waE2E.HistorySyncNotification) error {
 	if err != nil {
 		return err
 	}
+	s.ownNameAmong(client, history.GetPushnames())
 	for _, conversation := range history.GetConversations() {
 		number, numberError := types.ParseJID(conversation.GetPnJID())
 		lid, lidError := types.ParseJID(conversation.GetLidJID())

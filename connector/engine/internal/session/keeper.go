@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/appstate"
 	"go.mau.fi/whatsmeow/socket"
 	"go.mau.fi/whatsmeow/types/events"
 
@@ -48,6 +49,10 @@ type keeper struct {
 	retry   *time.Timer
 	pairing *pairingCodes
 	banEnds time.Time
+
+	connectedAt     time.Time
+	earlyRestarts   int // connections in a row that WhatsApp restarted soon
+	versionsUnknown int // refusals of the version in a row, without a word on which is the newest
 }
 
 func newKeeper(s *Session) *keeper {
@@ -118,10 +123,15 @@ func (k *keeper) take(client *whatsmeow.Client, event any) {
 	case *events.PairPasskeyRequest, *events.PairPasskeyError:
 		k.endPairing(contract.PairingEnded_FAILED, "passkey_wanted")
 	case *events.ManualLoginReconnect:
-		client.Disconnect()
-		k.connect()
+		k.restarted(client)
 	case *events.Connected:
 		k.connectedNow()
+	case *events.AppStateSyncComplete:
+		if event.Name == appstate.WAPatchCriticalBlock { // the account's name is in it
+			k.s.announce(client)
+		}
+	case *events.PushNameSetting:
+		k.s.announce(client)
 	case *events.Disconnected:
 		k.lost()
 	case *events.KeepAliveTimeout:
@@ -135,7 +145,7 @@ func (k *keeper) take(client *whatsmeow.Client, event any) {
 	case *events.TemporaryBan:
 		k.banned(event.Expire)
 	case *events.ClientOutdated:
-		k.end(contract.SessionChanged_OUTDATED, "client_outdated")
+		k.outdated(client)
 	case *events.LoggedOut:
 		k.loggedOut(event)
 	}
@@ -177,8 +187,12 @@ func (k *keeper) connectedNow() {
 	k.stopRetry()
 	k.phase = connected
 	k.backoff.reset()
+	k.connectedAt = time.Now()
+	k.versionsUnknown = 0
 	k.s.setConnected(true)
 	k.tell(connectedState, "")
+	k.s.announce(k.s.current())
+	k.s.fetchOwnName(k.s.current())
 	k.s.takeHistory()
 }
 

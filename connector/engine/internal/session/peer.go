@@ -59,6 +59,9 @@ func (s *Session) recoverPeerMessage(ctx context.Context, protocol *waE2E.Protoc
 	if notification := protocol.GetHistorySyncNotification(); notification != nil {
 		return "history", s.saveHistory(ctx, notification)
 	}
+	if share := protocol.GetAppStateSyncKeyShare(); share != nil {
+		return "app_state_keys", saveAppStateKeys(ctx, s.client.Store, share)
+	}
 	response := protocol.GetPeerDataOperationRequestResponseMessage()
 	if response.GetPeerDataOperationRequestType() != waE2E.PeerDataOperationRequestType_PLACEHOLDER_MESSAGE_RESEND {
 		return "", nil

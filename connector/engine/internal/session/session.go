@@ -24,6 +24,7 @@ import (
 	"threadline/engine/internal/outbound"
 	"threadline/engine/internal/term"
 	"threadline/engine/internal/wanet"
+	"threadline/engine/internal/webversion"
 )
 
 var (
@@ -44,6 +45,7 @@ type Shared struct {
 	DB       *database.Database
 	Accounts *accounts.Registry
 	Way      *wanet.Way
+	Versions *webversion.Versions
 }
 
 // Session is an account's, in one owner's term.
@@ -75,8 +77,9 @@ type Session struct {
 	audit          *audit
 	groups         *groupNames
 	undecryptables atomic.Uint64
-	historyWanted  atomic.Bool // there may be history to take
-	historyTaken   atomic.Bool // a thread takes it
+	webVersion     atomic.Pointer[webversion.Version] // that of the latest connection
+	historyWanted  atomic.Bool                        // there may be history to take
+	historyTaken   atomic.Bool                        // a thread takes it
 }
 
 // Open claims the account for the term, and starts to connect where a device is linked, unless the store is an older one than `knownMark`

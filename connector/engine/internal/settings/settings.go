@@ -6,7 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+
+	"go.mau.fi/whatsmeow/store"
 )
 
 // Kind is the database that holds the sessions.
@@ -28,6 +31,8 @@ type Store struct {
 type Settings struct {
 	Socket string
 	Store  Store
+	// WebVersion is the version of WhatsApp Web to name at each connect; zero: the newest known one.
+	WebVersion store.WAVersionContainer
 }
 
 // Read takes the command line (without the program's name) and the environment. Its errors are for people.
@@ -41,11 +46,32 @@ func Read(arguments []string, environment func(string) string) (Settings, error)
 	if *socket == "" || flags.NArg() > 0 {
 		return Settings{}, errors.New("usage: wa-engine --socket PATH")
 	}
-	store, err := ReadStore(environment)
+	place, err := ReadStore(environment)
 	if err != nil {
 		return Settings{}, err
 	}
-	return Settings{Socket: *socket, Store: store}, nil
+	version, err := parseVersion(environment("ENGINE_WEB_VERSION"))
+	if err != nil {
+		return Settings{}, err
+	}
+	return Settings{Socket: *socket, Store: place, WebVersion: version}, nil
+}
+
+var threeNumbers = regexp.MustCompile(`^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,10}$`)
+
+func parseVersion(value string) (store.WAVersionContainer, error) {
+	refused := errors.New("ENGINE_WEB_VERSION must be a version of WhatsApp Web, such as 2.3000.1047769893, or not be set")
+	if value == "" {
+		return store.WAVersionContainer{}, nil
+	}
+	if !threeNumbers.MatchString(value) {
+		return store.WAVersionContainer{}, refused
+	}
+	version, err := store.ParseVersion(value)
+	if err != nil || version.IsZero() || version.String() != value { // a number that does not fit into 32 bits reads as another
+		return store.WAVersionContainer{}, refused
+	}
+	return version, nil
 }
 
 // ReadStore takes the store's place from the environment.

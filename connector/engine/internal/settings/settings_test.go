@@ -19,9 +19,20 @@ func TestSettingsAreReadOrRefused(t *testing.T) {
 		"an unknown flag":       {[]string{"--socket", "/s", "--port", "1"}, "sqlite:/data/sessions.db", Store{}},
 		"something left behind": {[]string{"--socket", "/s", "more"}, "sqlite:/data/sessions.db", Store{}},
 	}
+	for value, accepted := range map[string]bool{
+		"": true, "2.3000.1047769893": true,
+		"latest": false, "2.3000": false, "2.3000.99999999999": false, "2.3000.4294967296": false, "2.3000.-1": false, "02.3000.1": false, "0.0.0": false,
+	} {
+		environment := map[string]string{"ENGINE_STORE": "sqlite:/data/sessions.db", "ENGINE_WEB_VERSION": value}
+		read, err := Read(good, func(name string) string { return environment[name] })
+		if (err == nil) != accepted || accepted && value != "" && read.WebVersion.String() != value {
+			t.Errorf("the version %q: got %v, %v", value, read.WebVersion, err)
+		}
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			read, err := Read(c.arguments, func(string) string { return c.store })
+			environment := map[string]string{"ENGINE_STORE": c.store}
+			read, err := Read(c.arguments, func(name string) string { return environment[name] })
 			if (err != nil) != (c.want == Store{}) || read.Store != c.want {
 				t.Errorf("got %+v, %v", read, err)
 			}

@@ -28,6 +28,16 @@ func (w *Way) Client(session context.Context) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// Process is the process's own client, for requests that belong to no session.
+func (w *Way) Process() *http.Client {
+	transport := w.transport.Clone()
+	transport.DialContext = w.dial
+	if transport.DialTLSContext != nil {
+		transport.DialTLSContext = w.dial
+	}
+	return &http.Client{Transport: transport}
+}
+
 func sharedTransport() *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = answerWithin
