@@ -102,7 +102,7 @@ async def test_what_the_phone_says_to_its_devices_is_nobodys_message(linked: Lin
     await linked.phone.send_history(linked.device, mappings=[linked.ana])
     await write(linked, "one")
     account = await back_with(linked, engine)
-    assert counts(await told(account)) == (3, 1, 2, 0, 0)
+    assert counts(await told(account)) == (4, 1, 3, 0, 0)
 
 
 async def test_a_message_that_cannot_be_read_is_awaited_before_it_is_answered(
