@@ -41,7 +41,10 @@ _NOTHING: Mapping[str, object] = {}
 _ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
     pb.SessionChanged.REPLACED: (ErrorCode.REPLACED, "the session was opened somewhere else"),
     pb.SessionChanged.BANNED: (ErrorCode.BANNED, "WhatsApp has banned the number for a time"),
-    pb.SessionChanged.OUTDATED: (ErrorCode.OUTDATED, "WhatsApp refuses the newest known version of WhatsApp Web, or the fixed one"),
+    pb.SessionChanged.OUTDATED: (
+        ErrorCode.OUTDATED,
+        "WhatsApp refuses the newest known version of WhatsApp Web, or the fixed one",
+    ),
 }
 
 _REMOVED = (ErrorCode.LOGGED_OUT, "the device was removed on the phone; pair the account again")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.whatsapp.hashing import hkdf, hmac_sha256
-from tests.whatsapp.node import Node
+from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.protobufs import e2e, server_sync, sync_action
 
 NAMES: Final = ("critical_block", "critical_unblock_low", "regular_high", "regular", "regular_low")
@@ -86,7 +86,7 @@ class AppState:
             collection = self.collections[asked.need_text("name")]
             known = int(asked.text("version") or 0)
             patches = [Node("patch", {}, patch) for patch in collection.patches[known:]]
-            attributes = {"name": collection.name, "version": collection.version}
+            attributes: dict[str, Attribute] = {"name": collection.name, "version": collection.version}
             found.append(Node("collection", attributes, [Node("patches", {}, patches)] if patches else None))
         return Node("sync", {}, found)
 

@@ -158,7 +158,9 @@ async def test_a_backlog_of_thousands_is_written_in_order_and_kept_until_it_is_c
         async with newcomer.log_in(device) as client:
             for number in range(BACKLOG):
                 client.send(Node("receipt", {"id": f"{number}", "to": ana.number_jid}))
-            await server.until(lambda: len(device.waiting) <= 2, what="all but the phone's two first messages to be confirmed")
+            await server.until(
+                lambda: len(device.waiting) <= 2, what="all but the phone's two first messages to be confirmed"
+            )
 
 
 async def _messages_of(client: RawClient, contact: Contact) -> AsyncIterator[Node]:
