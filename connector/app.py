@@ -29,7 +29,7 @@ async def serve(settings: Settings) -> None:
     # One call takes at most as long as a renewal may: then there is time for a second before the deadline.
     call_s = timing.lease_renew_s
     db = AsyncClient(project=settings.project, database=settings.database)
-    wal = Wal(db, call_s)
+    wal = Wal(db, call_s, settings.event_memory_bytes)
     async with engine_of(settings.engine, call_s) as engine, aiohttp.ClientSession() as http:
         flusher = Flusher(http=http, tokens=IdentityTokens(), url=settings.flush_url, timing=timing)
         leases = Leases(

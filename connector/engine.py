@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # an event that is too long would come again for ever
+    # gRPC would widen each stream's window (64 KiB) to megabytes, for a long way to the server: 500 streams that wait would fill them.
+    ("grpc.http2.bdp_probe", 0),
     # It is on this machine: a look costs nothing, and sessions wait for it.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,12 +10,10 @@ from connector import metrics
 from connector.arrival import ArrivalOrder
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine
+from connector.event_budget import AccountShare, memory_bytes
 from connector.events import WalRow, wal_rows
 from connector.term import Term
 from connector.wal import Wal
-
-_MAX_UNACKNOWLEDGED = 1000
-"""The stream is not read further while so many wait for Firestore: its own flow control then holds the engine back."""
 
 
 @dataclass(kw_only=True)
@@ -34,7 +32,8 @@ class Progress:
 @dataclass(frozen=True, kw_only=True)
 class _Pending:
     sequence: int
-    rows: list[WalRow]
+    rows: Sequence[WalRow]
+    memory_bytes: int
     written: asyncio.Future[None]
     waiting: object = field(default_factory=metrics.UNACKNOWLEDGED.begin)
 
@@ -46,35 +45,41 @@ class Intake:
     wal: Wal
     order: ArrivalOrder
     progress: Progress
+    share: AccountShare
+    """Of the memory for events that are not acknowledged: the stream is not read further while it is used up, and the stream's own
+    flow control then holds the engine back."""
     committed: Callable[[WalRow], None] = lambda _row: None
     """Called with each row that stands, in order, before it is acknowledged."""
     _pending: deque[_Pending] = field(default_factory=deque, init=False)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition, init=False)
 
     async def take(self, event: pb.Event) -> None:
-        """Hands an event to the ingest log; waits while too many are on their way."""
+        """Hands an event to the ingest log; waits while the account's events take too much memory."""
         self.term.check()
         rows = wal_rows(self.term.account, event, self.order, datetime.now(UTC))
-        await self._await_turn(_Pending(sequence=event.sequence, rows=rows, written=self.wal.submit(self.term, rows)))
+        await self._enqueue(event.sequence, self.wal.submit(self.term, rows), rows)
 
     async def note(self, event: pb.Event, noting: Callable[[pb.Event], Awaitable[None]]) -> None:
         """Has an event noted that is no row, when all that came before stands, and acknowledges it after that."""
-        before = [pending.written for pending in self._pending]
+        # The one before stands only after all that came before itself.
+        before = self._pending[-1].written if self._pending else None
 
         async def note_in_turn() -> None:
-            for written in before:
-                await asyncio.shield(written)
+            if before is not None:
+                await asyncio.shield(before)
             await noting(event)
 
         noted = asyncio.ensure_future(note_in_turn())
         noted.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may come to look
-        await self._await_turn(_Pending(sequence=event.sequence, rows=[], written=noted))
+        await self._enqueue(event.sequence, noted)
 
     async def pass_over(self, event: pb.Event) -> None:
         """Acknowledges an event that is not this account's, in its turn."""
-        nothing = asyncio.get_running_loop().create_future()
-        nothing.set_result(None)
-        await self._await_turn(_Pending(sequence=event.sequence, rows=[], written=nothing))
+
+        async def note_nothing(_: pb.Event) -> None:
+            pass
+
+        await self.note(event, note_nothing)
 
     async def acknowledge(self) -> None:
         """Acknowledges whatever has become durable, until it is cancelled. Raises TermLost and EngineFailed."""
@@ -96,9 +101,11 @@ class Intake:
                 await self.engine.acknowledge(self.term, sequence)
             metrics.ACKNOWLEDGED.inc(durable)
             async with self._changed:
-                for _ in range(durable):
-                    metrics.EVENT_SECONDS.observe(metrics.UNACKNOWLEDGED.end(self._pending.popleft().waiting))
+                acknowledged = [self._pending.popleft() for _ in range(durable)]
+                for pending in acknowledged:
+                    metrics.EVENT_SECONDS.observe(metrics.UNACKNOWLEDGED.end(pending.waiting))
                 self._changed.notify_all()
+            self.share.remove(sum(pending.memory_bytes for pending in acknowledged))
 
     async def drained(self) -> None:
         """Returns when everything taken is acknowledged."""
@@ -110,9 +117,13 @@ class Intake:
         for pending in self._pending:
             pending.written.cancel()
             metrics.UNACKNOWLEDGED.end(pending.waiting)
+        self._pending.clear()
+        self.share.remove(self.share.held_bytes)
 
-    async def _await_turn(self, pending: _Pending) -> None:
+    async def _enqueue(self, sequence: int, written: asyncio.Future[None], rows: Sequence[WalRow] = ()) -> None:
+        pending = _Pending(sequence=sequence, rows=rows, memory_bytes=memory_bytes(rows), written=written)
+        self.share.add(pending.memory_bytes)
         async with self._changed:
             self._pending.append(pending)
             self._changed.notify_all()
-            await self._changed.wait_for(lambda: len(self._pending) <= _MAX_UNACKNOWLEDGED)
+        await self.share.wait_for_room()

@@ -72,6 +72,16 @@ LEASE_RENEWAL_SECONDS = Histogram(
     "connector_lease_renewal_seconds", "Renewals that succeeded", buckets=_SECONDS, registry=_REGISTRY
 )
 UNACKNOWLEDGED = Waiting("connector_events_unacknowledged", "Events that are not acknowledged to the engine")
+UNACKNOWLEDGED_BYTES = Gauge(
+    "connector_events_unacknowledged_bytes",
+    "Memory that the rows of events take that are not acknowledged to the engine",
+    registry=_REGISTRY,
+)
+HELD_BACK = Gauge(
+    "connector_sessions_held_back",
+    "Sessions whose events are not read now, because events that are not acknowledged take the memory for them",
+    registry=_REGISTRY,
+)
 EVENT_SECONDS = Histogram(
     "connector_event_seconds", "From an event's coming to its acknowledgement", buckets=_SECONDS, registry=_REGISTRY
 )

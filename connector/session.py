@@ -257,6 +257,7 @@ class Session:
             wal=self.wal,
             order=self.order,
             progress=self._progress,
+            share=self.wal.memory.share(),
             committed=self._gaps.committed,
         )
         self._intake = intake

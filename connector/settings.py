@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from connector.event_budget import DEFAULT_MEMORY_BYTES
 from core.ids import WorkerId
 from core.timing import Timing
 from identity.tokens import GOOGLE_CERTS_URL
 
 _WEB_VERSION = re.compile(r"([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,10})?")
 """The engine reads it from the same environment."""
+_MIB = 1024 * 1024
 _STORES = ("sqlite:/", "postgres://", "postgresql://")
 
 
@@ -56,6 +58,8 @@ class Settings:
     """How many accounts this worker owns at most."""
     shows_groups: bool
     """Whether messages in groups are taken up, or acknowledged to WhatsApp and left out."""
+    event_memory_bytes: int
+    """Of all accounts together, for events that wait to be written to Firestore."""
     paces_sends: bool
     """Whether an account's limits hold sends back; off only where no WhatsApp is: tests, and what measures."""
     timing: Timing
@@ -77,6 +81,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
         max_accounts=reader.count("MAX_ACCOUNTS", "500"),
         shows_groups=reader.one_of("GROUPS", ("show", "hide")) == "show",
+        event_memory_bytes=reader.count("EVENT_MEMORY_MIB", str(DEFAULT_MEMORY_BYTES // _MIB)) * _MIB,
         paces_sends=reader.switch("PACING", "on"),
         timing=reader.timing("TIME_SCALE"),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +12,7 @@ from google.cloud.firestore import AsyncClient
 
 from connector import log, metrics
 from connector.backoff import Backoff
+from connector.event_budget import DEFAULT_MEMORY_BYTES, EventBudget
 from connector.events import WalRow
 from connector.reduction import fitting, payload_bytes, reductions
 from connector.store import REFUSED_FOR_GOOD, UNAVAILABLE, commit
@@ -31,8 +33,12 @@ class _Entry:
     """The rows of one event, which are durable together or not yet."""
 
     term: Term
-    rows: Sequence[WalRow]
+    rows: list[WalRow]
     written: asyncio.Future[None]
+
+    def __post_init__(self) -> None:
+        # An entry that nobody waits for any more may stay in the queue for as long as Firestore is away: without its rows.
+        self.written.add_done_callback(lambda _: self.rows.clear())
 
     def is_wanted(self) -> bool:
         """False once the term is over or nobody waits any more: the engine will hand the event over again, to whoever owns it."""
@@ -48,10 +54,13 @@ class _Entry:
 class Wal:
     """One writer a process. Rows of one account are committed in the order in which they were submitted."""
 
-    def __init__(self, db: AsyncClient, call_s: float) -> None:
+    def __init__(self, db: AsyncClient, call_s: float, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
+        self.memory = EventBudget(total_bytes=memory_bytes)
+        """For the events whose rows are submitted here."""
         self._db = db
         self._call_s = call_s
-        self._waiting: list[_Entry] = []
+        self._waiting: OrderedDict[AccountId, deque[_Entry]] = OrderedDict()
+        """The account whose turn is next comes first."""
         self._arrived = asyncio.Event()
         self._singly: dict[AccountId, asyncio.Task[None]] = {}
         """Accounts whose rows are written one by one just now: their next ones wait, nobody else's."""
@@ -59,7 +68,8 @@ class Wal:
     def submit(self, term: Term, rows: Sequence[WalRow]) -> asyncio.Future[None]:
         """The future is done when all rows stand in Firestore, or fails with TermLost. Cancelling it withdraws the rows."""
         written = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Entry(term=term, rows=[fitting(row) for row in rows], written=written))
+        entry = _Entry(term=term, rows=[fitting(row) for row in rows], written=written)
+        self._waiting.setdefault(term.account, deque()).append(entry)
         self._arrived.set()
         return written
 
@@ -71,23 +81,23 @@ class Wal:
             await self._commit_batch(self._take())
 
     def _take(self) -> list[_Entry]:
-        """The next entries that fit into one commit."""
+        """The next entries that fit into one commit: one of each account in turn, so that an account with many delays nobody else."""
         taken: list[_Entry] = []
-        left: list[_Entry] = []
         rows = size = 0
-        for place, entry in enumerate(self._waiting):
-            if entry.term.account in self._singly:
-                left.append(entry)
-                continue
-            rows += len(entry.rows)
-            size += sum(payload_bytes(row) for row in entry.rows)
-            if taken and (rows > _MAX_ROWS or size > _MAX_BYTES):
-                left += self._waiting[place:]
-                break
-            taken.append(entry)
-        else:
-            self._arrived.clear()
-        self._waiting = left
+        ready = [account for account in self._waiting if account not in self._singly]
+        while ready:
+            for account in ready:
+                entry = self._waiting[account][0]
+                rows += len(entry.rows)
+                size += sum(payload_bytes(row) for row in entry.rows)
+                if taken and (rows > _MAX_ROWS or size > _MAX_BYTES):
+                    return taken
+                taken.append(self._waiting[account].popleft())
+                self._waiting.move_to_end(account)
+                if not self._waiting[account]:
+                    del self._waiting[account]
+            ready = [account for account in ready if account in self._waiting]
+        self._arrived.clear()
         return taken
 
     async def _commit_batch(self, batch: list[_Entry]) -> None:

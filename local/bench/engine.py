@@ -12,6 +12,7 @@ from pathlib import Path
 from connector.arrival import ArrivalOrder
 from connector.clock import now_s
 from connector.engine import Engine
+from connector.event_budget import DEFAULT_MEMORY_BYTES, EventBudget
 from connector.events import WalRow
 from connector.intake import Intake, Progress
 from connector.term import Term
@@ -158,7 +159,8 @@ async def _take_in(engine: Engine, phone: str, messages: int) -> None:
     term = Term(account=account, worker=WorkerId("bench"), epoch=1, deadline_s=now_s() + _TERM_S)
     await engine.open(term)
     order = ArrivalOrder(last_received_at=datetime.now(UTC))
-    intake = Intake(term=term, engine=engine, wal=_StubCommitter(), order=order, progress=Progress())
+    wal = _StubCommitter()
+    intake = Intake(term=term, engine=engine, wal=wal, order=order, progress=Progress(), share=wal.memory.share())
     acknowledging = asyncio.create_task(intake.acknowledge())
     async for event in engine.events(term):
         messages -= event.WhichOneof("kind") == "message"
@@ -174,7 +176,7 @@ class _StubCommitter(Wal):
     """In place of Firestore: a row stands as soon as it is submitted."""
 
     def __init__(self) -> None:
-        pass
+        self.memory = EventBudget(total_bytes=DEFAULT_MEMORY_BYTES)
 
     def submit(self, term: Term, rows: Sequence[WalRow]) -> asyncio.Future[None]:  # noqa: ARG002 # the log's own
         written = asyncio.get_running_loop().create_future()

@@ -114,7 +114,7 @@ async def former(tmp_path: Path) -> AsyncIterator[Former]:
         account=account,
         held=HeldLease(db=db, term=term, ttl_s=CALL_S, call_s=CALL_S, update_time=now),
         session=session,
-        intake=Intake(term=term, engine=engine, wal=wal, order=order, progress=Progress()),
+        intake=Intake(term=term, engine=engine, wal=wal, order=order, progress=Progress(), share=wal.memory.share()),
     )
     await engine.channel.close(None)
     await server.stop(0)

@@ -76,29 +76,37 @@ func (b *Inbox) Last() uint64 {
 	return b.last
 }
 
-// After gives the oldest events that come after a sequence.
-func (b *Inbox) After(ctx context.Context, sequence uint64, limit int) ([]*contract.Event, error) {
-	const query = `SELECT sequence, event FROM engine_inbox WHERE account_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`
-	rows, err := b.db.SQL.QueryContext(ctx, query, b.account, int64(sequence), limit)
+// After gives the oldest events that come after a sequence: at most `limit`, and no further one from `limitBytes` of them on. It says
+// whether there may be more.
+func (b *Inbox) After(ctx context.Context, sequence uint64, limit, limitBytes int) (events []*contract.Event, more bool, err error) {
+	// The database itself adds the sizes up: what it has sent, it cannot take back.
+	const query = `SELECT sequence, event FROM engine_inbox WHERE account_id = $1 AND sequence > $2 AND sequence <= (
+		SELECT MAX(sequence) FROM (
+			SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS sum_before FROM (
+				SELECT sequence, LENGTH(event) AS size FROM engine_inbox
+				WHERE account_id = $3 AND sequence > $4 ORDER BY sequence LIMIT $5) AS sized) AS summed
+		WHERE sum_before < $6) ORDER BY sequence`
+	rows, err := b.db.SQL.QueryContext(ctx, query, b.account, int64(sequence), b.account, int64(sequence), limit, limitBytes)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close()
-	var events []*contract.Event
+	size := 0
 	for rows.Next() {
 		var number int64
 		var encoded []byte
 		if err := rows.Scan(&number, &encoded); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		event := &contract.Event{}
 		if err := proto.Unmarshal(encoded, event); err != nil {
-			return nil, fmt.Errorf("event %d cannot be read: %w", number, err)
+			return nil, false, fmt.Errorf("event %d cannot be read: %w", number, err)
 		}
 		event.Sequence = uint64(number)
 		events = append(events, event)
+		size += len(encoded)
 	}
-	return events, rows.Err()
+	return events, len(events) == limit || size >= limitBytes, rows.Err()
 }
 
 // Acknowledge removes all events up to and including a sequence.

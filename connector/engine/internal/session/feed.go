@@ -13,7 +13,9 @@ import (
 
 const (
 	batchSize = 256
-	readAgain = time.Second
+	// batchBytes bounds what a stream holds in memory while the connector does not take it: with 500 streams that is 64 MiB.
+	batchBytes = 128 << 10
+	readAgain  = time.Second
 	// toldAfter is how long the inbox cannot be read before that is told: nothing that happens reaches the connector meanwhile.
 	toldAfter = 2 * time.Second
 )
@@ -134,7 +136,7 @@ func (s *Stream) Run(ctx context.Context, send func(*contract.Event) error) erro
 		if ended {
 			return s.sendNotices(send, told)
 		}
-		events, err := s.feed.box.After(ctx, position, batchSize)
+		events, more, err := s.feed.box.After(ctx, position, batchSize, batchBytes)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -164,7 +166,7 @@ func (s *Stream) Run(ctx context.Context, send func(*contract.Event) error) erro
 			failpoint.Pass(failpoint.EventHanded)
 			position = event.Sequence
 		}
-		if len(events) == batchSize {
+		if more {
 			continue
 		}
 		if err := s.sendNotices(send, told); err != nil {

@@ -48,6 +48,22 @@ func TestTheLinkOfANewNumberIsToldBetweenTheEventsOfBoth(t *testing.T) {
 	}
 }
 
+func TestLargeEventsAreHandedOverByAndBy(t *testing.T) {
+	told := openFeed(t)
+	const events = 5
+	for range events {
+		large := &contract.Event{Wire: make([]byte, batchBytes)}
+		if err := told.box.Append(term.With(t.Context(), term.New(owner, 1, term.Now()+60_000)), large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for place, event := range handedOver(t, told, events) {
+		if event.Sequence != uint64(place+1) {
+			t.Errorf("at %d stands event %d", place, event.Sequence)
+		}
+	}
+}
+
 func TestAnEndedStreamHandsOverWhatItWasTold(t *testing.T) {
 	told := openFeed(t)
 	stream := told.attach()
