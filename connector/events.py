@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from connector.arrival import ArrivalOrder
 from connector.content import content_fields, context_fields
+from connector.content_key import content_key
 from connector.contract import engine_pb2
 from core.delivery import Delivery
 from core.ids import (
@@ -45,6 +47,11 @@ class WalRow:
     document: dict[str, Any]
     from_history: bool = False
     """It was asked for, and may have come before."""
+
+    @cached_property
+    def content_key(self) -> bytes:
+        """The same for rows that say the same under one id."""
+        return content_key(self.event_id, self.document["eventType"], self.document["payload"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,12 @@ from connector import log, metrics
 from connector.backoff import Backoff
 from connector.event_budget import DEFAULT_MEMORY_BYTES, EventBudget
 from connector.events import WalRow
+from connector.recent_rows import RecentRows
 from connector.reduction import fitting, payload_bytes, reductions
 from connector.store import REFUSED_FOR_GOOD, UNAVAILABLE, commit
 from connector.term import Term, TermLost
 from core import schema
-from core.ids import AccountId
+from core.ids import AccountId, EventId
 
 _GATHER_S = 0.004
 _MAX_ROWS = 400
@@ -62,6 +63,7 @@ class Wal:
         self._waiting: OrderedDict[AccountId, deque[_Entry]] = OrderedDict()
         """The account whose turn is next comes first."""
         self._arrived = asyncio.Event()
+        self._recent = RecentRows()
         self._singly: dict[AccountId, asyncio.Task[None]] = {}
         """Accounts whose rows are written one by one just now: their next ones wait, nobody else's."""
 
@@ -104,19 +106,63 @@ class Wal:
         """Until each entry is written, handed to its account's own task, or not wanted any more."""
         backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=_RETRY_MAX_S)
         while batch := [entry for entry in batch if entry.is_wanted()]:
+            rows = self._rows_to_write(batch)
             try:
-                await self._create([row for entry in batch for row in entry.rows])
+                await self._create_missing(rows)
             except (AlreadyExists, *REFUSED_FOR_GOOD):
                 self._write_singly(batch)
                 return
             except UNAVAILABLE as error:
-                log.wal_commit_failed(sum(len(entry.rows) for entry in batch), error)
+                log.wal_commit_failed(len(rows), error)
                 metrics.WAL_COMMIT_FAILURES.inc()
                 await asyncio.sleep(backoff.next_delay_s())
             else:
-                for entry in batch:
-                    entry.mark_written()
+                batch = self._mark_written(batch)
+
+    def _rows_to_write(self, batch: Sequence[_Entry]) -> list[WalRow]:
+        """Without those that are known to stand. One row an id: from a row on whose id another content has, its account waits for the
+        next commit."""
+        rows: dict[EventId, WalRow] = {}
+        delayed: set[AccountId] = set()
+        for entry in batch:
+            for row in entry.rows:
+                if entry.term.account in delayed or row in self._recent:
+                    continue
+                if rows.setdefault(row.event_id, row).content_key != row.content_key:
+                    delayed.add(entry.term.account)
+        return list(rows.values())
+
+    async def _create_missing(self, rows: list[WalRow]) -> None:
+        """Creates those rows that do not exist yet. Raises AlreadyExists if Firestore says so, but finds none of them."""
+        while rows:
+            try:
+                await self._create(rows)
+            except AlreadyExists:
+                existing = await self._existing(rows)
+                if not existing:
+                    raise
+                self._recent.add(existing.values())
+                metrics.WAL_ROWS.labels("stood_already").inc(len(existing))
+                rows = [row for row in rows if row.event_id not in existing]
+            else:
                 return
+
+    async def _existing(self, rows: Sequence[WalRow]) -> dict[EventId, WalRow]:
+        """Those of the rows that exist, with one read."""
+        by_id = {row.event_id: row for row in rows}
+        references = [self._db.collection(schema.INGEST).document(event_id) for event_id in by_id]
+        found = self._db.get_all(references, ["accountId"], retry=None, timeout=self._call_s)
+        return {EventId(each.id): by_id[EventId(each.id)] async for each in found if each.exists}
+
+    def _mark_written(self, batch: Sequence[_Entry]) -> list[_Entry]:
+        """Those entries whose rows stand, in order within an account. Answers the others."""
+        left: dict[AccountId, list[_Entry]] = {}
+        for entry in batch:
+            if entry.term.account not in left and all(row in self._recent for row in entry.rows):
+                entry.mark_written()
+            else:
+                left.setdefault(entry.term.account, []).append(entry)
+        return [entry for entries in left.values() for entry in entries]
 
     def _write_singly(self, batch: list[_Entry]) -> None:
         """A row stands already or is refused: each for itself, in order within an account, the accounts side by side."""
@@ -165,6 +211,7 @@ class Wal:
             await commit(batch, self._call_s)
             metrics.WAL_COMMIT_SECONDS.observe(time.monotonic() - began)
             metrics.WAL_ROWS.labels("created").inc(len(chunk))
+            self._recent.add(chunk)
 
 
 def _commits(rows: Iterable[WalRow]) -> Iterator[list[WalRow]]:
