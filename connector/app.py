@@ -49,6 +49,7 @@ async def serve(settings: Settings) -> None:
             max_accounts=settings.max_accounts,
             paces_sends=settings.paces_sends,
             shows_groups=settings.shows_groups,
+            trusts_announced=settings.trusts_announced,
         )
         take_over = TakeOver(
             leases=leases,

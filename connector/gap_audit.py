@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from google.cloud.firestore_v1.async_aggregation import AsyncAggregationQuery
 
-from connector import log
+from connector import log, metrics
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed
 from connector.events import WalRow, awaited_row
@@ -34,6 +34,9 @@ class GapAudit:
     telling: Telling
     beat_s: float
     is_connected: Callable[[], bool]
+    trusts_announced: bool = False
+    """Whether a message that WhatsApp announced and never handed over is a gap. Without it such a message is only counted: it is not known
+    whether WhatsApp's announced number is the number that it hands over."""
     _gap: Gap | None = field(default=None, init=False)
     _is_known: bool = field(default=False, init=False)
     """Whether the owner before has been asked, whose gap may stand."""
@@ -92,11 +95,21 @@ class GapAudit:
                 log.account_not_written(account.term.account, error)
                 await asyncio.sleep(min(1.0, self.beat_s))
                 continue
-            self._gap = parse_gap((found.to_dict() or {}).get(FIELD))
+            self._gap = self._certain(parse_gap((found.to_dict() or {}).get(FIELD)))
             self._is_known, self._has_news = True, self._gap is not None
+
+    def _certain(self, gap: Gap | None) -> Gap | None:
+        """A gap that an owner before has noted of the announced number alone is filled, if that number is not trusted now."""
+        if gap is None or self.trusts_announced or gap.awaited:
+            return gap
+        return replace(gap, lost=0)
 
     async def _delivered(self, backlog: pb.BacklogDelivered) -> None:
         log.backlog_delivered(self.telling.account.term.account, backlog.announced, backlog.lost, backlog.undecrypted)
+        metrics.BACKLOG_ANNOUNCED.inc(backlog.announced)
+        metrics.BACKLOG_LOST.inc(backlog.lost)
+        if not self.trusts_announced:
+            return
         if self._gap is not None and backlog.connected_at_unix_ms <= self._gap.heard_ms:
             return  # noted, but not acknowledged, by an owner before
         if backlog.lost:

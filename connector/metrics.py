@@ -98,6 +98,14 @@ WAL_COMMIT_SECONDS = Histogram("connector_wal_commit_seconds", "Group commits th
 WAL_COMMIT_FAILURES = Counter(
     "connector_wal_commit_failures", "Group commits that were tried again", registry=_REGISTRY
 )
+BACKLOG_ANNOUNCED = Counter(
+    "connector_backlog_announced", "Messages that WhatsApp announced after a connect", registry=_REGISTRY
+)
+BACKLOG_LOST = Counter(
+    "connector_backlog_lost",
+    "Messages that WhatsApp announced after a connect and never handed over",
+    registry=_REGISTRY,
+)
 ACKNOWLEDGED = Counter("connector_events_acknowledged", "Events acknowledged to the engine", registry=_REGISTRY)
 SENDS = Counter("connector_sends", "Answers to POST /v1/send, by outcome", ["outcome"], registry=_REGISTRY)
 FLUSHES = Counter("connector_flushes", "Flush calls, by result", ["result"], registry=_REGISTRY)

@@ -75,6 +75,8 @@ class Session:
     """Called when the account's document says connected."""
     shows_groups: bool = True
     """Messages in groups are taken up; else they are acknowledged and left out."""
+    trusts_announced: bool = False
+    """See GapAudit."""
     is_connected: bool = field(default=False, init=False)
     _up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set while it is connected."""
@@ -104,6 +106,7 @@ class Session:
             telling=self._telling,
             beat_s=self.heartbeat_s,
             is_connected=lambda: self.is_connected,
+            trusts_announced=self.trusts_announced,
         )
         self._ban = Ban(account=self.account, try_again=self.try_again, spread_s=self.heartbeat_s)
         self._hearing = HearingWatch(

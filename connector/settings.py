@@ -58,6 +58,8 @@ class Settings:
     """How many accounts this worker owns at most."""
     shows_groups: bool
     """Whether messages in groups are taken up, or acknowledged to WhatsApp and left out."""
+    trusts_announced: bool
+    """Whether an account is degraded that misses messages by the number that WhatsApp announced; else they are only counted."""
     event_memory_bytes: int
     """Of all accounts together, for events that wait to be written to Firestore."""
     paces_sends: bool
@@ -81,6 +83,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
         max_accounts=reader.count("MAX_ACCOUNTS", "500"),
         shows_groups=reader.one_of("GROUPS", ("show", "hide")) == "show",
+        trusts_announced=reader.switch("ANNOUNCED_GAPS", "off"),
         event_memory_bytes=reader.count("EVENT_MEMORY_MIB", str(DEFAULT_MEMORY_BYTES // _MIB)) * _MIB,
         paces_sends=reader.switch("PACING", "on"),
         timing=reader.timing("TIME_SCALE"),

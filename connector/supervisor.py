@@ -46,6 +46,7 @@ class Supervisor:
     max_accounts: int
     paces_sends: bool
     shows_groups: bool = True
+    trusts_announced: bool = False
     _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
     _tasks: dict[AccountId, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set, init=False)
@@ -241,6 +242,7 @@ class Supervisor:
             wal=self.wal,
             account=claimed.account,
             shows_groups=self.shows_groups,
+            trusts_announced=self.trusts_announced,
             order=self._orders.begin_term(claimed.held.term.account, claimed.before),
             silence=parse_silence(claimed.hearing, timedelta(seconds=self.timing.deaf_least_s), claimed.last_synced_at),
             look_s=self.timing.hearing_look_s,

@@ -112,7 +112,7 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
     ),
     Condition.GAP: Entry(
         severity=Severity.ERROR,
-        meaning="Messages to the account are missing: WhatsApp announced more than it handed over, or some could not be decrypted. The account's phone is asked for them.",
+        meaning="Messages to the account are missing: some could not be decrypted, or, with ANNOUNCED_GAPS=on, WhatsApp announced more than it handed over. The account's phone is asked for them.",
         what_to_do="Switch the account's phone on and open WhatsApp there: it hands over what it has. Read what does not come within a day on the phone, in the time from syncGapStartAt to syncGapEndAt; then close the gap: `python -m connector.admin close-gap`, or the callable threadlineCloseGap.",
         end=End.HEALED,
     ),

@@ -102,7 +102,7 @@ def running(processes: Processes, *, time_scale: float, connectors: int, on_sqli
             workers=connectors,
             network=NetworkKind.REAL,
             engine_store=None if store is None else store.dsn,
-            connector_environment={"WIRE_PING_MS": _PING_MS},
+            connector_environment={"WIRE_PING_MS": _PING_MS, "ANNOUNCED_GAPS": "on"},
         )
         scheduler = production.start_scheduler(world, interval_s=_SWEEP_INTERVAL_S, time_scale=time_scale)
         db = stack.enter_context(closing(world.client()))

@@ -63,6 +63,12 @@ class Paired:
         return [(alert["type"], alert["count"], alert["resolvedAt"] is None) for alert in found]
 
 
+@pytest.fixture(scope="module")
+def module_connector(module_stage: Stage) -> Connector:
+    """One that takes the number that WhatsApp announces for certain."""
+    return module_stage.start_connector(ANNOUNCED_GAPS="on")
+
+
 @pytest.fixture
 def paired(shared: Shared) -> Paired:
     ours, ana = new_phone(), new_phone()
@@ -165,7 +171,7 @@ def test_last_synced_names_the_last_row_that_stands(paired: Paired) -> None:
 
 
 def test_a_connector_that_is_killed_leaves_the_gap_to_the_next_owner_who_counts_it_once(stage: Stage) -> None:
-    ours, ana, first = new_phone(), new_phone(), stage.start_connector()
+    ours, ana, first = new_phone(), new_phone(), stage.start_connector(ANNOUNCED_GAPS="on")
     account = stage.paired_account(first, ours)
     stage.network.add_contact(ana, "Ana")
     known = f"{stage.network.write(ana, ours, text='known')}-in"
@@ -178,7 +184,7 @@ def test_a_connector_that_is_killed_leaves_the_gap_to_the_next_owner_who_counts_
     stage.network.write(ana, ours, text="last")
     stage.network.reconnect(ours)
     wait_until(lambda: stage.private_state(account).get("syncGap"), "the gap is noted")
-    second = stage.start_connector(wait=False)
+    second = stage.start_connector(wait=False, ANNOUNCED_GAPS="on")
     stage.kill_and_expire(first, account)
     wait_until(lambda: stage.lease(account).owner == second.worker, "the next owner")
     stage.await_connected(account)
@@ -186,4 +192,50 @@ def test_a_connector_that_is_killed_leaves_the_gap_to_the_next_owner_who_counts_
     stage.network.clear_faults(off)
     stage.await_row(account, lost)
     wait_until(lambda: WHOLE.items() <= stage.account(account).items(), "the account is whole")
+    assert stage.private_state(account)["syncGap"] is None
+
+
+def test_a_message_that_was_only_announced_is_counted_and_raises_nothing_unless_it_is_asked_for(stage: Stage) -> None:
+    """A message that could not be decrypted opens a gap all the same, and the gap names it alone."""
+    ours, ana, connector = new_phone(), new_phone(), stage.start_connector()
+    account = stage.paired_account(connector, ours)
+    stage.network.add_contact(ana, "Ana")
+    paired = Paired(stage=stage, connector=connector, account=account, ours=ours, ana=ana)
+    off = paired.fault(FaultKind.PHONE_OFF, times=None)
+    paired.disconnect()
+    paired.fault(FaultKind.LOSE_BACKLOG)
+    _, second, _ = paired.write("lost", "second", "third")
+    paired.reconnect()
+    stage.await_row(account, second)
+    wait_until(lambda: connector.metric("connector_backlog_lost_total") == 1, "the lost message is counted")
+    assert connector.metric("connector_backlog_announced_total") == 3
+    stage.await_acknowledged(account)
+    assert stage.private_state(account).get("syncGap") is None, "nothing waits to be told"
+
+    paired.fault(FaultKind.UNREADABLE)
+    (unreadable,) = paired.write("unreadable")
+    paired.await_gap("1 message could not be decrypted")
+    stage.network.clear_faults(off)
+    stage.await_row(account, unreadable)
+    paired.await_whole()
+    assert [(kind, count) for kind, count, _ in paired.alerts()] == [("gap", 1)]
+
+
+def test_a_gap_that_an_owner_before_noted_of_the_announced_number_ends_when_that_number_is_not_trusted_any_more(
+    stage: Stage,
+) -> None:
+    ours, ana, first = new_phone(), new_phone(), stage.start_connector(ANNOUNCED_GAPS="on")
+    account = stage.paired_account(first, ours)
+    stage.network.add_contact(ana, "Ana")
+    paired = Paired(stage=stage, connector=first, account=account, ours=ours, ana=ana)
+    paired.fault(FaultKind.PHONE_OFF, times=None)
+    paired.disconnect()
+    paired.fault(FaultKind.LOSE_BACKLOG)
+    paired.write("lost", "last")
+    paired.reconnect()
+    paired.await_gap("1 message announced by WhatsApp never came")
+    assert stage.stop(first) == 0
+    stage.start_connector(wait=False)
+    paired.await_whole()
+    wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
     assert stage.private_state(account)["syncGap"] is None

@@ -25,6 +25,16 @@ def test_what_must_be_set_is_enough() -> None:
     assert (settings.max_accounts, settings.timing) == (500, Timing())
 
 
+def test_memory_for_events_is_given_in_mib() -> None:
+    assert read_settings(GOOD).event_memory_bytes == 128 * 1024 * 1024
+    assert read_settings(GOOD | {"EVENT_MEMORY_MIB": "64"}).event_memory_bytes == 64 * 1024 * 1024
+
+
+def test_the_number_that_whatsapp_announces_is_not_trusted_unless_asked_for() -> None:
+    assert not read_settings(GOOD).trusts_announced
+    assert read_settings(GOOD | {"ANNOUNCED_GAPS": "on"}).trusts_announced
+
+
 def test_workers_get_names_of_their_own() -> None:
     assert read_settings(GOOD).worker_id != read_settings(GOOD).worker_id
     assert read_settings(GOOD | {"WORKER_ID": "w1"}).worker_id == "w1"
@@ -63,6 +73,9 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("MAX_ACCOUNTS", "many"),
         ("MAX_ACCOUNTS", "100000"),
         ("GROUPS", "on"),
+        ("EVENT_MEMORY_MIB", "0"),
+        ("EVENT_MEMORY_MIB", "1GiB"),
+        ("ANNOUNCED_GAPS", "yes"),
         ("TIME_SCALE", "0"),
         ("TIME_SCALE", "fast"),
         ("TIME_SCALE", "nan"),
