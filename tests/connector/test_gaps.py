@@ -213,7 +213,8 @@ def test_a_message_that_was_only_announced_is_counted_and_raises_nothing_unless_
     assert stage.private_state(account).get("syncGap") is None, "nothing waits to be told"
 
     paired.fault(FaultKind.UNREADABLE)
-    (unreadable,) = paired.write("unreadable")
+    unreadable, known = paired.write("unreadable", "known")
+    stage.await_row(account, known)
     paired.await_gap("1 message could not be decrypted")
     stage.network.clear_faults(off)
     stage.await_row(account, unreadable)
