@@ -105,6 +105,9 @@ class Wal:
     async def _commit_batch(self, batch: list[_Entry]) -> None:
         """Until each entry is written, handed to its account's own task, or not wanted any more."""
         backoff = Backoff(first_s=_RETRY_FIRST_S, max_s=_RETRY_MAX_S)
+        metrics.WAL_ROWS.labels("stood_already").inc(
+            sum(len(entry.rows) for entry in batch) - len(self._rows_to_write(batch))
+        )
         while batch := [entry for entry in batch if entry.is_wanted()]:
             rows = self._rows_to_write(batch)
             try:

@@ -1,4 +1,4 @@
-"""python -m local.bench [--only out,in,import,memory,engine,backlogs,sessions,failover,rollout]: `make bench`. Prints a table and writes out/bench.json."""
+"""python -m local.bench [--only out,in,import,memory,engine,backlogs,sessions,outage,failover,rollout]: `make bench`. Prints a table and writes out/bench.json."""
 
 import argparse
 import json
@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import asdict
 
 from local import firestore_jar
-from local.bench import backlogs, engine, failover, figures, imports, memory, rollout, sessions
+from local.bench import backlogs, engine, failover, figures, imports, memory, outage, rollout, sessions
 from local.bench.figures import Figure, figure
 from local.bench.ground import BenchFailed, start_floor, start_product
 from local.faults.stage import StageFailed
 from local.processes import Processes, StartFailed
 from local.project import OUT
 
-_PARTS = ("import", "out", "in", "memory", "engine", "backlogs", "sessions", "failover", "rollout")
+_PARTS = ("import", "out", "in", "memory", "engine", "backlogs", "sessions", "outage", "failover", "rollout")
 
 
 def main() -> int:
@@ -43,7 +43,14 @@ def _chosen(parts: Sequence[str]) -> Iterator[Callable[[], Iterable[Figure]]]:
         yield imports.figures
     if {"out", "in", "memory"} & set(parts):
         yield lambda: _measure_product(parts)
-    modules = {"engine": engine, "backlogs": backlogs, "sessions": sessions, "failover": failover, "rollout": rollout}
+    modules = {
+        "engine": engine,
+        "backlogs": backlogs,
+        "sessions": sessions,
+        "outage": outage,
+        "failover": failover,
+        "rollout": rollout,
+    }
     for name, module in modules.items():
         if name in parts:
             yield module.figures

@@ -58,13 +58,13 @@ def figures() -> Iterator[Figure]:
 
 def _full_worker(processes: Processes, world: World, db: Client) -> Iterator[Figure]:
     """From the start of the process, with every lease free, until Firestore says of each account that it is connected."""
-    _pair(Stage(db=db, network=world.network), _SESSIONS)
+    pair(Stage(db=db, network=world.network), _SESSIONS)
     (worker,) = world.workers
     processes.stop(worker.child)
-    _await(lambda: _connected(db) == 0, "the sessions did not close")
+    _await(lambda: connected(db) == 0, "the sessions did not close")
     began = time.monotonic()
     production.spawn_worker(processes, worker)
-    _await(lambda: _connected(db) == _SESSIONS, "the sessions did not open")
+    _await(lambda: connected(db) == _SESSIONS, "the sessions did not open")
     taken_s = time.monotonic() - began
     what = f"one worker, {_SESSIONS} real sessions"
     yield figure(f"{what}: all open, with leases", taken_s, "s", None)
@@ -81,7 +81,7 @@ def _together(world: World, db: Client) -> Iterator[Figure]:
     began = time.monotonic()
     for first in range(0, _TOGETHER, _DOCUMENTS_A_COMMIT // 2):
         _create(db, accounts[first : first + _DOCUMENTS_A_COMMIT // 2])
-    _await(lambda: _connected(db) == _TOGETHER, "the sessions did not open")
+    _await(lambda: connected(db) == _TOGETHER, "the sessions did not open")
     taken_s = time.monotonic() - began
     opened = sorted(opening.opened_at for opening in world.network.openings())
     most = max(bisect_left(opened, at + 1.0) - place for place, at in enumerate(opened))
@@ -106,7 +106,7 @@ def _create(db: Client, accounts: Sequence[AccountId]) -> None:
 
 
 def _idle(world: World, db: Client) -> Iterator[Figure]:
-    _pair(Stage(db=db, network=world.network), _IDLE_ACCOUNTS)
+    pair(Stage(db=db, network=world.network), _IDLE_ACCOUNTS)
     before = _operations(world)
     time.sleep(_IDLE_S)
     spent = {operation: count - before[operation] for operation, count in _operations(world).items()}
@@ -117,14 +117,16 @@ def _idle(world: World, db: Client) -> Iterator[Figure]:
     )
 
 
-def _pair(stage: Stage, number: int) -> None:
+def pair(stage: Stage, number: int) -> list[AccountId]:
     """Each account by a code that is typed into its phone, as a super-admin does it."""
     accounts = [Account(account_id=AccountId(f"many-{i}"), phone=f"+4072{i:07d}") for i in range(number)]
     for first in range(0, number, _PAIRED_TOGETHER):
         stage.prepare(Cast(accounts=accounts[first : first + _PAIRED_TOGETHER], chats=[]))
+    return [account.account_id for account in accounts]
 
 
-def _connected(db: Client) -> int:
+def connected(db: Client) -> int:
+    """How many accounts Firestore calls connected."""
     connected = db.collection(schema.ACCOUNTS).where(filter=FieldFilter("status", "==", "connected"))
     counting = AggregationQuery(connected).count(alias="all")
     return sum(int(result.value) for results in counting.get() for result in results)

@@ -49,12 +49,16 @@ class FirestoreGate:
         row = self._control.post("/hold", client=client, commit=commit, moment=moment, passes=passes, document=document)
         return int(row["hold_id"])
 
+    def refuse(self, client: str, commit: CommitKind) -> None:
+        """Firestore is not available for such commits of the client until everything is released."""
+        self._control.post("/refuse", client=client, commit=commit)
+
     def has_met(self, hold_id: int) -> bool:
         """Whether such a commit has come, and is held."""
         return bool(self._control.get("/met", hold_id=str(hold_id))[0]["has_met"])
 
     def release(self, hold_id: int | None = None) -> None:
-        """Lets go what is held, or holds it no more. None: everything."""
+        """Lets go what is held, or holds it no more. None: everything, and what is refused."""
         self._control.post("/release", hold_id=hold_id)
 
 

@@ -77,12 +77,14 @@ class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic
         outages: Outages,
         watcher: Watcher | None = None,
         hold: Callable[[bytes], Hold | None] | None = None,
+        refuses: Callable[[bytes], bool] = lambda _commit: False,
     ) -> None:
-        """`hold` is asked about each commit."""
+        """`hold` and `refuses` are asked about each commit."""
         self._channel = channel
         self._outages = outages
         self._watcher = watcher
         self._hold = hold
+        self._refuses = refuses
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         method = handler_call_details.method
@@ -116,6 +118,8 @@ class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic
             if kind is FaultKind.FIRESTORE_REFUSES:
                 await _refuse(context)
             await self._outages.pass_by()
+        if name == "Commit" and self._refuses(request):
+            await _refuse(context)
         self._outages.counters[name] += 1
         held = self._hold(request) if self._hold is not None and name == "Commit" else None
         if held is not None and held.moment is Moment.BEFORE:
@@ -172,6 +176,7 @@ class Control:
                 ("POST", "/faults", self.faults, "plan client"),
                 ("GET", "/counters", self.counters, ""),
                 ("POST", "/hold", self.hold, "client commit moment passes document"),
+                ("POST", "/refuse", self.refuse, "client commit"),
                 ("POST", "/release", self.release, "hold_id"),
                 ("GET", "/met", self.met, "hold_id"),
             ]
@@ -200,6 +205,10 @@ class Control:
             fields.text_or("document", ""),
         )
         return {"hold_id": hold.hold_id}
+
+    def refuse(self, fields: Fields) -> Json:
+        self._holds.refuse(self._known(fields.text("client")), fields.choice("commit", CommitKind))
+        return {}
 
     def release(self, fields: Fields) -> Json:
         self._holds.release(fields.optional_count("hold_id"))
@@ -235,7 +244,12 @@ async def main() -> None:
 
 async def _serve(channel: grpc.aio.Channel, outages: Outages, holds: Holds, client: str, port: str) -> grpc.aio.Server:
     server = grpc.aio.server(options=_OPTIONS)
-    gate = FirestoreGate(channel, outages, hold=lambda commit: holds.take(client, commit))
+    gate = FirestoreGate(
+        channel,
+        outages,
+        hold=lambda commit: holds.take(client, commit),
+        refuses=lambda commit: holds.refuses(client, commit),
+    )
     server.add_generic_rpc_handlers((gate,))
     server.add_insecure_port(f"{HOST}:{port}")
     await server.start()

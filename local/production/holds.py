@@ -38,6 +38,7 @@ class Holds:
     def __init__(self) -> None:
         self._holds: dict[int, Hold] = {}
         self._made = 0
+        self._refused: set[tuple[str, CommitKind]] = set()
 
     def add(self, client: str, kind: CommitKind, moment: Moment, passes: int, document: str) -> Hold:
         self._made += 1
@@ -45,12 +46,22 @@ class Holds:
         self._holds[hold.hold_id] = hold
         return hold
 
+    def refuse(self, client: str, kind: CommitKind) -> None:
+        """Firestore is not available for such commits of this client until everything is released."""
+        self._refused.add((client, kind))
+
+    def refuses(self, client: str, commit: bytes) -> bool:
+        refused = {kind for of, kind in self._refused if of == client}
+        return bool(refused) and not refused.isdisjoint(kinds_of(commit))
+
     def has_met(self, hold_id: int) -> bool:
         hold = self._holds.get(hold_id)
         return hold is not None and hold.has_met
 
     def release(self, hold_id: int | None) -> None:
         """Lets go what is held, and holds nothing more. None: all."""
+        if hold_id is None:
+            self._refused.clear()
         for known in [hold_id] if hold_id is not None else list(self._holds):
             if (hold := self._holds.pop(known, None)) is not None:
                 hold.released.set()
