@@ -108,6 +108,21 @@ def _check_repeats(stage: Stage, *, at_least: int) -> None:
     assert connector.metric('connector_wal_rows_total{result="stood_already"}') >= at_least
 
 
+def test_the_receipts_of_a_contacts_three_devices_are_one_row(stage: Stage) -> None:
+    """Each device sends its own, with its own time."""
+    connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
+    account = stage.paired_account(connector, ours)
+    stage.network.add_contact(theirs, "Ana")
+    for _ in range(3):
+        stage.network.send_receipt(theirs, ours, ["3EB0AA"], "delivered")
+    whatsapp_id = stage.network.write(theirs, ours, "I have it on all of them")
+    stage.await_row(account, f"{whatsapp_id}-in")
+    stage.await_acknowledged(account)
+    assert set(stage.rows(account)) == {"3EB0AA-receipt-delivered", f"{whatsapp_id}-in"}
+    assert connector.metric('connector_wal_rows_total{result="stood_already"}') == 2
+    assert connector.metric('connector_wal_rows_total{result="created"}') == 2
+
+
 def test_a_burst_over_two_accounts_keeps_each_accounts_order_and_shares_commits(shared: Shared) -> None:
     stage, connector, theirs = shared.stage, shared.connector, new_phone()
     phones = [new_phone(), new_phone()]

@@ -38,7 +38,7 @@ def _deliver(sender: "Person", device: Device, wire: bytes, attributes: dict[str
     if unavailable is not None:
         if not unavailable.answers:
             device.phone.lose(key[0])
-        device.deliver(Node("message", dict(attributes), [Node("unavailable", {"type": "view_once"})]))
+        device.deliver(Node("message", dict(attributes), [Node("unavailable", {})]))
         return
     sealed = sender.seal(device, wire)
     corrupt = faults.take("corrupt", **numbers)
