@@ -11,12 +11,13 @@ var announcers = map[string]bool{"0": true, "16505361212": true}
 //   - status updates and the account's own messages to broadcast lists, which are no conversation,
 //   - channels (newsletters),
 //   - WhatsApp's announcements and its assistants (bots), which nobody can answer for a company,
-//   - chats of other services (Messenger, interoperability), to which nothing can be sent.
+//   - chats of other services (Messenger, interoperability), to which nothing can be sent,
+//   - users under "c.us", by which no linked device is addressed any more but by WhatsApp itself.
 //
 // A contact's message to a broadcast list is shown in the contact's own chat, as in WhatsApp's apps.
 func isShown(source types.MessageSource) bool {
 	switch source.Chat.Server {
-	case types.DefaultUserServer, types.LegacyUserServer, types.HostedServer:
+	case types.DefaultUserServer, types.HostedServer:
 		return !announcers[source.Chat.User] && !source.Chat.IsBot()
 	case types.HiddenUserServer, types.HostedLIDServer, types.GroupServer:
 		return true

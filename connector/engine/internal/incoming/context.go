@@ -18,7 +18,7 @@ func contextOf(message *waE2E.Message) *contract.Context {
 	}
 	context := &contract.Context{
 		QuotedId:             valid(info.GetStanzaID()),
-		QuotedSender:         person(info.GetParticipant()),
+		QuotedSender:         personOf(info.GetParticipant()),
 		QuotedChatJid:        valid(info.GetRemoteJID()),
 		MentionsEveryone:     info.GetNonJIDMentions() == everyone,
 		IsForwarded:          info.GetIsForwarded(),
@@ -26,7 +26,7 @@ func contextOf(message *waE2E.Message) *contract.Context {
 		ExpirationSetAtUnixS: info.GetEphemeralSettingTimestamp(),
 	}
 	for _, mentioned := range info.GetMentionedJID() {
-		if named := person(mentioned); named != nil {
+		if named := personOf(mentioned); named != nil {
 			context.Mentions = append(context.Mentions, named)
 		}
 	}
@@ -51,8 +51,8 @@ func contextInfo(message *waE2E.Message) *waE2E.ContextInfo {
 	return found
 }
 
-// person names somebody whom a message mentions or quotes. Their other name is not looked up.
-func person(jid string) *contract.Person {
+// personOf names somebody whom a message mentions or quotes. Their other name is not looked up.
+func personOf(jid string) *contract.Person {
 	named, err := types.ParseJID(jid)
 	if err != nil || named.User == "" {
 		return nil
