@@ -110,6 +110,8 @@ def _drafts(event: engine_pb2.Event) -> Iterator[_Draft]:
     kind = event.WhichOneof("kind")
     if kind == "message":
         yield _message(event.message, event.wire)
+    elif kind == "receipt" and event.receipt.type == engine_pb2.ReceiptReceived.READ_ON_PHONE:
+        yield _read_on_phone(event.receipt, event.wire)
     elif kind == "receipt" and event.receipt.whatsapp_ids:
         yield from _receipts(event.receipt, event.wire)
     else:
@@ -177,6 +179,24 @@ def _receipts(receipt: engine_pb2.ReceiptReceived, wire: bytes) -> Iterator[_Dra
                 "wire": wire,
             },
         )
+
+
+def _read_on_phone(receipt: engine_pb2.ReceiptReceived, wire: bytes) -> _Draft:
+    """One row, however many messages were read: when they were read says which ones they are."""
+    digest = short_hash("|".join((*receipt.whatsapp_ids, str(receipt.timestamp_s))))
+    return _Draft(
+        chat=_chat(receipt.chat_jid, receipt.chat_other_jid),
+        event_type="read",
+        key=WaMessageKey(f"read-on-phone-{digest}"),
+        timestamp_s=receipt.timestamp_s,
+        payload={
+            "whatsappIds": list(receipt.whatsapp_ids),
+            "chatJid": receipt.chat_jid,
+            "chatOtherJid": receipt.chat_other_jid,
+            "timestampS": receipt.timestamp_s,
+            "wire": wire,
+        },
+    )
 
 
 def _not_understood(event: engine_pb2.Event) -> _Draft:

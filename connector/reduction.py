@@ -56,7 +56,7 @@ def _is_carried(row: WalRow) -> bool:
 def _is_understood_without_wire(row: WalRow) -> bool:
     """Whether the row is a receipt, or a message of a known kind. For any other row, a later reader has only the wire bytes."""
     payload = row.document["payload"]
-    return payload.get("kind", UNSUPPORTED) != UNSUPPORTED or "target" in payload
+    return payload.get("kind", UNSUPPORTED) != UNSUPPORTED or "target" in payload or "whatsappIds" in payload
 
 
 def _without(row: WalRow, names: set[str], why: str) -> WalRow:

@@ -74,7 +74,7 @@ def _counted(context: Context, thread_id: ThreadId, after: Thread) -> Thread:
     """The thread with its unread count. The caller must have read the thread before, and must write it under that read's precondition."""
     if after.unread is not None:
         return after
-    since = after.replied.second if after.replied is not None else NEVER
+    since = after.seen.second if after.seen is not None else NEVER
     found = context.each(messages_of_contact_from(context.db, thread_id, since))
     written = (message.parse(each.document).written for each in found)
-    return replace(after, unread=sum(each is not None and each.is_after(after.replied) for each in written))
+    return replace(after, unread=sum(each is not None and each.is_after(after.seen) for each in written))

@@ -1026,6 +1026,8 @@ class ReceiptReceived(_message.Message):
         """WhatsApp's server has taken the message: an ack that came after its Send had ended."""
         DELIVERED: ReceiptReceived._Type.ValueType  # 2
         READ: ReceiptReceived._Type.ValueType  # 3
+        READ_ON_PHONE: ReceiptReceived._Type.ValueType  # 4
+        """The account's own phone has shown the contact's messages: those that had come by `timestamp_s` are read."""
 
     class Type(_Type, metaclass=_TypeEnumTypeWrapper): ...
     TYPE_UNSPECIFIED: ReceiptReceived.Type.ValueType  # 0
@@ -1033,6 +1035,8 @@ class ReceiptReceived(_message.Message):
     """WhatsApp's server has taken the message: an ack that came after its Send had ended."""
     DELIVERED: ReceiptReceived.Type.ValueType  # 2
     READ: ReceiptReceived.Type.ValueType  # 3
+    READ_ON_PHONE: ReceiptReceived.Type.ValueType  # 4
+    """The account's own phone has shown the contact's messages: those that had come by `timestamp_s` are read."""
 
     WHATSAPP_IDS_FIELD_NUMBER: _builtins.int
     CHAT_JID_FIELD_NUMBER: _builtins.int
@@ -1045,7 +1049,7 @@ class ReceiptReceived(_message.Message):
     timestamp_s: _builtins.int
     @_builtins.property
     def whatsapp_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Our messages that it is about."""
+        """Our messages that it is about; with READ_ON_PHONE the contact's."""
 
     def __init__(
         self,

@@ -22,7 +22,16 @@ from core.alert_types import Condition
 from core.content import text_of
 from core.errors import CATALOGUE, ErrorCode, code_of, described
 from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
-from core.inbound import DeliveryChange, DiagnosisAsked, MessageReceived, NotUnderstood, Plan, ReceiptReceived, Row
+from core.inbound import (
+    DeliveryChange,
+    DiagnosisAsked,
+    Event,
+    MessageReceived,
+    NotUnderstood,
+    Plan,
+    ReceiptReceived,
+    Row,
+)
 from core.message import StoredMessage
 from core.outbox import RequestStatus, finished_fields, queue_state
 from core.thread import Thread
@@ -102,7 +111,7 @@ class Ingest:
         with self.chats.enter(chat_thread) as entered, entered.lock:
             return self._take_alone(row, chat_thread, stored) is _Result.DONE
 
-    def _take_once(self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, stored: Stored[Document]) -> bool:
+    def _take_once(self, row: Event, chat_id: ThreadId, stored: Stored[Document]) -> bool:
         """Whether the row needs no more of us; if not, it came before its message."""
         with self.chats.enter(chat_id) as chat:
             tried = False
@@ -132,9 +141,7 @@ class Ingest:
                     )
                 return row.event_id not in drained.early
 
-    def _take_alone(
-        self, row: MessageReceived | ReceiptReceived, chat_id: ThreadId, taken: Stored[Document]
-    ) -> _Result:
+    def _take_alone(self, row: Event, chat_id: ThreadId, taken: Stored[Document]) -> _Result:
         """The uncontended way: one read, one commit. A receipt that brings late proof reads its thread as well."""
         current: Stored[Thread] | None = None
         messages: dict[WaMessageId, Stored[StoredMessage]] = {}

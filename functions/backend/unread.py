@@ -24,8 +24,8 @@ def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequen
     """
     if thread.unread is not None:
         return thread
-    unread = sum(written.is_after(thread.replied) for written in created)
-    return replace(thread, unread=unread + _stored_after(stores, thread_id, thread.replied))
+    unread = sum(written.is_after(thread.seen) for written in created)
+    return replace(thread, unread=unread + _stored_after(stores, thread_id, thread.seen))
 
 
 def newest_reply_but(stores: Stores, thread_id: ThreadId, taken_back: WaMessageId) -> Moment | None:
@@ -47,12 +47,12 @@ def _newest_that_counts(newest_first: Sequence[Stored[Document]], taken_back: Wa
     return next((each.written for each in others if each.delivery is not Delivery.FAILED), None)
 
 
-def _stored_after(stores: Stores, thread_id: ThreadId, replied: Moment | None) -> int:
-    """Reads the messages of the reply's own second, since within one second the order of arrival decides. Counts the later ones."""
-    if replied is None:
+def _stored_after(stores: Stores, thread_id: ThreadId, seen: Moment | None) -> int:
+    """Reads the messages of that moment's own second, since within one second the order of arrival decides. Counts the later ones."""
+    if seen is None:
         return stores.count(queries.messages_of_contact_from(stores.db, thread_id, NEVER))
-    next_second = replied.second + _SECOND
+    next_second = seen.second + _SECOND
     later = stores.count(queries.messages_of_contact_from(stores.db, thread_id, next_second))
-    same_second = stores.find(queries.messages_of_contact_between(stores.db, thread_id, replied.second, next_second))
+    same_second = stores.find(queries.messages_of_contact_between(stores.db, thread_id, seen.second, next_second))
     written = [message.parse(stored.value).written for stored in same_second]
-    return later + sum(each is not None and each.is_after(replied) for each in written)
+    return later + sum(each is not None and each.is_after(seen) for each in written)

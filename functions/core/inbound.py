@@ -34,6 +34,7 @@ RETENTION_DAYS = 30
 NOT_UNDERSTOOD_RETENTION_DAYS = 365
 """How long a row is kept that was not understood, or whose content was not: a later version may read it."""
 _SECOND = timedelta(seconds=1)
+_FIRST_MESSAGE_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,20 @@ class ReceiptReceived:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadOnPhone:
+    """The account's phone has shown the chat's messages up to a moment. `read` is on WhatsApp's clock, which counts in seconds."""
+
+    event_id: EventId
+    account_id: AccountId
+    chat_id: ChatId
+    read: Moment
+
+    @property
+    def received_at(self) -> datetime:
+        return self.read.received_at
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotUnderstood:
     """A row that is kept and marked. `account_id` is None where not even that can be read."""
 
@@ -100,7 +115,7 @@ class DiagnosisAsked:
     received_at: datetime
 
 
-Event = MessageReceived | ReceiptReceived
+Event = MessageReceived | ReceiptReceived | ReadOnPhone
 Row = Event | DiagnosisAsked | NotUnderstood
 
 
@@ -122,7 +137,7 @@ class DeliveryChange:
 
 @dataclass(kw_only=True)
 class Plan:
-    """What one commit writes. `waiting` are receipts whose message does not stand yet."""
+    """What one commit writes. `waiting` are receipts whose message does not exist yet, and reads of a thread that does not."""
 
     thread_before: Thread | None
     thread_after: Thread | None
@@ -156,6 +171,11 @@ def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
             return _parse_message(EventId(row_id), account, chat, key, timestamp, received_at, payload)
         if event_type == "receipt":
             return _parse_receipt(EventId(row_id), account, chat, timestamp, received_at, payload)
+        if event_type == "read":
+            if not isinstance(timestamp, datetime):
+                raise InvalidId("timestamp must be a timestamp")
+            read = Moment(at=timestamp, received_at=received_at)
+            return ReadOnPhone(event_id=EventId(row_id), account_id=account, chat_id=chat, read=read)
         if event_type == diagnosis.EVENT_TYPE and account == diagnosis.ACCOUNT:
             return DiagnosisAsked(event_id=EventId(row_id), account_id=account, chat_id=chat, received_at=received_at)
     except UnknownKind as error:
@@ -170,7 +190,7 @@ def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
         event_id=EventId(row_id),
         account_id=account,
         code=ErrorCode.EVENT_TYPE_UNKNOWN,
-        detail="eventType must be message or receipt",
+        detail="eventType must be message, receipt or read",
     )
 
 
@@ -195,6 +215,8 @@ def plan(
                 _plan_message(result, row, messages.get(row.message_id), now)
             case ReceiptReceived():
                 _plan_receipt(result, row, messages.get(row.message_id), now, give_up_after_s)
+            case ReadOnPhone():
+                _plan_read(result, row, now)
             case DiagnosisAsked():
                 result.processed.append(row.event_id)
             case _:
@@ -245,6 +267,16 @@ def _plan_message(result: Plan, row: MessageReceived, stored: StoredMessage | No
     )
     result.contact_wrote.append(written)
     result.thread_after = thread.after_message(before, row.message_id, written, text=shown)
+
+
+def _plan_read(result: Plan, row: ReadOnPhone, now: datetime) -> None:
+    """Without a thread, the chat's first message may be on its way; or the phone shows a chat that is older than the account's link."""
+    if result.thread_after is not None:
+        result.thread_after = thread.read_until(result.thread_after, row.read)
+    elif now - row.received_at < _FIRST_MESSAGE_WITHIN:
+        result.waiting.append(row.event_id)
+        return
+    result.processed.append(row.event_id)
 
 
 def _plan_receipt(

@@ -10,7 +10,7 @@ from core.ids import WaMessageId
 from core.message import StoredMessage
 from core.moment import Moment
 from core.text import preview
-from core.thread import Thread, replied_at, shown, unread_after
+from core.thread import Thread, recounted, replied_at, shown
 
 LEFT_AT_ONCE = timedelta(minutes=1)
 """A reply that left within this time keeps its place in the list of threads, so its thread is not read and written again."""
@@ -56,7 +56,7 @@ def after_failure(
     """The thread after a reply that was not sent, or whose outcome is unknown. `before` is the newest of the other replies that count."""
     after = thread
     if is_newest(thread, stored):
-        after = replace(thread, replied=before, unread=unread_after(thread, before))
+        after = recounted(replace(thread, replied=before))
     if thread.last_message_id != message_id:
         return after
     word = _NOT_SENT if is_certain else _PERHAPS_NOT_SENT

@@ -20,15 +20,24 @@ class Thread:
     last_message_id: WaMessageId | None = None
     last_message_preview: str | None = None
     unread: int | None = 0
-    """The contact's messages after `replied`. None: they must be counted before the thread is written (backend/unread.py)."""
+    """The contact's messages after `seen`. None: they must be counted before the thread is written (backend/unread.py)."""
     contact_wrote: Moment | None = None
     """The contact's newest message."""
     replied: Moment | None = None
     """The newest reply that was not taken back: when it was written, not when it was sent."""
+    read: Moment | None = None
+    """Until when the account's phone has shown the messages."""
 
     @property
     def last_message_at(self) -> datetime | None:
         return self.last.at if self.last is not None else self.started_at
+
+    @property
+    def seen(self) -> Moment | None:
+        """The contact's messages until then are not unread: they were answered, or read on the phone."""
+        if self.read is None or (self.replied is not None and self.replied.is_after(self.read)):
+            return self.replied
+        return self.read
 
     @property
     def contact_wrote_at(self) -> datetime | None:
@@ -50,6 +59,7 @@ def parse(document: Mapping[str, object]) -> Thread:
         unread=unread if isinstance(unread, int) else 0,
         contact_wrote=moment(document.get("contactWroteAt"), document.get("contactReceivedAt")),
         replied=moment(document.get("repliedAt"), document.get("replyReceivedAt")),
+        read=moment(document.get("readAt"), document.get("readReceivedAt")),
     )
 
 
@@ -59,12 +69,12 @@ def named(thread: Thread, name: str | None) -> Thread:
 
 
 def after_message(thread: Thread, message_id: WaMessageId, written: Moment, *, text: str) -> Thread:
-    """The thread after a contact's message. The message is unread unless a newer reply exists. Preview and last message only move forward.
+    """The thread after a contact's message. The message is unread unless a newer reply exists, or it was read on the phone. Preview and last message only move forward.
 
     `text` is the line that stands for the message, as in `after_reply` and `shown`.
     """
     unread = thread.unread
-    if unread is not None and written.is_after(thread.replied):
+    if unread is not None and written.is_after(thread.seen):
         unread += 1
     wrote = written if written.is_after(thread.contact_wrote) else thread.contact_wrote
     return shown(replace(thread, unread=unread, contact_wrote=wrote), message_id, written, text)
@@ -79,12 +89,18 @@ def replied_at(thread: Thread, written: Moment) -> Thread:
     """The thread after a reply that counts, whenever the reply becomes known. A reply older than the newest changes nothing."""
     if not written.is_after(thread.replied):
         return thread
-    return replace(thread, replied=written, unread=unread_after(thread, written))
+    return recounted(replace(thread, replied=written))
 
 
-def unread_after(thread: Thread, replied: Moment | None) -> int | None:
-    """How many of the contact's messages are newer than a reply: 0, or None where they must be counted."""
-    return None if thread.contact_wrote is not None and thread.contact_wrote.is_after(replied) else 0
+def read_until(thread: Thread, read: Moment) -> Thread:
+    """The thread after the account's phone has shown its messages until a moment. A moment before the last one changes nothing."""
+    return recounted(replace(thread, read=read)) if read.is_after(thread.read) else thread
+
+
+def recounted(thread: Thread) -> Thread:
+    """The thread with the number of the contact's messages after `seen`: 0, or None where they must be counted."""
+    is_counted = thread.contact_wrote is not None and thread.contact_wrote.is_after(thread.seen)
+    return replace(thread, unread=None if is_counted else 0)
 
 
 def shown(thread: Thread, message_id: WaMessageId, place: Moment, text: str) -> Thread:
@@ -120,7 +136,7 @@ def new_document(account: AccountId, chat: ChatId, thread: Thread, now: datetime
 
 
 def _fields(thread: Thread) -> dict[str, object]:
-    last, wrote, replied = thread.last, thread.contact_wrote, thread.replied
+    last, wrote, replied, read = thread.last, thread.contact_wrote, thread.replied, thread.read
     return {
         "clientDisplayName": thread.client_display_name,
         "lastMessageAt": thread.last_message_at,
@@ -132,4 +148,6 @@ def _fields(thread: Thread) -> dict[str, object]:
         "contactReceivedAt": wrote.received_at if wrote is not None else None,
         "repliedAt": replied.at if replied is not None else None,
         "replyReceivedAt": replied.received_at if replied is not None else None,
+        "readAt": read.at if read is not None else None,
+        "readReceivedAt": read.received_at if read is not None else None,
     }

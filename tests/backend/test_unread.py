@@ -27,7 +27,7 @@ from tests.backend.world import World, key_of
 ANA = DecidedBy(uid="uid-1", email="ana@example.com")
 ROOT = DecidedBy(uid="root", email="root@example.com")
 S = timedelta(seconds=1)
-QUESTION, PHONE, APP = "question", "typed on the phone", "written in the app"
+QUESTION, PHONE, APP, READ = "question", "typed on the phone", "written in the app", "read on the phone"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,31 @@ def say(world: World, chat: ChatId, said: Said, began: datetime) -> Callable[[],
         request = world.write(chat, text, createdAt=at)
         return lambda: world.accept(request)
     whole_second = at.replace(microsecond=0)
+    if said.by == READ:
+        event = world.receive(chat, "", f"read-{said.at}", at=whole_second, receivedAt=at, eventType="read")
+        return lambda: world.trigger_ingest(event)
     typed: dict[str, Any] = {"payload": {"fromMe": True}, "key": f"TYPED{said.at}"} if said.by == PHONE else {}
     event = world.receive(chat, text, at=whole_second, receivedAt=at, **typed)
     return lambda: world.trigger_ingest(event)
 
 
 TALKS: dict[str, tuple[list[Said], int]] = {
+    "the phone shows the first of two questions": (
+        [Said(by=QUESTION, at=0), Said(by=READ, at=5), Said(by=QUESTION, at=10)],
+        1,
+    ),
+    "the phone shows a question in its second, after it": (
+        [Said(by=QUESTION, at=5.1), Said(by=READ, at=5.5), Said(by=QUESTION, at=5.9)],
+        1,
+    ),
+    "an answer, a question, and the phone shows both": (
+        [Said(by=APP, at=1), Said(by=QUESTION, at=2), Said(by=READ, at=3)],
+        0,
+    ),
+    "the phone shows a question, and an answer follows the next one": (
+        [Said(by=QUESTION, at=0), Said(by=READ, at=1), Said(by=QUESTION, at=2), Said(by=PHONE, at=3)],
+        0,
+    ),
     "the phone answers the first of two questions": (
         [Said(by=QUESTION, at=0), Said(by=PHONE, at=5), Said(by=QUESTION, at=10)],
         1,
@@ -81,7 +100,7 @@ TALKS: dict[str, tuple[list[Said], int]] = {
 
 
 def newest(talk: list[Said]) -> str:
-    last = max(talk, key=lambda said: said.at)
+    last = max((said for said in talk if said.by != READ), key=lambda said: said.at)
     return f"{last.by} at {last.at}"
 
 

@@ -222,3 +222,18 @@ def test_an_event_that_says_nothing_we_understand_is_kept_whole(event: pb.Event)
 )
 def test_the_same_event_meets_its_own_rows_again(event: pb.Event) -> None:
     assert [row.event_id for row in rows(event)] == [row.event_id for row in rows(event)]
+
+
+def test_what_the_phone_has_shown_is_one_row_however_many_messages_it_names() -> None:
+    def read(ids: list[str], timestamp_s: int = 1772366399) -> WalRow:
+        event = receipt(ids, pb.ReceiptReceived.READ_ON_PHONE)
+        event.receipt.timestamp_s = timestamp_s
+        (row,) = rows(event)
+        return row
+
+    row = read(["3A01", "3A02"])
+    assert (row.document["eventType"], row.document["chatId"]) == ("read", NUMBER)
+    assert row.document["payload"]["whatsappIds"] == ["3A01", "3A02"]
+    assert read(["3A01", "3A02"]).event_id == row.event_id
+    assert read(["3A01", "3A02"], 1772366400).event_id != row.event_id
+    assert read(["3A01"]).event_id != row.event_id

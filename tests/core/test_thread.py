@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -122,3 +123,30 @@ def test_a_thread_reads_back_as_it_was_written_and_survives_odd_types() -> None:
     written = thread.new_document(AccountId("a"), ChatId("99100@lid"), after, AT)
     assert thread.parse(written) == after
     assert thread.parse({"unreadCountGlobal": "3", "lastMessageAt": "x"}) == Thread()
+
+
+def test_what_the_phone_has_shown_is_not_unread() -> None:
+    asked = message(message(Thread(), "a", at(1)), "b", at(2))
+    read = thread.read_until(asked, at(3))
+    assert (asked.unread, read.unread) == (2, 0)
+    assert message(read, "c", at(4)).unread == 1
+    assert message(read, "it came late", at(2)).unread == 0
+
+
+def test_what_came_after_the_phone_was_looked_at_is_counted() -> None:
+    asked = message(message(Thread(), "a", at(1)), "b", at(5))
+    assert thread.read_until(asked, at(3)).unread is None
+
+
+def test_the_phone_was_looked_at_before_a_newer_reply_or_look_changes_nothing() -> None:
+    read = thread.read_until(Thread(), at(5))
+    assert thread.read_until(read, at(4)) == read
+    answered = reply(Thread(), "reply", at(5))
+    assert thread.read_until(answered, at(4)).unread == answered.unread == 0
+    assert thread.read_until(answered, at(4)).seen == answered.replied
+
+
+def test_a_reply_that_is_taken_back_leaves_read_what_the_phone_has_shown() -> None:
+    asked = message(Thread(), "a", at(1))
+    read = thread.read_until(reply(asked, "reply", at(2)), at(3))
+    assert thread.recounted(replace(read, replied=None)).unread == 0

@@ -105,7 +105,12 @@ async def test_an_extended_text_is_a_text(linked: Linked) -> None:
 async def test_a_picture_comes_with_its_caption_and_what_its_file_is_fetched_with(linked: Linked) -> None:
     message = e2e.Message()
     picture = message.ephemeralMessage.message.imageMessage
-    picture.caption, picture.mimetype, picture.directPath, picture.mediaKey = "a picture", "image/jpeg", "/v/t62", b"key"
+    picture.caption, picture.mimetype, picture.directPath, picture.mediaKey = (
+        "a picture",
+        "image/jpeg",
+        "/v/t62",
+        b"key",
+    )
     await linked.ana.send_message(linked.phone, message)
     await linked.account.until(lambda: linked.account.messages, "the message")
     media = linked.account.messages[0].media
@@ -162,6 +167,18 @@ async def test_a_call_comes_as_a_message_of_its_kind(server: WhatsAppServer, lin
     call = linked.account.messages[1]
     assert (call.whatsapp_id, call.note.kind) == (call_id, "call")
     assert (call.chat_jid, call.chat_other_jid) == (str(linked.ana.number_jid), str(linked.ana.lid))
+    await linked.device.caught_up()
+
+
+@pytest.mark.parametrize("in_secret", [False, True])
+async def test_what_the_phone_has_shown_is_told(linked: Linked, in_secret: bool) -> None:
+    ids = [(await linked.ana.send(linked.phone, f"text {number}")).id for number in range(2)]
+    await linked.account.until_message("text 1")
+    linked.phone.look_at(linked.ana, ids, in_secret=in_secret)
+    await linked.account.until(lambda: linked.account.receipts, "the receipt")
+    (receipt,) = linked.account.receipts
+    assert (receipt.type, list(receipt.whatsapp_ids)) == (pb.ReceiptReceived.READ_ON_PHONE, ids)
+    assert {receipt.chat_jid, receipt.chat_other_jid} == {str(linked.ana.lid), str(linked.ana.number_jid)}
     await linked.device.caught_up()
 
 

@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.whatsapp import pairing, pairing_code
@@ -129,6 +129,20 @@ class Phone(Person):
             "t": frame.timestamp_s,
         }
         deliver_message(self, self, _sent_copy(contact, frame.message), attributes)
+        self.world.notify()
+
+    def look_at(self, contact: "Contact", ids: Sequence[str], *, in_secret: bool = False) -> None:
+        """The phone's owner opens a chat: the linked devices are told which messages were read. `in_secret`: contacts are not told."""
+        others = [Node("item", {"id": message_id}) for message_id in ids[1:]]
+        attributes: dict[str, Attribute] = {
+            "from": self.lid,
+            "recipient": contact.lid,
+            "id": ids[0],
+            "type": "read-self" if in_secret else "read",
+            "t": int(time.time()),
+        }
+        for device in self.devices:
+            device.deliver(Node("receipt", attributes, [Node("list", {}, others)] if others else None))
         self.world.notify()
 
     def remember(self, contact: "Contact", written: Written, attributes: dict[str, Attribute]) -> None:

@@ -163,6 +163,8 @@ const (
 	ReceiptReceived_SENT      ReceiptReceived_Type = 1
 	ReceiptReceived_DELIVERED ReceiptReceived_Type = 2
 	ReceiptReceived_READ      ReceiptReceived_Type = 3
+	// The account's own phone has shown the contact's messages: those that had come by `timestamp_s` are read.
+	ReceiptReceived_READ_ON_PHONE ReceiptReceived_Type = 4
 )
 
 // Enum value maps for ReceiptReceived_Type.
@@ -172,12 +174,14 @@ var (
 		1: "SENT",
 		2: "DELIVERED",
 		3: "READ",
+		4: "READ_ON_PHONE",
 	}
 	ReceiptReceived_Type_value = map[string]int32{
 		"TYPE_UNSPECIFIED": 0,
 		"SENT":             1,
 		"DELIVERED":        2,
 		"READ":             3,
+		"READ_ON_PHONE":    4,
 	}
 )
 
@@ -2537,7 +2541,7 @@ func (x *ReachoutLock) GetEndsAtUnixS() int64 {
 
 type ReceiptReceived struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Our messages that it is about.
+	// Our messages that it is about; with READ_ON_PHONE the contact's.
 	WhatsappIds   []string             `protobuf:"bytes,1,rep,name=whatsapp_ids,json=whatsappIds,proto3" json:"whatsapp_ids,omitempty"`
 	ChatJid       string               `protobuf:"bytes,2,opt,name=chat_jid,json=chatJid,proto3" json:"chat_jid,omitempty"`
 	ChatOtherJid  string               `protobuf:"bytes,3,opt,name=chat_other_jid,json=chatOtherJid,proto3" json:"chat_other_jid,omitempty"`
@@ -3608,19 +3612,20 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x06sender\x18\x06 \x01(\v2\x1c.threadline.engine.v1.PersonR\x06sender\"K\n" +
 	"\fReachoutLock\x12\x16\n" +
 	"\x06active\x18\x01 \x01(\bR\x06active\x12#\n" +
-	"\x0eends_at_unix_s\x18\x02 \x01(\x03R\vendsAtUnixS\"\x97\x02\n" +
+	"\x0eends_at_unix_s\x18\x02 \x01(\x03R\vendsAtUnixS\"\xaa\x02\n" +
 	"\x0fReceiptReceived\x12!\n" +
 	"\fwhatsapp_ids\x18\x01 \x03(\tR\vwhatsappIds\x12\x19\n" +
 	"\bchat_jid\x18\x02 \x01(\tR\achatJid\x12$\n" +
 	"\x0echat_other_jid\x18\x03 \x01(\tR\fchatOtherJid\x12>\n" +
 	"\x04type\x18\x04 \x01(\x0e2*.threadline.engine.v1.ReceiptReceived.TypeR\x04type\x12\x1f\n" +
 	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
-	"timestampS\"?\n" +
+	"timestampS\"R\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SENT\x10\x01\x12\r\n" +
 	"\tDELIVERED\x10\x02\x12\b\n" +
-	"\x04READ\x10\x03\"\xfb\x02\n" +
+	"\x04READ\x10\x03\x12\x11\n" +
+	"\rREAD_ON_PHONE\x10\x04\"\xfb\x02\n" +
 	"\x0eSessionChanged\x12@\n" +
 	"\x05state\x18\x01 \x01(\x0e2*.threadline.engine.v1.SessionChanged.StateR\x05state\x12\x1d\n" +
 	"\n" +

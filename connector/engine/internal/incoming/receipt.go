@@ -12,19 +12,23 @@ import (
 	"threadline/engine/internal/identity"
 )
 
-// Receipt gives the event of a contact's receipt, or nil for one that says nothing about a message's way to a person: from the account's
-// own devices, about a message that could not be decrypted (whatsmeow sends that again by itself), and from a member of a group (the
+// Receipt gives the event of a receipt, or nil for one that says nothing of what a person has seen: about a message that could not be
+// decrypted (whatsmeow sends that again by itself), that the account's own device has a message, and from a member of a group (the
 // contract cannot say which member).
 func Receipt(ctx context.Context, learnt store.LIDStore, receipt *events.Receipt, wire []byte) *contract.Event {
-	kind := receiptType(receipt.Type)
-	if kind == contract.ReceiptReceived_TYPE_UNSPECIFIED || receipt.IsFromMe || receipt.IsGroup || len(receipt.MessageIDs) == 0 {
+	kind := receiptType(receipt)
+	if kind == contract.ReceiptReceived_TYPE_UNSPECIFIED || len(receipt.MessageIDs) == 0 {
 		return nil
 	}
 	ids := make([]string, len(receipt.MessageIDs))
 	for place, id := range receipt.MessageIDs {
 		ids[place] = valid(id)
 	}
-	names := identity.Of(ctx, learnt, receipt.Chat, receipt.SenderAlt)
+	stated := receipt.SenderAlt // the contact's other name
+	if receipt.IsFromMe {
+		stated = receipt.RecipientAlt
+	}
+	names := identity.Of(ctx, learnt, receipt.Chat, stated)
 	return receiptEvent(names, ids, kind, receipt.Timestamp, wire)
 }
 
@@ -44,12 +48,29 @@ func receiptEvent(names identity.Names, ids []string, kind contract.ReceiptRecei
 	return &contract.Event{Kind: &contract.Event_Receipt{Receipt: received}, Wire: wire}
 }
 
-func receiptType(of types.ReceiptType) contract.ReceiptReceived_Type {
-	switch of {
+func receiptType(receipt *events.Receipt) contract.ReceiptReceived_Type {
+	if receipt.IsFromMe {
+		return ownReceiptType(receipt.Type)
+	}
+	if receipt.IsGroup {
+		return contract.ReceiptReceived_TYPE_UNSPECIFIED
+	}
+	switch receipt.Type {
 	case types.ReceiptTypeDelivered, types.ReceiptTypeInactive: // inactive: delivered to a device that nobody looks at
 		return contract.ReceiptReceived_DELIVERED
 	case types.ReceiptTypeRead, types.ReceiptTypePlayed:
 		return contract.ReceiptReceived_READ
+	default:
+		return contract.ReceiptReceived_TYPE_UNSPECIFIED
+	}
+}
+
+// ownReceiptType is of a receipt from another device of the account. The phone sends "read-self" in place of "read" where its owner does
+// not let contacts know what was read.
+func ownReceiptType(of types.ReceiptType) contract.ReceiptReceived_Type {
+	switch of {
+	case types.ReceiptTypeRead, types.ReceiptTypeReadSelf:
+		return contract.ReceiptReceived_READ_ON_PHONE
 	default:
 		return contract.ReceiptReceived_TYPE_UNSPECIFIED
 	}

@@ -41,7 +41,9 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 		return s.messageCame(client, event)
 	case *events.Receipt:
 		wire := s.wires.Take("receipt", event.MessageIDs[0])
-		client.StoreLIDPNMapping(s.ctx, event.Chat.ToNonAD(), event.SenderAlt.ToNonAD())
+		if !event.IsFromMe {
+			client.StoreLIDPNMapping(s.ctx, event.Chat.ToNonAD(), event.SenderAlt.ToNonAD())
+		}
 		return s.keep(incoming.Receipt(s.ctx, client.Store.LIDs, event, wire), patient)
 	case *events.CallOffer:
 		return s.callCame(client, event.BasicCallMeta)
