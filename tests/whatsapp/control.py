@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
+from google.protobuf import json_format
 
 from local.control_api import Fields, Handler, Json, control_application
 from local.network.contacts import Addressing
@@ -55,6 +56,10 @@ class Control:
             ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
+            ("POST", "/send-message", self.send_message, "contact to message whatsapp_id addressing"),
+            ("POST", "/call", self.call, "contact to"),
+            ("POST", "/look-at", self.look_at, "account contact whatsapp_ids"),
+            ("POST", "/send-history", self.send_history, "account contacts"),
             ("POST", "/receipt", self.receipt, "contact account whatsapp_ids type addressing"),
             ("POST", "/read", self.read, "contact account whatsapp_ids"),
             ("POST", "/connection", self.connection, "account change how code seconds"),
@@ -177,6 +182,44 @@ class Control:
         message = e2e.Message()
         getattr(message, str(unsupported)).SetInParent()
         return asdict(_written(await contact.send_message(phone, message, **options)))
+
+    async def send_message(self, fields: Fields) -> Json:
+        """`message` is waE2E.Message in protobuf's JSON: any kind, in any wrapper."""
+        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
+        addressing = fields.optional_choice("addressing", Addressing)
+        try:
+            message = json_format.Parse(fields.text("message"), e2e.Message())
+        except json_format.ParseError as error:
+            raise Malformed(f"message: {error}") from error
+        written = await contact.send_message(
+            phone,
+            message,
+            id=fields.optional_text("whatsapp_id"),
+            addressing=None if addressing is None else addressing.value,
+        )
+        return asdict(_written(written))
+
+    def call(self, fields: Fields) -> Json:
+        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
+        return {"call_id": contact.call(phone)}
+
+    def look_at(self, fields: Fields) -> Json:
+        """The phone's owner reads a contact's messages."""
+        phone, contact = self._linked(fields.phone("account")), self._contact(fields.phone("contact"))
+        phone.look_at(contact, fields.texts("whatsapp_ids"))
+        return {}
+
+    async def send_history(self, fields: Fields) -> Json:
+        """What a phone tells a device that it has just linked: who has which LID, and what was written with these contacts."""
+        phone = self._linked(fields.phone("account"))
+        contacts = [self._contact(number) for number in fields.texts("contacts")]
+        past = [
+            (contact, [written for written in self._server.written if written.contact == contact.number])
+            for contact in contacts
+        ]
+        for device in phone.devices:
+            await phone.send_history(device, mappings=contacts, conversations=past, sync_type="INITIAL_BOOTSTRAP")
+        return {}
 
     async def type_on_phone(self, fields: Fields) -> Json:
         phone, contact = self._linked(fields.phone("account")), self._contact(fields.phone("contact"))

@@ -1,0 +1,136 @@
+"""The first day with a real phone: pairing with history, messages of every kind from many chats, a call; what an employee sees, and no alert."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from core import schema
+from local.control_client import ControlClient
+from local.drills.case import Case
+from local.drills.command_line import Screen
+from local.drills.drill import Drill
+from local.drills.fields import Document
+from local.drills.ground import until
+from local.drills.what_people_send import EVERY_KIND, NOT_SHOWN, Sent
+
+_CONTACTS = 11
+
+
+class _Day:
+    """One account, its people, and what each of them has sent: the record that what an employee sees is compared with."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.control = ControlClient(case.ground.world.ports.network_control)
+        self.phone = case.account.phone
+        self.people = [f"{case.people.contact[:-4]}1{number:03d}" for number in range(_CONTACTS)]
+        self.sent: dict[str, list[tuple[Sent, str]]] = {contact: [] for contact in self.people}
+        """Of each contact what was sent, in order, with its WhatsApp id."""
+
+    def meet(self) -> None:
+        for number, contact in enumerate(self.people):
+            self.case.ground.network.add_contact(contact, f"Contact {number + 1}")
+
+    def send(self, contact: str, sent: Sent) -> None:
+        row = self.control.post("/send-message", contact=contact, to=self.phone, message=json.dumps(dict(sent.message)))
+        self.sent[contact].append((sent, str(row["whatsapp_id"])))
+
+    def begin(self) -> None:
+        self.control.post("/send-history", account=self.phone, contacts=self.people)
+        for place, sent in enumerate((*EVERY_KIND, *NOT_SHOWN)):
+            self.send(self.people[place % (_CONTACTS - 1)], sent)
+        caller = self.people[-1]
+        call_id = str(self.control.post("/call", contact=caller, to=self.phone)["call_id"])
+        self.sent[caller].append((Sent(message={}, kind="call", line="Call"), call_id))
+
+    def expected(self, contact: str) -> list[tuple[str, str]]:
+        """Kind and line of what an employee must see, in order."""
+        return [(sent.kind, sent.line) for sent, _ in self.sent[contact] if sent.kind is not None]
+
+
+def first_day(case: Case) -> None:
+    day = _Day(case)
+    day.meet()
+    case.strike("a phone that was just paired sent its history, and people sent everything that they send", day.begin)
+    _all_is_taken_up(day)
+    _is_seen(day)
+    _is_read_on_the_phone(day, day.people[0])
+    case.stands()
+    case.screens("account", "alerts")
+    case.mend("nothing: an employee answers", lambda: None)
+    case.line.over_after_s = time.monotonic() - case.mended_at
+    case.talks()
+
+
+def _all_is_taken_up(day: _Day) -> None:
+    shown = sum(len(day.expected(contact)) for contact in day.people)
+
+    def is_taken_up() -> bool:
+        rows = _of_account(day, schema.INGEST)
+        of_messages = [row for row in rows if row["eventType"] == "message"]
+        return len(of_messages) >= shown and all(row["processed"] is True for row in rows)
+
+    until(is_taken_up, f"{shown} messages are taken up", 120.0)
+    without_end = [row for row in _of_account(day, schema.INGEST) if row.get("expireAt") is None]
+    day.case.expect(not without_end, f"every row expires: {len(without_end)} do not")
+
+
+def _is_seen(day: _Day) -> None:
+    """The transcript: a line a message, as an employee sees it."""
+    threads = {str(thread["clientPhoneE164"]): thread for thread in _of_account(day, schema.THREADS)}
+    messages = _of_account(day, schema.MESSAGES)
+    transcript: list[str] = []
+    for contact in day.people:
+        expected = day.expected(contact)
+        thread = threads.get(contact)
+        if thread is None:
+            day.case.expect(not expected, f"there is no thread for a contact who sent {len(expected)} messages")
+            continue
+        own = sorted((each for each in messages if each["threadId"] == thread["threadId"]), key=_when)
+        seen = [str(each["kind"]) for each in own]
+        day.case.expect(seen == [kind for kind, _ in expected], f"a thread shows {seen}, and was sent {expected}")
+        day.case.expect(
+            thread["lastMessagePreview"] == expected[-1][1],
+            f"the preview is {thread['lastMessagePreview']!r}, not {expected[-1][1]!r}",
+        )
+        day.case.expect(thread["unreadCountGlobal"] == len(expected), f"{thread['unreadCountGlobal']} are unread")
+        transcript += _told(thread, own)
+    screen = Screen(drill=day.case.drill.name, command="what an employee sees", text="\n".join(transcript) + "\n")
+    day.case.ground.admin.screens.append(screen)
+
+
+def _is_read_on_the_phone(day: _Day, contact: str) -> None:
+    ids = [whatsapp_id for sent, whatsapp_id in day.sent[contact] if sent.kind is not None]
+    day.control.post("/look-at", account=day.phone, contact=contact, whatsapp_ids=ids)
+
+    def is_read() -> bool:
+        thread = next(each for each in _of_account(day, schema.THREADS) if each["clientPhoneE164"] == contact)
+        return bool(thread["unreadCountGlobal"] == 0)
+
+    until(is_read, "what the phone has shown is read", 60.0)
+
+
+def _told(thread: Document, messages: Sequence[Document]) -> list[str]:
+    title = f"{thread['clientDisplayName']} ({thread['kind']}, {thread['unreadCountGlobal']} unread): {thread['lastMessagePreview']}"
+    return [title, *(f"    {each['kind']:<12} {each['text'] or ''}".rstrip() for each in messages)]
+
+
+def _when(message: Mapping[str, Any]) -> tuple[Any, Any]:
+    return message["timestamp"], message.get("receivedAt")
+
+
+def _of_account(day: _Day, collection: str) -> list[Document]:
+    query = day.case.ground.db.collection(collection).where(filter=FieldFilter("accountId", "==", day.case.name))
+    return [each.to_dict() or {} for each in query.stream()]
+
+
+DRILLS = (
+    Drill(
+        name="first-day",
+        cause="the first day with a real phone",
+        run=first_day,
+    ),
+)
