@@ -150,6 +150,10 @@ class Case:
         accounts = self.ground.network.accounts()
         return self.account.phone in accounts and accounts[self.account.phone].is_connected
 
+    def await_session(self) -> None:
+        """On a busy machine a lease may be lost, and the session is opened again seconds later."""
+        until(self.is_connected, "WhatsApp has the account's session", _LIMIT_S)
+
     def pair(self, phone: str | None = None) -> None:
         """With the real command; the code that it shows is typed into this phone, the account's own unless given."""
         used = phone or self.account.phone

@@ -50,6 +50,7 @@ def refused_401(case: Case) -> None:
 
 
 def replaced(case: Case) -> None:
+    case.await_session()
     case.strike("the session was opened elsewhere", lambda: case.ground.network.replace(case.account.phone))
     case.shows(status="error", disconnectReason="conflict", lastError="replaced...")
     case.alerts()

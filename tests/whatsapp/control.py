@@ -261,6 +261,8 @@ class Control:
                 for device in phone.devices:
                     await phone.unlink(device)
             case Change.REPLACED:
+                if not connected:
+                    raise NotPossible("no device of this number is connected, so there is none to replace")
                 for device in connected:
                     self._server.faults.replace(device)
         return {}
