@@ -7,6 +7,7 @@ from typing import Final
 from tests.whatsapp import pairing_code, prekeys, usync
 from tests.whatsapp.connection import Connection
 from tests.whatsapp.faults import Fault
+from tests.whatsapp.groups import group_query
 from tests.whatsapp.jid import SERVER
 from tests.whatsapp.node import Attribute, Malformed, Node
 
@@ -113,6 +114,7 @@ _ANSWERS: Final[dict[str, Callable[[Connection, Node], list[Node]]]] = {
     "urn:xmpp:whatsapp:dirty": _nothing,
     "urn:xmpp:whatsapp:push": _nothing,
     "usync": usync.answer,
+    "w:g2": group_query,
     "w:p": _ping,
     "w:sync:app:state": _app_state,
 }

@@ -3,10 +3,10 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 from tests.whatsapp.certificates import noise_chain, tls_context
 from tests.whatsapp.confirmations import ack_received, receipt_received
@@ -14,6 +14,8 @@ from tests.whatsapp.connection import Connection
 from tests.whatsapp.contact import Addressing, Contact
 from tests.whatsapp.device import Device
 from tests.whatsapp.faults import Faults
+from tests.whatsapp.groups import GROUP_SERVER, Group
+from tests.whatsapp.jid import Jid
 from tests.whatsapp.keys import KeyPair
 from tests.whatsapp.listener import HOSTS, Listener, Receiver, WebSocket
 from tests.whatsapp.login import connection_opened
@@ -112,6 +114,20 @@ class WhatsAppServer:
         contact = Contact(self._world, number, name, addressing=addressing, reads=reads)
         self._world.add(contact)
         return contact
+
+    def add_group(
+        self, name: str, phone: Phone, members: Sequence[Contact], *, addressing: Literal["lid", "pn"] = "lid"
+    ) -> Group:
+        """A group of an account and contacts. The address counts up."""
+        jid = Jid(f"12036300000000{len(self._world.groups):04d}", GROUP_SERVER)
+        group = Group(jid=jid, name=name, phone=phone, members=members, addressing=addressing)
+        self._world.groups[str(jid)] = group
+        return group
+
+    @property
+    def group_queries(self) -> list[Jid]:
+        """The groups that clients asked for, each time."""
+        return self._world.group_queries
 
     @property
     def phones(self) -> list[Phone]:

@@ -14,6 +14,7 @@ from tests.whatsapp.versions import Versions
 if TYPE_CHECKING:
     from tests.whatsapp.connection import Connection
     from tests.whatsapp.contact import Contact
+    from tests.whatsapp.groups import Group
     from tests.whatsapp.pairing_code import CodePairing
     from tests.whatsapp.phone import Phone
 
@@ -33,6 +34,10 @@ class World:
         self.connections: set[Connection] = set()
         self.code_pairings: dict[str, CodePairing] = {}
         """By the reference that the client was given."""
+        self.groups: dict[str, Group] = {}
+        """By the group's address."""
+        self.group_queries: list[Jid] = []
+        """Each time that a client asked for a group."""
         self._people: dict[str, Contact | Phone] = {}
         self._ids = itertools.count(1)
         self._changed = asyncio.Event()

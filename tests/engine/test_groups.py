@@ -1,0 +1,79 @@
+"""Groups: a member's first message comes with its key in one stanza, and every message names its group and who wrote it."""
+
+import pytest
+
+from connector.contract import engine_pb2 as pb
+from tests.engine.conftest import Linked
+from tests.whatsapp import WhatsAppServer
+from tests.whatsapp.contact import Contact
+from tests.whatsapp.groups import Group
+
+
+@pytest.fixture
+def ion(server: WhatsAppServer) -> Contact:
+    return server.add_contact("+40733333333", "Ion")
+
+
+@pytest.fixture
+def group(server: WhatsAppServer, linked: Linked, ion: Contact) -> Group:
+    return server.add_group("Customers", linked.phone, [linked.ana, ion])
+
+
+async def test_each_members_first_text_comes(linked: Linked, group: Group, ion: Contact) -> None:
+    """WhatsApp hands the sender's key and the text over under one id; the key alone is no message."""
+    for member in (linked.ana, ion):
+        for text in ("first", "second"):
+            await group.send(member, f"{text} of {member.name}")
+    await linked.account.until_message("second of Ion")
+    assert linked.account.texts() == ["first of Ana", "second of Ana", "first of Ion", "second of Ion"]
+    await linked.device.caught_up()
+
+
+@pytest.mark.parametrize("addressing", ["lid", "pn"])
+async def test_a_message_names_its_group_and_its_sender(
+    server: WhatsAppServer, linked: Linked, addressing: str
+) -> None:
+    group = server.add_group("Customers", linked.phone, [linked.ana], addressing="lid" if addressing == "lid" else "pn")
+    written = await group.send(linked.ana, "hello")
+    message = await linked.account.until_message("hello")
+    assert (message.whatsapp_id, message.chat_jid, message.chat_other_jid) == (written.id, str(group.jid), "")
+    assert (message.chat_name, message.push_name) == ("Customers", "Ana")
+    lid, number = str(linked.ana.lid), str(linked.ana.number_jid)
+    both = pb.Person(jid=lid, other_jid=number) if addressing == "lid" else pb.Person(jid=number, other_jid=lid)
+    assert message.sender == both
+
+
+async def test_a_group_is_asked_for_once(server: WhatsAppServer, linked: Linked, group: Group, ion: Contact) -> None:
+    for number in range(3):
+        await group.send(linked.ana, f"text {number}")
+        await group.send(ion, f"answer {number}")
+    await linked.account.until_message("answer 2")
+    assert {message.chat_name for message in linked.account.messages} == {"Customers"}
+    assert server.group_queries == [group.jid]
+
+
+async def test_a_key_without_content_is_acknowledged_and_is_no_event(linked: Linked, group: Group) -> None:
+    await group.send(linked.ana, "before")
+    group.forget_keys(linked.ana)
+    await group.send(linked.ana, "after a new key")
+    await linked.account.until_message("after a new key")
+    assert linked.account.texts() == ["before", "after a new key"]
+    await linked.device.caught_up()
+
+
+async def test_what_came_while_the_account_was_away_comes_whole(
+    server: WhatsAppServer, linked: Linked, group: Group
+) -> None:
+    await linked.account.close()
+    for number in range(3):
+        await group.send(linked.ana, f"text {number}")
+    await linked.account.open()
+    await linked.account.until_message("text 2")
+    assert linked.account.texts() == ["text 0", "text 1", "text 2"]
+    account = linked.account
+    backlog = await account.until(
+        lambda: next((event.backlog for event in account.events if event.WhichOneof("kind") == "backlog"), None),
+        "the backlog",
+    )
+    assert (backlog.announced, backlog.events, backlog.undecrypted, backlog.lost) == (3, 3, 0, 0)
+    await linked.device.caught_up()
