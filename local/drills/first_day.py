@@ -17,6 +17,7 @@ from local.drills.ground import until
 from local.drills.what_people_send import EVERY_KIND, NOT_SHOWN, Sent
 
 _CONTACTS = 11
+_IN_GROUP = 4
 
 
 class _Day:
@@ -27,6 +28,7 @@ class _Day:
         self.control = ControlClient(case.ground.world.ports.network_control)
         self.phone = case.account.phone
         self.people = [f"{case.people.contact[:-4]}1{number:03d}" for number in range(_CONTACTS)]
+        self.group = ""
         self.sent: dict[str, list[tuple[Sent, str]]] = {contact: [] for contact in self.people}
         """Of each contact what was sent, in order, with its WhatsApp id."""
 
@@ -42,6 +44,15 @@ class _Day:
         self.control.post("/send-history", account=self.phone, contacts=self.people)
         for place, sent in enumerate((*EVERY_KIND, *NOT_SHOWN)):
             self.send(self.people[place % (_CONTACTS - 1)], sent)
+        once = self.control.post("/send-view-once", contact=self.people[0], to=self.phone)
+        line = "View-once message: open it on the phone"
+        self.sent[self.people[0]].append((Sent(message={}, kind="viewOnce", line=line), str(once["whatsapp_id"])))
+        self.group = str(
+            self.control.post("/create-group", account=self.phone, name="Customers", members=self.people[:2])["group"]
+        )
+        for place in range(4):
+            member = self.people[place % 2]
+            self.control.post("/write-in-group", group=self.group, contact=member, text=f"in the group {place}")
         caller = self.people[-1]
         call_id = str(self.control.post("/call", contact=caller, to=self.phone)["call_id"])
         self.sent[caller].append((Sent(message={}, kind="call", line="Call"), call_id))
@@ -66,7 +77,7 @@ def first_day(case: Case) -> None:
 
 
 def _all_is_taken_up(day: _Day) -> None:
-    shown = sum(len(day.expected(contact)) for contact in day.people)
+    shown = sum(len(day.expected(contact)) for contact in day.people) + _IN_GROUP
 
     def is_taken_up() -> bool:
         rows = _of_account(day, schema.INGEST)
@@ -98,8 +109,23 @@ def _is_seen(day: _Day) -> None:
         )
         day.case.expect(thread["unreadCountGlobal"] == len(expected), f"{thread['unreadCountGlobal']} are unread")
         transcript += _told(thread, own)
+    transcript += _group_is_seen(day, messages)
     screen = Screen(drill=day.case.drill.name, command="what an employee sees", text="\n".join(transcript) + "\n")
     day.case.ground.admin.screens.append(screen)
+
+
+def _group_is_seen(day: _Day, messages: Sequence[Document]) -> list[str]:
+    thread = next((each for each in _of_account(day, schema.THREADS) if each["chatId"] == day.group), None)
+    if thread is None:
+        day.case.expect(is_so=False, what="there is a thread of the group")
+        return []
+    own = sorted((each for each in messages if each["threadId"] == thread["threadId"]), key=_when)
+    seen = [(each["senderName"], each["text"]) for each in own]
+    wanted = [(f"Contact {place % 2 + 1}", f"in the group {place}") for place in range(_IN_GROUP)]
+    day.case.expect(seen == wanted, f"the group shows {seen}")
+    shown = (thread["kind"], thread["clientDisplayName"], thread["unreadCountGlobal"])
+    day.case.expect(shown == ("group", "Customers", _IN_GROUP), f"the group's thread is {shown}")
+    return _told(thread, own)
 
 
 def _is_read_on_the_phone(day: _Day, contact: str) -> None:

@@ -128,6 +128,17 @@ async def test_what_may_be_seen_once_comes_without_content_and_wire_bytes(linked
     assert event.wire == b""
 
 
+async def test_what_only_the_phone_may_show_is_told_and_nothing_is_awaited(linked: Linked) -> None:
+    """The phone never hands it over, so a gap would stand for ever."""
+    shown_once = linked.ana.send_view_once(linked.phone)
+    await linked.ana.send(linked.phone, "after it")
+    await linked.account.until_message("after it")
+    first = linked.account.messages[0]
+    assert (first.whatsapp_id, first.note, first.push_name) == (shown_once, pb.Note(kind="viewOnce"), "Ana")
+    assert [event for event in linked.account.events if event.WhichOneof("kind") == "awaited"] == []
+    await linked.device.caught_up()
+
+
 async def test_what_holds_nothing_is_acknowledged_and_no_event(linked: Linked) -> None:
     for nothing in (e2e.Message(), e2e.Message(conversation=""), e2e.Message(messageContextInfo={})):
         await linked.ana.send_message(linked.phone, nothing)

@@ -80,6 +80,22 @@ class Contact(Person):
         self.world.notify()
         return written
 
+    def send_view_once(self, phone: "Phone") -> str:
+        """Sends something that may be seen once. Linked devices are only told that it is there: the phone alone shows it, and hands
+        it over to nobody (https://github.com/tulir/whatsmeow/issues/705). Answers the message's id."""
+        message_id = new_message_id()
+        attributes: dict[str, Attribute] = {
+            **self.sender_attributes(None),
+            "id": message_id,
+            "type": "media",
+            "t": int(time.time()),
+            "notify": self.name,
+        }
+        for device in phone.devices:
+            device.deliver(Node("message", dict(attributes), [Node("unavailable", {"type": "view_once"})]))
+        self.world.notify()
+        return message_id
+
     async def read(self, phone: "Phone", ids: Sequence[str] | None = None) -> list[str]:
         """Opens the chat: one receipt for all that was unread, or for these. Answers their ids."""
         unread = [

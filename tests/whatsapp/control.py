@@ -19,6 +19,7 @@ from local.refusals import Malformed, NotPossible, Unknown
 from tests.whatsapp.contact import Contact, ReceiptKind
 from tests.whatsapp.device import Device
 from tests.whatsapp.faults import Fault
+from tests.whatsapp.groups import Group
 from tests.whatsapp.pairing import PairingRefused
 from tests.whatsapp.phone import Phone
 from tests.whatsapp.protobufs import e2e
@@ -34,6 +35,7 @@ class Control:
         self._server = server
         self._contacts: dict[str, Contact] = {}
         self._phones: dict[str, Phone] = {}
+        self._groups: dict[str, Group] = {}
         self._faults: dict[int, tuple[FaultKind, Fault]] = {}
         self._login_failures: dict[str, Fault] = {}
 
@@ -57,6 +59,9 @@ class Control:
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
             ("POST", "/send-message", self.send_message, "contact to message whatsapp_id addressing"),
+            ("POST", "/send-view-once", self.send_view_once, "contact to"),
+            ("POST", "/create-group", self.create_group, "account name members"),
+            ("POST", "/write-in-group", self.write_in_group, "group contact text"),
             ("POST", "/call", self.call, "contact to"),
             ("POST", "/look-at", self.look_at, "account contact whatsapp_ids"),
             ("POST", "/send-history", self.send_history, "account contacts"),
@@ -198,6 +203,22 @@ class Control:
             addressing=None if addressing is None else addressing.value,
         )
         return asdict(_written(written))
+
+    def send_view_once(self, fields: Fields) -> Json:
+        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
+        return {"whatsapp_id": contact.send_view_once(phone)}
+
+    def create_group(self, fields: Fields) -> Json:
+        members = [self._contact(number) for number in fields.texts("members")]
+        group = self._server.add_group(fields.text("name"), self._linked(fields.phone("account")), members)
+        self._groups[str(group.jid)] = group
+        return {"group": str(group.jid)}
+
+    async def write_in_group(self, fields: Fields) -> Json:
+        name, contact = fields.text("group"), self._contact(fields.phone("contact"))
+        if name not in self._groups:
+            raise Unknown("there is no group of this address")
+        return asdict(_written(await self._groups[name].send(contact, fields.text("text"))))
 
     def call(self, fields: Fields) -> Json:
         contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
