@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from local.project import PROJECT_ID, PYTHONPATH, ROOT
@@ -22,10 +22,10 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Screen:
-    """What a command showed; `drill` is whose."""
+    """What a command showed, or what is seen elsewhere; `drill` is whose."""
 
     drill: str
-    command: str
+    title: str
     text: str
 
 
@@ -54,7 +54,7 @@ class CommandLine:
 
     def show(self, drill: str, *arguments: str) -> None:
         """Keeps the screen."""
-        self.screens.append(Screen(drill=drill, command=" ".join(arguments), text=self.run(*arguments)))
+        self.screens.append(Screen(drill=drill, title=_typed(arguments), text=self.run(*arguments)))
 
     def pair(self, drill: str, account: str, phone: str, enter: Callable[[str], None]) -> bool:
         """`pair ACCOUNT --phone NUMBER`; `enter` types the code that it shows into the phone. Whether the account was connected."""
@@ -75,7 +75,7 @@ class CommandLine:
                 lines.append(line)
                 if code := re.match(r"Type this code: (\S+)", line):
                     enter(code[1])
-        self.screens.append(Screen(drill=drill, command=" ".join(arguments), text="".join(lines)))
+        self.screens.append(Screen(drill=drill, title=_typed(arguments), text="".join(lines)))
         return process.returncode == 0
 
     def _environment(self) -> dict[str, str]:
@@ -86,3 +86,7 @@ class CommandLine:
             "GOOGLE_CLOUD_PROJECT": PROJECT_ID,
             "FIRESTORE_EMULATOR_HOST": self.firestore,
         }
+
+
+def _typed(arguments: Sequence[str]) -> str:
+    return f"$ python -m connector.admin {' '.join(arguments)}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from core import schema
+from core import content, schema
 from local.control_client import ControlClient
 from local.drills.case import Case
 from local.drills.command_line import Screen
@@ -110,7 +110,7 @@ def _is_seen(day: _Day) -> None:
         day.case.expect(thread["unreadCountGlobal"] == len(expected), f"{thread['unreadCountGlobal']} are unread")
         transcript += _told(thread, own)
     transcript += _group_is_seen(day, messages)
-    screen = Screen(drill=day.case.drill.name, command="what an employee sees", text="\n".join(transcript) + "\n")
+    screen = Screen(drill=day.case.drill.name, title="What an employee sees", text="\n".join(transcript) + "\n")
     day.case.ground.admin.screens.append(screen)
 
 
@@ -140,8 +140,15 @@ def _is_read_on_the_phone(day: _Day, contact: str) -> None:
 
 
 def _told(thread: Document, messages: Sequence[Document]) -> list[str]:
-    title = f"{thread['clientDisplayName']} ({thread['kind']}, {thread['unreadCountGlobal']} unread): {thread['lastMessagePreview']}"
-    return [title, *(f"    {each['kind']:<12} {each['text'] or ''}".rstrip() for each in messages)]
+    title = f"{thread['clientDisplayName'] or 'Without a name'} ({thread['kind']}, {thread['unreadCountGlobal']} unread): {thread['lastMessagePreview']}"
+    return [title, *(f"    {content.line(content.parse(_payload(each)))}" for each in messages)]
+
+
+def _payload(message: Document) -> Document:
+    """What an app needs to show a message: the document's fields, as the ingest log has them."""
+    note = {"targetId": message.get("targetId")}
+    poll = {**(message.get("poll") or {}), "question": message["text"]}
+    return {**message, "note": note, "poll": poll, "contacts": {"cards": message.get("contacts") or []}}
 
 
 def _when(message: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -40,7 +40,7 @@ def _seconds(value: float | None) -> str:
 
 
 def screens(shown: Sequence[Screen]) -> str:
-    return "\n".join(f"### {each.drill}\n\n$ python -m connector.admin {each.command}\n{each.text}" for each in shown)
+    return "\n".join(f"### {each.drill}\n\n{each.title}\n{each.text}" for each in shown)
 
 
 def write_screens(shown: Sequence[Screen], folder: Path) -> None:
