@@ -203,16 +203,16 @@ class Account:
     def stub(self) -> "EngineAsyncStub":
         return self.engine.stub
 
-    async def open(self, term_s: float = TERM_S) -> pb.OpenResponse:
-        """Opens the session for a term from now on, and follows its events."""
-        response = await self.claim(term_s)
+    async def open(self, term_s: float = TERM_S, *, store_mark: int = 0) -> pb.OpenResponse:
+        """Opens the session for a term from now on, and follows its events. `store_mark` is the highest one that is known."""
+        response = await self.claim(term_s, store_mark)
         await self.follow()
         return response
 
-    async def claim(self, term_s: float = TERM_S) -> pb.OpenResponse:
+    async def claim(self, term_s: float = TERM_S, store_mark: int = 0) -> pb.OpenResponse:
         """Opens the session. Who follows its events already goes on."""
         self.term_ends_s = now_s() + term_s
-        request = pb.OpenRequest(session=self.session, term_ends_ms=int(self.term_ends_s * 1000))
+        request = pb.OpenRequest(session=self.session, term_ends_ms=int(self.term_ends_s * 1000), store_mark=store_mark)
         response: pb.OpenResponse = await self.stub.Open(request, timeout=PATIENCE_S)
         return response
 

@@ -10,7 +10,7 @@ from tests.whatsapp.app_state import AppState
 from tests.whatsapp.jid import Jid
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.outbound import deliver_message
-from tests.whatsapp.person import Person, new_message_id, text_message
+from tests.whatsapp.person import Person, new_message_id, text_message, text_of
 from tests.whatsapp.protobufs import e2e, history, sync_action, web
 from tests.whatsapp.record import Frame, Written
 
@@ -83,13 +83,21 @@ class Phone(Person):
         id: str | None = None,  # noqa: A002 - the word that tests use
     ) -> Written:
         """The owner writes on the phone itself: the contact gets it, linked devices get a copy."""
+        return await self.write_message(contact, text_message(text), id)
+
+    async def write_message(
+        self,
+        contact: "Contact",
+        message: Any,
+        id: str | None = None,  # noqa: A002 - the word that tests use
+    ) -> Written:
+        """As `write`, with any e2e.Message."""
         message_id, now = id or new_message_id(), time.time()
-        message = text_message(text)
         written = Written(
             account=self.number,
             contact=contact.number,
             id=message_id,
-            text=text,
+            text=text_of(message),
             message=message,
             from_me=True,
             written_at=now,
@@ -162,13 +170,17 @@ class Phone(Person):
         mappings: "Iterable[Contact]" = (),
         conversations: "Iterable[tuple[Contact, Iterable[Written]]]" = (),
         sync_type: str = "RECENT",
+        timers: "Iterable[tuple[str, tuple[int, int]]]" = (),
     ) -> str:
-        """A history sync: who has which LID, and past conversations. Answers the peer message's id."""
+        """A history sync: who has which LID, and past conversations, and by number their timers
+        for disappearing messages (seconds, and when they were set). Answers the peer message's id."""
         data = history.HistorySync(syncType=history.HistorySync.HistorySyncType.Value(sync_type))
         for contact in mappings:
             data.phoneNumberToLidMappings.add(pnJID=str(contact.number_jid), lidJID=str(contact.lid))
         for contact, messages in conversations:
             conversation = data.conversations.add(ID=str(contact.lid))
+            if timer := dict(timers).get(contact.number):
+                conversation.ephemeralExpiration, conversation.ephemeralSettingTimestamp = timer
             for written in messages:
                 conversation.messages.add().message.CopyFrom(_web_message(contact, written, str(contact.lid)))
         return self._send_history(device, data)

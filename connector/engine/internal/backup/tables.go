@@ -28,6 +28,7 @@ var tables = []string{
 	"engine_history",
 	"engine_backlog",
 	"engine_backlog_arrived",
+	"engine_timers",
 	"engine_web_version",
 }
 

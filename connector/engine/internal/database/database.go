@@ -141,6 +141,8 @@ func (d *Database) ownTables() []string {
 			PRIMARY KEY (account_id, ordinal))`,
 		`CREATE TABLE IF NOT EXISTS engine_backlog_arrived (
 			account_id TEXT NOT NULL, stanza TEXT NOT NULL, ordinal BIGINT NOT NULL, PRIMARY KEY (account_id, stanza))`,
+		`CREATE TABLE IF NOT EXISTS engine_timers (
+			account_id TEXT NOT NULL, chat TEXT NOT NULL, seconds BIGINT NOT NULL, set_at BIGINT NOT NULL, PRIMARY KEY (account_id, chat))`,
 		`CREATE TABLE IF NOT EXISTS engine_web_version (
 			id INTEGER PRIMARY KEY, version TEXT NOT NULL)`,
 	}

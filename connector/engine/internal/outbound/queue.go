@@ -10,7 +10,6 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/proto"
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/failpoint"
@@ -34,6 +33,7 @@ type Queue struct {
 	owner *term.Term
 	// connected gives the client while the session is connected, else nil.
 	connected func() Client
+	timerOf   TimerOf
 
 	mu       sync.Mutex
 	waiting  []*attempt
@@ -44,8 +44,8 @@ type Queue struct {
 }
 
 // NewQueue makes an account's queue, for an owner's term.
-func NewQueue(owner *term.Term, connected func() Client) *Queue {
-	return &Queue{owner: owner, connected: connected, underWay: map[string]*attempt{}, unknown: newUnanswered()}
+func NewQueue(owner *term.Term, connected func() Client, timerOf TimerOf) *Queue {
+	return &Queue{owner: owner, connected: connected, timerOf: timerOf, underWay: map[string]*attempt{}, unknown: newUnanswered()}
 }
 
 // Send waits for the send's end, or for the caller's: the send goes on without its caller. The same id under way is joined.
@@ -183,7 +183,11 @@ func (q *Queue) carryOut(current *attempt) Result {
 	if client == nil {
 		return notConnected
 	}
-	err := send(ctx, client, current)
+	timer, err := q.timerOf(ctx, request.Chat)
+	if err != nil {
+		return notSent(err, nil)
+	}
+	err = send(ctx, client, current, content(request, timer))
 	if err == nil {
 		failpoint.Pass(failpoint.SendAcked)
 	}
@@ -196,7 +200,7 @@ func (q *Queue) carryOut(current *attempt) Result {
 
 // send has whatsmeow send, and waits no longer than the context says: what it has not written by then is refused for ever. Its ack, if it
 // comes in time, is the attempt's.
-func send(ctx context.Context, client Client, current *attempt) error {
+func send(ctx context.Context, client Client, current *attempt, message *waE2E.Message) error {
 	request := current.request
 	ended := make(chan error, 1)
 	go func() {
@@ -206,9 +210,8 @@ func send(ctx context.Context, client Client, current *attempt) error {
 				ended <- errPanicked
 			}
 		}()
-		text := &waE2E.Message{Conversation: proto.String(request.Text)}
 		extra := whatsmeow.SendRequestExtra{ID: request.ID, Timeout: pace.Ack}
-		response, err := client.SendMessage(permittedContext{Context: ctx, attempt: current}, request.Chat, text, extra)
+		response, err := client.SendMessage(permittedContext{Context: ctx, attempt: current}, request.Chat, message, extra)
 		if err == nil {
 			current.acknowledge(ack{at: response.Timestamp})
 		}

@@ -81,6 +81,9 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 	if incoming.IsPeer(message) {
 		how = stubborn
 	}
+	if !s.timerCame(client, message, how) {
+		return false
+	}
 	event := s.messageEvent(s.ctx, client, message)
 	switch {
 	case event == nil && incoming.IsKeyDistribution(message.RawMessage):

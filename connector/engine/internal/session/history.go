@@ -145,6 +145,9 @@ func (s *Session) takeHistoryPart(part *waE2E.HistorySyncNotification) error {
 			client.StoreLIDPNMapping(ctx, lid, number)
 		}
 	}
+	if err := s.timersAmong(ctx, client, history.GetConversations()); err != nil {
+		return err
+	}
 	if history.GetSyncType() != waHistorySync.HistorySync_ON_DEMAND {
 		return nil // what was before the account was linked
 	}

@@ -76,6 +76,7 @@ type Session struct {
 	broken         atomic.Bool // an event could not be saved: nothing more is taken on this connection
 	audit          *audit
 	groups         *groupNames
+	timers         timers
 	undecryptables atomic.Uint64
 	webVersion     atomic.Pointer[webversion.Version] // that of the latest connection
 	historyWanted  atomic.Bool                        // there may be history to take
@@ -113,8 +114,9 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64
 	}
 	s.ctx, s.cancel = context.WithCancel(term.With(context.Background(), owner))
 	s.groups = newGroupNames(s.ctx)
+	s.timers = timers{db: shared.DB, account: owner.Account}
 	s.http = shared.Way.Client(s.ctx)
-	s.sends = outbound.NewQueue(owner, s.sender)
+	s.sends = outbound.NewQueue(owner, s.sender, s.timerOf)
 	s.client = s.newClient(device)
 	if device.ID != nil {
 		if err := s.recoverPeerMessages(ctx); err != nil {
