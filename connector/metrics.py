@@ -106,6 +106,11 @@ BACKLOG_LOST = Counter(
     "Messages that WhatsApp announced after a connect and never handed over",
     registry=_REGISTRY,
 )
+HISTORY_DROPPED = Counter(
+    "connector_history_parts_dropped",
+    "Parts of accounts' histories from before they were linked that are not kept, or not any more",
+    registry=_REGISTRY,
+)
 ACKNOWLEDGED = Counter("connector_events_acknowledged", "Events acknowledged to the engine", registry=_REGISTRY)
 SENDS = Counter("connector_sends", "Answers to POST /v1/send, by outcome", ["outcome"], registry=_REGISTRY)
 FLUSHES = Counter("connector_flushes", "Flush calls, by result", ["result"], registry=_REGISTRY)

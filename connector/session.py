@@ -286,6 +286,8 @@ class Session:
                     await self._show_code(event.pairing_code)
                 case "pairing_ended":
                     await self._pairing_ended(event.pairing_ended)
+                case "history_dropped":
+                    metrics.HISTORY_DROPPED.inc(event.history_dropped.parts)
                 case _ if self._is_of_refused_number(event):
                     await intake.pass_over(event)
                 case _ if is_of_group(event) and not self.shows_groups:

@@ -17,6 +17,7 @@ from identity.tokens import GOOGLE_CERTS_URL
 _WEB_VERSION = re.compile(r"([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,10})?")
 """The engine reads it from the same environment."""
 _MIB = 1024 * 1024
+_HISTORY_MOST_MIB = 65_535
 _STORES = ("sqlite:/", "postgres://", "postgresql://")
 
 
@@ -128,6 +129,8 @@ class _Reader:
             self.complaints.append(
                 "ENGINE_WEB_VERSION must be a version of WhatsApp Web, such as 2.3000.1047769893, or not be set"
             )
+        elif not _is_history_size(self._env.get("ENGINE_HISTORY_MIB", "")):
+            self.complaints.append("ENGINE_HISTORY_MIB must be a whole number from 0 to 65535, or not be set")
         elif not store.startswith(_STORES):
             self.complaints.append(f"ENGINE_STORE must begin with one of {', '.join(_STORES)}")
         return EngineProgram(binary=Path(binary), store=store)
@@ -185,6 +188,11 @@ class _Reader:
         except ValueError:
             self.complaints.append(f"{name} must be a number above 0, not {value!r}")
             return Timing()
+
+
+def _is_history_size(value: str) -> bool:
+    """As the engine reads it, from the same environment."""
+    return not value or (value.isascii() and value.isdigit() and int(value) <= _HISTORY_MOST_MIB)
 
 
 def _is_http_url(value: str) -> bool:

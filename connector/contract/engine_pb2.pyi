@@ -452,6 +452,7 @@ class Event(_message.Message):
     BACKLOG_FIELD_NUMBER: _builtins.int
     AWAITED_FIELD_NUMBER: _builtins.int
     REACHOUT_LOCK_FIELD_NUMBER: _builtins.int
+    HISTORY_DROPPED_FIELD_NUMBER: _builtins.int
     WIRE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3... of the events that must be acknowledged (messages, receipts, and what is said of missing messages); 0 for the rest,
@@ -481,6 +482,10 @@ class Event(_message.Message):
     def reachout_lock(self) -> Global___ReachoutLock:
         """Added within version 2; without a sequence."""
 
+    @_builtins.property
+    def history_dropped(self) -> Global___HistoryDropped:
+        """Added within version 3; without a sequence."""
+
     def __init__(
         self,
         *,
@@ -493,13 +498,14 @@ class Event(_message.Message):
         backlog: Global___BacklogDelivered | None = ...,
         awaited: Global___MessageAwaited | None = ...,
         reachout_lock: Global___ReachoutLock | None = ...,
+        history_dropped: Global___HistoryDropped | None = ...,
         wire: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock", "history_dropped"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1473,3 +1479,30 @@ class RequestHistoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestHistoryResponse: _TypeAlias = RequestHistoryResponse  # noqa: Y015
+
+@_typing.final
+class HistoryDropped(_message.Message):
+    """Parts of the account's history that its phone had handed over by itself are not kept, or not any more: there is no room, they are too
+    old or too large, or WhatsApp's media host does not have them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    parts: _builtins.int
+    bytes: _builtins.int
+    """Of the parts whose size is known."""
+    def __init__(
+        self,
+        *,
+        parts: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryDropped: _TypeAlias = HistoryDropped  # noqa: Y015

@@ -84,7 +84,10 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 		return statusFailed
 	}
 	go func() { _ = versions.Refresh(context.Background()) }() // no session waits for it
-	engine := service.New(session.Shared{DB: db, Accounts: accounts.NewRegistry(db), Way: way, Versions: versions})
+	shared := session.Shared{
+		DB: db, Accounts: accounts.NewRegistry(db), Way: way, Versions: versions, HistoryBytes: read.HistoryBytes,
+	}
+	engine := service.New(shared)
 	server := grpc.NewServer(
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
 		grpc.ConnectionTimeout(greetWithin), // who connects and says nothing would hold up the stop

@@ -132,3 +132,14 @@ def test_an_engine_that_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch, 
         settings_from_environment()
     no_program.chmod(0o755)
     settings_from_environment()
+
+
+@pytest.mark.parametrize("mib", ["0", "1", "64", "9999", "65535"])
+def test_the_history_that_the_engine_keeps_may_be_set(mib: str) -> None:
+    read_settings(WITHOUT_ENGINE | OWN_ENGINE | {"ENGINE_HISTORY_MIB": mib})
+
+
+@pytest.mark.parametrize("mib", ["-1", "65536", "1GiB", "1.5"])
+def test_a_malformed_size_of_the_history_is_named(mib: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"^ENGINE_HISTORY_MIB must be a whole number from 0 to 65535"):
+        read_settings(WITHOUT_ENGINE | OWN_ENGINE | {"ENGINE_HISTORY_MIB": mib})

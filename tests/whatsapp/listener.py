@@ -12,9 +12,10 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
+from tests.whatsapp import media_host
 from tests.whatsapp.websocket import CLOSE_FRAME, FrameReader, accept_key, frame
 
-HOSTS: Final = ("web.whatsapp.com",)
+HOSTS: Final = ("web.whatsapp.com", media_host.HOST)
 _HEAD_END: Final = b"\r\n\r\n"
 _LONGEST_HEAD_BYTES: Final = 16_384
 
@@ -124,7 +125,7 @@ class WebSocket(asyncio.Protocol):
         headers = {name.strip().lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         key = headers.get("sec-websocket-key")
         if headers.get("upgrade", "").lower() != "websocket" or key is None:
-            self._refuse("404 Not Found")
+            self._media_asked_for(method, target)
             return
         self._write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -134,6 +135,13 @@ class WebSocket(asyncio.Protocol):
         self._receiver = self._listener.accept(self)
         if rest:
             self._frames_received(rest)
+
+    def _media_asked_for(self, method: str, target: str) -> None:
+        body = self._listener.media(target) if method == "GET" else None
+        if body is None:
+            self._refuse("404 Not Found")
+        else:
+            self._write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}".encode() + _HEAD_END + body)
 
     def _tunnel(self, target: str) -> None:
         context = self._listener.tls
@@ -198,7 +206,8 @@ class Listener:
     """Listens on 127.0.0.1 and nowhere else.
 
     `accept` gives each WebSocket its receiver; `refuses` is asked whether a new TCP connection is cut at once; `page` gives what
-    https://web.whatsapp.com/ shows, or None while it is down.
+    https://web.whatsapp.com/ shows, or None while it is down; `media` gives the body that a GET
+    asks the media host for.
     """
 
     def __init__(
@@ -207,9 +216,11 @@ class Listener:
         refuses: Callable[[], bool],
         tls: ssl.SSLContext | None,
         page: Callable[[], bytes | None] = lambda: None,
+        media: Callable[[str], bytes | None] = lambda _target: None,
     ) -> None:
         self.page = page
         self.accept = accept
+        self.media = media
         self.refuses = refuses
         self.tls = tls
         self.refused: list[str] = []

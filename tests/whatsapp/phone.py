@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.whatsapp import pairing, pairing_code
 from tests.whatsapp.app_state import AppState
 from tests.whatsapp.jid import Jid
+from tests.whatsapp.media_host import Upload
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.outbound import deliver_message
 from tests.whatsapp.person import Person, new_message_id, text_message, text_of
@@ -34,6 +35,8 @@ class Phone(Person):
         """The peer requests that its linked devices made: e2e.PeerDataOperationRequestMessage."""
         self.copies: list[str] = []
         """The ids of the messages that linked devices sent, as they reached the phone."""
+        self.uploads: list[Upload] = []
+        """What it has put on the media host."""
         self._devices: dict[int, Device] = {}
         self._next_device = 1
         self._received: dict[str, tuple[Contact, Written, dict[str, Attribute]]] = {}
@@ -171,9 +174,13 @@ class Phone(Person):
         conversations: "Iterable[tuple[Contact, Iterable[Written]]]" = (),
         sync_type: str = "RECENT",
         timers: "Iterable[tuple[str, tuple[int, int]]]" = (),
+        upload: bool = False,
     ) -> str:
         """A history sync: who has which LID, and past conversations, and by number their timers
-        for disappearing messages (seconds, and when they were set). Answers the peer message's id."""
+        for disappearing messages (seconds, and when they were set). Answers the peer message's id.
+
+        It comes within the notification, or, with `upload`, lies on the media host.
+        """
         data = history.HistorySync(syncType=history.HistorySync.HistorySyncType.Value(sync_type))
         for contact in mappings:
             data.phoneNumberToLidMappings.add(pnJID=str(contact.number_jid), lidJID=str(contact.lid))
@@ -183,14 +190,24 @@ class Phone(Person):
                 conversation.ephemeralExpiration, conversation.ephemeralSettingTimestamp = timer
             for written in messages:
                 conversation.messages.add().message.CopyFrom(_web_message(contact, written, str(contact.lid)))
-        return self._send_history(device, data)
+        return self._send_history(device, data, upload=upload)
 
-    def _send_history(self, device: "Device", data: Any) -> str:
+    def _send_history(self, device: "Device", data: Any, *, upload: bool = False) -> str:
         message = e2e.Message()
         protocol = message.protocolMessage
         protocol.type = e2e.ProtocolMessage.HISTORY_SYNC_NOTIFICATION
         protocol.historySyncNotification.syncType = data.syncType
-        protocol.historySyncNotification.initialHistBootstrapInlinePayload = zlib.compress(data.SerializeToString())
+        content = zlib.compress(data.SerializeToString())
+        if upload:
+            uploaded = self.world.media.upload_history(content)
+            self.uploads.append(uploaded)
+            protocol.historySyncNotification.directPath = uploaded.direct_path
+            protocol.historySyncNotification.mediaKey = uploaded.media_key
+            protocol.historySyncNotification.fileSHA256 = uploaded.sha256
+            protocol.historySyncNotification.fileEncSHA256 = uploaded.encrypted_sha256
+            protocol.historySyncNotification.fileLength = uploaded.size
+        else:
+            protocol.historySyncNotification.initialHistBootstrapInlinePayload = content
         return self.send_peer_message(device, message)
 
     def send_past(self, device: "Device", contact: Any, past: "Iterable[Written]") -> None:

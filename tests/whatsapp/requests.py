@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from tests.whatsapp import pairing_code, prekeys, usync
+from tests.whatsapp import media_host, pairing_code, prekeys, usync
 from tests.whatsapp.connection import Connection
 from tests.whatsapp.faults import Fault
 from tests.whatsapp.groups import group_query
@@ -101,6 +101,13 @@ def _app_state(connection: Connection, node: Node) -> list[Node]:
     return [connection.device.phone.app_state.answer(node)]
 
 
+def _media(_: Connection, node: Node) -> list[Node]:
+    if node.child("media_conn") is None:
+        raise UnknownRequest(node.text("xmlns"))
+    attributes: dict[str, Attribute] = {"auth": "media", "ttl": 300, "auth_ttl": 21_600, "max_buckets": 12}
+    return [Node("media_conn", attributes, [Node("host", {"hostname": media_host.HOST})])]
+
+
 def _nothing(_: Connection, __: Node) -> list[Node]:
     return []
 
@@ -115,6 +122,7 @@ _ANSWERS: Final[dict[str, Callable[[Connection, Node], list[Node]]]] = {
     "urn:xmpp:whatsapp:push": _nothing,
     "usync": usync.answer,
     "w:g2": group_query,
+    "w:m": _media,
     "w:p": _ping,
     "w:sync:app:state": _app_state,
 }

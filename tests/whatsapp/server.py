@@ -48,6 +48,7 @@ class WhatsAppServer:
         self._root, self._static = KeyPair(), KeyPair()
         self._certificates = noise_chain(self._root, self._static)
         self._world = World()
+        self.media = self._world.media
         self._listener: Listener | None = None
         self._folder: Path | None = None
         self._ca_file: Path | None = None
@@ -60,7 +61,7 @@ class WhatsAppServer:
         if self.tls:
             self._folder = Path(tempfile.mkdtemp(prefix="whatsapp-server-"))
             context, self._ca_file = tls_context(HOSTS, self._folder)
-        self._listener = Listener(self._accept, self._refuses_connection, context, self._page)
+        self._listener = Listener(self._accept, self._refuses_connection, context, self._page, self.media.find)
         self.port = await self._listener.start(self.port)
 
     async def stop(self) -> None:

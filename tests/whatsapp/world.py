@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from tests.whatsapp.faults import FaultBook
 from tests.whatsapp.jid import Jid
+from tests.whatsapp.media_host import MediaHost
 from tests.whatsapp.record import Record
 from tests.whatsapp.versions import Versions
 
@@ -29,6 +30,7 @@ class World:
         self.faults = FaultBook()
         self.record = Record()
         self.versions = Versions()
+        self.media = MediaHost()
         self.receipt_delay_s = 0.0
         """How long contacts take to say that a message was delivered, or read."""
         self.connections: set[Connection] = set()

@@ -1287,6 +1287,7 @@ type Event struct {
 	//	*Event_Backlog
 	//	*Event_Awaited
 	//	*Event_ReachoutLock
+	//	*Event_HistoryDropped
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
 	// The event as it came over the wire: the truth, when a later reader understands more of it.
 	Wire          []byte `protobuf:"bytes,10,opt,name=wire,proto3" json:"wire,omitempty"`
@@ -1410,6 +1411,15 @@ func (x *Event) GetReachoutLock() *ReachoutLock {
 	return nil
 }
 
+func (x *Event) GetHistoryDropped() *HistoryDropped {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_HistoryDropped); ok {
+			return x.HistoryDropped
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetWire() []byte {
 	if x != nil {
 		return x.Wire
@@ -1456,6 +1466,11 @@ type Event_ReachoutLock struct {
 	ReachoutLock *ReachoutLock `protobuf:"bytes,9,opt,name=reachout_lock,json=reachoutLock,proto3,oneof"`
 }
 
+type Event_HistoryDropped struct {
+	// Added within version 3; without a sequence.
+	HistoryDropped *HistoryDropped `protobuf:"bytes,11,opt,name=history_dropped,json=historyDropped,proto3,oneof"`
+}
+
 func (*Event_Message) isEvent_Kind() {}
 
 func (*Event_Receipt) isEvent_Kind() {}
@@ -1471,6 +1486,8 @@ func (*Event_Backlog) isEvent_Kind() {}
 func (*Event_Awaited) isEvent_Kind() {}
 
 func (*Event_ReachoutLock) isEvent_Kind() {}
+
+func (*Event_HistoryDropped) isEvent_Kind() {}
 
 // A person under both names, each as a JID: the one that the event used, and the other one, empty where it is not known.
 type Person struct {
@@ -3375,6 +3392,61 @@ func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
 	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42}
 }
 
+// Parts of the account's history that its phone had handed over by itself are not kept, or not any more: there is no room, they are too
+// old or too large, or WhatsApp's media host does not have them.
+type HistoryDropped struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Parts uint32                 `protobuf:"varint,1,opt,name=parts,proto3" json:"parts,omitempty"`
+	// Of the parts whose size is known.
+	Bytes         uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryDropped) Reset() {
+	*x = HistoryDropped{}
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryDropped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryDropped) ProtoMessage() {}
+
+func (x *HistoryDropped) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryDropped.ProtoReflect.Descriptor instead.
+func (*HistoryDropped) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *HistoryDropped) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *HistoryDropped) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 type Contacts_Card struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -3386,7 +3458,7 @@ type Contacts_Card struct {
 
 func (x *Contacts_Card) Reset() {
 	*x = Contacts_Card{}
-	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	mi := &file_connector_contract_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3398,7 +3470,7 @@ func (x *Contacts_Card) String() string {
 func (*Contacts_Card) ProtoMessage() {}
 
 func (x *Contacts_Card) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	mi := &file_connector_contract_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3491,7 +3563,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fPairResponse\"H\n" +
 	"\rLogoutRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x10\n" +
-	"\x0eLogoutResponse\"\xeb\x04\n" +
+	"\x0eLogoutResponse\"\xbc\x05\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12A\n" +
 	"\amessage\x18\x02 \x01(\v2%.threadline.engine.v1.MessageReceivedH\x00R\amessage\x12A\n" +
@@ -3501,7 +3573,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\rpairing_ended\x18\x06 \x01(\v2\".threadline.engine.v1.PairingEndedH\x00R\fpairingEnded\x12B\n" +
 	"\abacklog\x18\a \x01(\v2&.threadline.engine.v1.BacklogDeliveredH\x00R\abacklog\x12@\n" +
 	"\aawaited\x18\b \x01(\v2$.threadline.engine.v1.MessageAwaitedH\x00R\aawaited\x12I\n" +
-	"\rreachout_lock\x18\t \x01(\v2\".threadline.engine.v1.ReachoutLockH\x00R\freachoutLock\x12\x12\n" +
+	"\rreachout_lock\x18\t \x01(\v2\".threadline.engine.v1.ReachoutLockH\x00R\freachoutLock\x12O\n" +
+	"\x0fhistory_dropped\x18\v \x01(\v2$.threadline.engine.v1.HistoryDroppedH\x00R\x0ehistoryDropped\x12\x12\n" +
 	"\x04wire\x18\n" +
 	" \x01(\fR\x04wireB\x06\n" +
 	"\x04kind\"7\n" +
@@ -3711,7 +3784,10 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
 	"timestampS\x12\x14\n" +
 	"\x05count\x18\x06 \x01(\rR\x05count\"\x18\n" +
-	"\x16RequestHistoryResponse2\x85\t\n" +
+	"\x16RequestHistoryResponse\"<\n" +
+	"\x0eHistoryDropped\x12\x14\n" +
+	"\x05parts\x18\x01 \x01(\rR\x05parts\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes2\x85\t\n" +
 	"\x06Engine\x12P\n" +
 	"\x05Hello\x12\".threadline.engine.v1.HelloRequest\x1a#.threadline.engine.v1.HelloResponse\x12M\n" +
 	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12S\n" +
@@ -3741,7 +3817,7 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_connector_contract_engine_proto_goTypes = []any{
 	(CheckStoreResponse_Result)(0), // 0: threadline.engine.v1.CheckStoreResponse.Result
 	(Media_Type)(0),                // 1: threadline.engine.v1.Media.Type
@@ -3792,7 +3868,8 @@ var file_connector_contract_engine_proto_goTypes = []any{
 	(*MarkReadResponse)(nil),       // 46: threadline.engine.v1.MarkReadResponse
 	(*RequestHistoryRequest)(nil),  // 47: threadline.engine.v1.RequestHistoryRequest
 	(*RequestHistoryResponse)(nil), // 48: threadline.engine.v1.RequestHistoryResponse
-	(*Contacts_Card)(nil),          // 49: threadline.engine.v1.Contacts.Card
+	(*HistoryDropped)(nil),         // 49: threadline.engine.v1.HistoryDropped
+	(*Contacts_Card)(nil),          // 50: threadline.engine.v1.Contacts.Card
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
 	0,  // 0: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
@@ -3811,58 +3888,59 @@ var file_connector_contract_engine_proto_depIdxs = []int32{
 	33, // 13: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
 	34, // 14: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
 	35, // 15: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
-	27, // 16: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
-	28, // 17: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
-	29, // 18: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
-	30, // 19: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
-	31, // 20: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
-	25, // 21: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
-	32, // 22: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
-	1,  // 23: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
-	49, // 24: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
-	25, // 25: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
-	25, // 26: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
-	25, // 27: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
-	2,  // 28: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	3,  // 29: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	38, // 30: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
-	4,  // 31: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	6,  // 32: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 33: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	6,  // 34: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 35: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 36: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	7,  // 37: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	11, // 38: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	13, // 39: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	15, // 40: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	17, // 41: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	18, // 42: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	20, // 43: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	22, // 44: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	41, // 45: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	43, // 46: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	45, // 47: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	47, // 48: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	9,  // 49: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
-	8,  // 50: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	12, // 51: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	14, // 52: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	16, // 53: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	24, // 54: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	19, // 55: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	21, // 56: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	23, // 57: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	42, // 58: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	44, // 59: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	46, // 60: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	48, // 61: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	10, // 62: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
-	50, // [50:63] is the sub-list for method output_type
-	37, // [37:50] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	49, // 16: threadline.engine.v1.Event.history_dropped:type_name -> threadline.engine.v1.HistoryDropped
+	27, // 17: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
+	28, // 18: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
+	29, // 19: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
+	30, // 20: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
+	31, // 21: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
+	25, // 22: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
+	32, // 23: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
+	1,  // 24: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
+	50, // 25: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
+	25, // 26: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
+	25, // 27: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
+	25, // 28: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
+	2,  // 29: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	3,  // 30: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	38, // 31: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
+	4,  // 32: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	6,  // 33: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 34: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	6,  // 35: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 36: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 37: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 38: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	11, // 39: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	13, // 40: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	15, // 41: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	17, // 42: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	18, // 43: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	20, // 44: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	22, // 45: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	41, // 46: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	43, // 47: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	45, // 48: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	47, // 49: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	9,  // 50: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
+	8,  // 51: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	12, // 52: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	14, // 53: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	16, // 54: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	24, // 55: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	19, // 56: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	21, // 57: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	23, // 58: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	42, // 59: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	44, // 60: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	46, // 61: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	48, // 62: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	10, // 63: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
+	51, // [51:64] is the sub-list for method output_type
+	38, // [38:51] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -3879,6 +3957,7 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_Backlog)(nil),
 		(*Event_Awaited)(nil),
 		(*Event_ReachoutLock)(nil),
+		(*Event_HistoryDropped)(nil),
 	}
 	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
@@ -3899,7 +3978,7 @@ func file_connector_contract_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   44,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

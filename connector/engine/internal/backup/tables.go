@@ -26,6 +26,8 @@ var tables = []string{
 	"engine_acknowledged",
 	"engine_marks",
 	"engine_history",
+	"engine_history_parts",
+	"engine_history_chunks",
 	"engine_backlog",
 	"engine_backlog_arrived",
 	"engine_timers",

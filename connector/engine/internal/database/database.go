@@ -136,6 +136,13 @@ func (d *Database) ownTables() []string {
 			account_id TEXT PRIMARY KEY, frames BIGINT NOT NULL, behind BOOLEAN NOT NULL DEFAULT FALSE)`,
 		`CREATE TABLE IF NOT EXISTS engine_history (
 			account_id TEXT NOT NULL, digest TEXT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
+		// What is kept of a history: a part exists when its row in engine_history_parts does, and its content is in chunks.
+		`CREATE TABLE IF NOT EXISTS engine_history_parts (
+			account_id TEXT NOT NULL, digest TEXT NOT NULL, sync_type TEXT NOT NULL, chunk_order BIGINT NOT NULL, kept_ms BIGINT NOT NULL,
+			bytes BIGINT NOT NULL, notification ` + blob + ` NOT NULL, PRIMARY KEY (account_id, digest))`,
+		`CREATE TABLE IF NOT EXISTS engine_history_chunks (
+			account_id TEXT NOT NULL, digest TEXT NOT NULL, place BIGINT NOT NULL, content ` + blob + ` NOT NULL,
+			PRIMARY KEY (account_id, digest, place))`,
 		`CREATE TABLE IF NOT EXISTS engine_backlog (
 			account_id TEXT NOT NULL, ordinal BIGINT NOT NULL, messages BIGINT NOT NULL, announced_ms BIGINT NOT NULL,
 			PRIMARY KEY (account_id, ordinal))`,

@@ -22,5 +22,8 @@ const (
 	BacklogSettled Point = "backlog.settled"
 	// BacklogDelivered: all that was announced has been handed over; nothing is concluded from it yet.
 	BacklogDelivered Point = "backlog.delivered"
-	StoreHeld        Point = "store.held" // a transaction has begun, and holds the account's epoch
+	HistorySaved     Point = "history.saved" // WhatsApp's word on a part of the history is durable
+	HistoryChunk     Point = "history.chunk" // a piece of its content is written
+	HistoryKept      Point = "history.kept"  // the part is kept; the word on it is not removed
+	StoreHeld        Point = "store.held"    // a transaction has begun, and holds the account's epoch
 )

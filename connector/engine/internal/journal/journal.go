@@ -137,6 +137,15 @@ func (a Account) NotAnnounced(err error) {
 	a.write(slog.LevelWarn, "WhatsApp could not be given the account's name", "not_announced", "error", kindOf(err))
 }
 
+func (a Account) HistoryUnreadable(err error) {
+	a.write(slog.LevelWarn, "a part of the history cannot be read", "history_unreadable", "error", kindOf(err))
+}
+
+// HistoryDropped says why: a limit of size or age, too large to be downloaded, or gone from WhatsApp's media host.
+func (a Account) HistoryDropped(why string, parts, bytes int64) {
+	a.write(slog.LevelWarn, "parts of the history are not kept", "history_dropped", "why", why, "parts", parts, "bytes", bytes)
+}
+
 func (a Account) PeerMessageRecovered(kind string) {
 	a.write(slog.LevelInfo, "a peer message was found whose handling had been cut off", "peer_message_recovered", "kind", kind)
 }

@@ -68,7 +68,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) bool {
 	if notification := message.Message.GetProtocolMessage().GetHistorySyncNotification(); notification != nil && message.Info.IsFromMe {
 		failpoint.Pass(failpoint.InboxEntry)
-		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, notification) }) &&
+		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, client, notification) }) &&
 			s.audit.handled(message.Info.ID, nothingToDo)
 	}
 	if share := message.Message.GetProtocolMessage().GetAppStateSyncKeyShare(); share != nil && incoming.IsPeer(message) {

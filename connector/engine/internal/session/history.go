@@ -13,6 +13,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
+	"threadline/engine/internal/failpoint"
+	"threadline/engine/internal/history"
 	"threadline/engine/internal/identity"
 	"threadline/engine/internal/term"
 )
@@ -21,13 +23,20 @@ const (
 	historyWithin = 2 * time.Minute
 	historyTries  = 5
 	historyPause  = 30 * time.Second
+	// historyMost is the size of the largest part that is downloaded, into memory. WhatsApp's are a few MB.
+	historyMost = 128 << 20
 )
 
 // One part of a history can hold many megabytes: the engine takes one at a time, over all accounts.
 var historyTurn = make(chan struct{}, 1)
 
-// saveHistory makes a part of the history durable that is still to be taken.
-func (s *Session) saveHistory(ctx context.Context, notification *waE2E.HistorySyncNotification) error {
+// saveHistory makes a part of the history durable that is still to be taken. What comes for a device that is unlinked by now is left out.
+func (s *Session) saveHistory(ctx context.Context, client *whatsmeow.Client, notification *waE2E.HistorySyncNotification) error {
+	s.historyLinked.Lock()
+	defer s.historyLinked.Unlock()
+	if client != s.current() {
+		return nil
+	}
 	encoded, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(notification)
 	if err != nil {
 		return nil // it came decoded from the wire: it cannot be told better the next time
@@ -37,6 +46,7 @@ func (s *Session) saveHistory(ctx context.Context, notification *waE2E.HistorySy
 	if err := s.shared.DB.Durable(ctx, insert, s.term.Account, hex.EncodeToString(digest[:]), encoded); err != nil {
 		return err
 	}
+	failpoint.Pass(failpoint.HistorySaved)
 	s.takeHistory()
 	return nil
 }
@@ -57,8 +67,11 @@ func (s *Session) takeHistory() {
 	}
 }
 
-// takeAllHistory learns from the saved parts which numbers and LIDs belong together, and hands over what was asked for.
+// takeAllHistory learns from the saved parts which numbers and LIDs belong together, hands over what was asked for, and keeps the rest.
 func (s *Session) takeAllHistory() {
+	if err := s.pruneHistory(); err != nil {
+		s.log.HistoryNotTaken(err)
+	}
 	for range historyTries {
 		left, err := s.takeSavedHistory()
 		if errors.Is(err, ErrNotConnected) || (err == nil && left == 0) {
@@ -77,14 +90,16 @@ func (s *Session) takeAllHistory() {
 
 // takeSavedHistory gives how many parts are left, having been tried.
 func (s *Session) takeSavedHistory() (left int, err error) {
-	parts, err := s.savedHistory()
+	digests, err := s.savedHistory()
 	if err != nil {
 		return 0, err
 	}
-	for digest, part := range parts {
-		if err := s.takeHistoryPart(part); errors.Is(err, ErrNotConnected) {
+	for _, digest := range digests {
+		if err := s.takeHistoryPart(digest); errors.Is(err, ErrNotConnected) {
 			return left, err
-		} else if err != nil && !isGone(err) {
+		} else if isGone(err) {
+			s.historyDropped("gone", history.Dropped{Parts: 1})
+		} else if err != nil {
 			s.log.HistoryNotTaken(err)
 			left++
 			continue
@@ -97,30 +112,25 @@ func (s *Session) takeSavedHistory() (left int, err error) {
 	return left, nil
 }
 
-func (s *Session) savedHistory() (map[string]*waE2E.HistorySyncNotification, error) {
-	const query = `SELECT digest, notification FROM engine_history WHERE account_id = $1`
+// savedHistory names the parts: each may hold megabytes.
+func (s *Session) savedHistory() (digests []string, err error) {
+	const query = `SELECT digest FROM engine_history WHERE account_id = $1 ORDER BY digest`
 	rows, err := s.shared.DB.SQL.QueryContext(s.ctx, query, s.term.Account)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	parts := map[string]*waE2E.HistorySyncNotification{}
 	for rows.Next() {
 		var digest string
-		var encoded []byte
-		if err := rows.Scan(&digest, &encoded); err != nil {
+		if err := rows.Scan(&digest); err != nil {
 			return nil, err
 		}
-		part := &waE2E.HistorySyncNotification{}
-		if err := proto.Unmarshal(encoded, part); err != nil {
-			return nil, err
-		}
-		parts[digest] = part
+		digests = append(digests, digest)
 	}
-	return parts, rows.Err()
+	return digests, rows.Err()
 }
 
-func (s *Session) takeHistoryPart(part *waE2E.HistorySyncNotification) error {
+func (s *Session) takeHistoryPart(digest string) error {
 	client := s.connectedClient()
 	if client == nil {
 		return ErrNotConnected
@@ -133,30 +143,61 @@ func (s *Session) takeHistoryPart(part *waE2E.HistorySyncNotification) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	history, err := client.DownloadHistorySync(ctx, part, true) // which stores the mappings that are listed as such
-	if err != nil {
+	var encoded []byte
+	const query = `SELECT notification FROM engine_history WHERE account_id = $1 AND digest = $2`
+	if err := s.shared.DB.SQL.QueryRowContext(ctx, query, s.term.Account, digest).Scan(&encoded); err != nil {
 		return err
 	}
-	s.ownNameAmong(client, history.GetPushnames())
-	for _, conversation := range history.GetConversations() {
+	notification := &waE2E.HistorySyncNotification{}
+	if err := proto.Unmarshal(encoded, notification); err != nil {
+		return err
+	}
+	if size := notification.GetFileLength(); size > historyMost {
+		s.historyDropped("too_large", history.Dropped{Parts: 1, Bytes: int64(size)})
+		return nil
+	}
+	content := notification.GetInitialHistBootstrapInlinePayload()
+	if content == nil {
+		var err error
+		if content, err = client.Download(ctx, notification); err != nil {
+			return err
+		}
+	}
+	if err := s.keepHistory(ctx, client, digest, notification, content); err != nil {
+		return err
+	}
+	return s.useHistory(ctx, client, content)
+}
+
+// useHistory takes from a part what has a use now.
+func (s *Session) useHistory(ctx context.Context, client *whatsmeow.Client, content []byte) error {
+	// As if it had come within the notification: it is downloaded already. This stores the mappings that are listed as such.
+	inline := &waE2E.HistorySyncNotification{InitialHistBootstrapInlinePayload: content}
+	part, err := client.DownloadHistorySync(ctx, inline, true)
+	if err != nil {
+		s.log.HistoryUnreadable(err)
+		return nil // it will be no better the next time
+	}
+	s.ownNameAmong(client, part.GetPushnames())
+	for _, conversation := range part.GetConversations() {
 		number, numberError := types.ParseJID(conversation.GetPnJID())
 		lid, lidError := types.ParseJID(conversation.GetLidJID())
 		if numberError == nil && lidError == nil {
 			client.StoreLIDPNMapping(ctx, lid, number)
 		}
 	}
-	if err := s.timersAmong(ctx, client, history.GetConversations()); err != nil {
+	if err := s.timersAmong(ctx, client, part.GetConversations()); err != nil {
 		return err
 	}
-	if history.GetSyncType() != waHistorySync.HistorySync_ON_DEMAND {
+	if part.GetSyncType() != waHistorySync.HistorySync_ON_DEMAND {
 		return nil // what was before the account was linked
 	}
-	return s.handOver(client, history)
+	return s.handOver(client, part)
 }
 
 // handOver tells the messages of a history that was asked for.
-func (s *Session) handOver(client *whatsmeow.Client, history *waHistorySync.HistorySync) error {
-	for _, conversation := range history.GetConversations() {
+func (s *Session) handOver(client *whatsmeow.Client, asked *waHistorySync.HistorySync) error {
+	for _, conversation := range asked.GetConversations() {
 		chat, err := types.ParseJID(conversation.GetID())
 		if err != nil {
 			continue

@@ -339,6 +339,11 @@ func (k *keeper) forgetDevice(ctx context.Context) error {
 			return err
 		}
 	}
+	k.s.historyLinked.Lock()
+	defer k.s.historyLinked.Unlock()
+	if err := k.s.archive.Forget(ctx); err != nil {
+		return err
+	}
 	if err := k.s.shared.Accounts.Unlink(ctx, k.s.term.Account); err != nil {
 		return err
 	}

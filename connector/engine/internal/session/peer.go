@@ -57,7 +57,7 @@ func (s *Session) bufferedPlaintexts(ctx context.Context, device types.JID) (map
 // recoverPeerMessage saves what a peer message says, and gives its kind; empty where there is nothing to save.
 func (s *Session) recoverPeerMessage(ctx context.Context, protocol *waE2E.ProtocolMessage) (string, error) {
 	if notification := protocol.GetHistorySyncNotification(); notification != nil {
-		return "history", s.saveHistory(ctx, notification)
+		return "history", s.saveHistory(ctx, s.client, notification)
 	}
 	if share := protocol.GetAppStateSyncKeyShare(); share != nil {
 		return "app_state_keys", saveAppStateKeys(ctx, s.client.Store, share)

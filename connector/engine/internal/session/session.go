@@ -17,6 +17,7 @@ import (
 	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/database"
 	"threadline/engine/internal/failpoint"
+	"threadline/engine/internal/history"
 	"threadline/engine/internal/identity"
 	"threadline/engine/internal/inbox"
 	"threadline/engine/internal/journal"
@@ -46,6 +47,8 @@ type Shared struct {
 	Accounts *accounts.Registry
 	Way      *wanet.Way
 	Versions *webversion.Versions
+	// HistoryBytes is how much of each account's history is kept.
+	HistoryBytes int64
 }
 
 // Session is an account's, in one owner's term.
@@ -81,6 +84,8 @@ type Session struct {
 	webVersion     atomic.Pointer[webversion.Version] // that of the latest connection
 	historyWanted  atomic.Bool                        // there may be history to take
 	historyTaken   atomic.Bool                        // a thread takes it
+	historyLinked  sync.Mutex                         // held from the look whose device the client is to the writing of its history, and while it is unlinked
+	archive        *history.Archive
 }
 
 // Open claims the account for the term, and starts to connect where a device is linked, unless the store is an older one than `knownMark`
@@ -102,6 +107,7 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64
 		return nil, err
 	}
 	s.feed.box = s.box
+	s.archive = history.Open(shared.DB, owner.Account, shared.HistoryBytes)
 	s.audit = newAudit(s)
 	device, err := s.device(ctx, claimed.Device)
 	if err != nil {
@@ -279,6 +285,9 @@ func (s *Session) withoutOldKeys(ctx context.Context, old *store.Device) (*store
 		if err := old.Delete(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.archive.Forget(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.shared.Accounts.Unlink(ctx, s.term.Account); err != nil {
 		return nil, err

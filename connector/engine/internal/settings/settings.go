@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.mau.fi/whatsmeow/store"
 )
+
+// historyMiB is how much of each account's history is kept unless ENGINE_HISTORY_MIB says so.
+const historyMiB = 64
 
 // Kind is the database that holds the sessions.
 type Kind string
@@ -33,6 +37,8 @@ type Settings struct {
 	Store  Store
 	// WebVersion is the version of WhatsApp Web to name at each connect; zero: the newest known one.
 	WebVersion store.WAVersionContainer
+	// HistoryBytes is how much of each account's history is kept; 0: nothing.
+	HistoryBytes int64
 }
 
 // Read takes the command line (without the program's name) and the environment. Its errors are for people.
@@ -54,7 +60,11 @@ func Read(arguments []string, environment func(string) string) (Settings, error)
 	if err != nil {
 		return Settings{}, err
 	}
-	return Settings{Socket: *socket, Store: place, WebVersion: version}, nil
+	historyBytes, err := readHistoryBytes(environment)
+	if err != nil {
+		return Settings{}, err
+	}
+	return Settings{Socket: *socket, Store: place, WebVersion: version, HistoryBytes: historyBytes}, nil
 }
 
 var threeNumbers = regexp.MustCompile(`^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,10}$`)
@@ -72,6 +82,18 @@ func parseVersion(value string) (store.WAVersionContainer, error) {
 		return store.WAVersionContainer{}, refused
 	}
 	return version, nil
+}
+
+func readHistoryBytes(environment func(string) string) (int64, error) {
+	value := environment("ENGINE_HISTORY_MIB")
+	if value == "" {
+		return historyMiB << 20, nil
+	}
+	mib, err := strconv.ParseUint(value, 10, 16)
+	if err != nil {
+		return 0, errors.New("ENGINE_HISTORY_MIB must be a whole number from 0 to 65535")
+	}
+	return int64(mib) << 20, nil
 }
 
 // ReadStore takes the store's place from the environment.

@@ -31,11 +31,23 @@ func TestSettingsAreReadOrRefused(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			environment := map[string]string{"ENGINE_STORE": c.store}
-			read, err := Read(c.arguments, func(name string) string { return environment[name] })
+			read, err := Read(c.arguments, environment(map[string]string{"ENGINE_STORE": c.store}))
 			if (err != nil) != (c.want == Store{}) || read.Store != c.want {
 				t.Errorf("got %+v, %v", read, err)
 			}
 		})
 	}
+}
+
+func TestTheHistoryThatIsKeptIsGivenInMiB(t *testing.T) {
+	for value, want := range map[string]int64{"": 64 << 20, "0": 0, "1": 1 << 20, "65535": 65535 << 20, "-1": -1, "65536": -1, "1GiB": -1} {
+		read, err := Read([]string{"--socket", "/s"}, environment(map[string]string{"ENGINE_STORE": "sqlite:/s.db", "ENGINE_HISTORY_MIB": value}))
+		if (err != nil) != (want < 0) || (err == nil && read.HistoryBytes != want) {
+			t.Errorf("%q: got %d, %v", value, read.HistoryBytes, err)
+		}
+	}
+}
+
+func environment(values map[string]string) func(string) string {
+	return func(name string) string { return values[name] }
 }
