@@ -1,11 +1,14 @@
 """What only PostgreSQL lets a test do to a running engine's store: fail for one event and for no other."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked, link
-from tests.engine.running import RunningEngine, State
+from tests.engine.running import PATIENCE_S, RunningEngine, State
 from tests.engine.stores import PostgresStore
 from tests.whatsapp import WhatsAppServer
 
@@ -44,3 +47,23 @@ async def test_nothing_overtakes_an_event_that_was_given_back(
     await linked.account.until_message("after that", 40)
     assert linked.account.texts() == ["before", "not yet", "after", "after that"]
     await linked.device.caught_up()
+
+
+async def test_history_and_long_messages_pass_through_this_store_too(linked: Linked, store: PostgresStore) -> None:
+    """The statements that add sizes up, and that write content in pieces, are this database's own reading of them."""
+    texts = [f"{number} " + "x" * 200_000 for number in range(4)]
+    past = [await linked.ana.send(linked.phone, text) for text in texts]
+    await linked.account.until_message(texts[-1])
+    assert linked.account.texts() == texts
+    await linked.phone.send_history(linked.device, conversations=[(linked.ana, past)], upload=True)
+    await linked.device.caught_up()
+    deadline = time.monotonic() + PATIENCE_S
+    while (kept := await store.query("SELECT sync_type, bytes FROM engine_history_parts")) == "":
+        assert time.monotonic() < deadline, "the history is not kept"
+        await asyncio.sleep(0.05)
+    (line,) = kept.splitlines()
+    sync_type, size = line.split("|")
+    assert sync_type == "RECENT"
+    assert await store.query("SELECT SUM(LENGTH(content)) FROM engine_history_chunks") == f"{size}\n"
+    await linked.account.stub.Logout(pb.LogoutRequest(session=linked.account.session), timeout=PATIENCE_S)
+    assert await store.query("SELECT COUNT(*) FROM engine_history_chunks") == "0\n"
