@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from google.api_core.exceptions import AlreadyExists
 from google.cloud.firestore import AsyncClient
@@ -16,6 +17,7 @@ from connector.event_budget import DEFAULT_MEMORY_BYTES, EventBudget
 from connector.events import WalRow
 from connector.recent_rows import RecentRows
 from connector.reduction import fitting, payload_bytes, reductions
+from connector.same_content import COMPARED_FIELDS, says_the_same, under_its_own_id
 from connector.store import REFUSED_FOR_GOOD, UNAVAILABLE, commit
 from connector.term import Term, TermLost
 from core import schema
@@ -136,7 +138,10 @@ class Wal:
         return list(rows.values())
 
     async def _create_missing(self, rows: list[WalRow]) -> None:
-        """Creates those rows that do not exist yet. Raises AlreadyExists if Firestore says so, but finds none of them."""
+        """Creates those rows that do not exist yet. A row whose id another content has is created under an id of its own. Raises
+        AlreadyExists if Firestore says so, but finds none of them."""
+        moved: dict[EventId, WalRow] = {}
+        """By their own ids, the rows as they came."""
         while rows:
             try:
                 await self._create(rows)
@@ -144,18 +149,27 @@ class Wal:
                 existing = await self._existing(rows)
                 if not existing:
                     raise
-                self._recent.add(existing.values())
-                metrics.WAL_ROWS.labels("stood_already").inc(len(existing))
-                rows = [row for row in rows if row.event_id not in existing]
+                left: list[WalRow] = []
+                for row in rows:
+                    if row.event_id not in existing:
+                        left.append(row)
+                    elif says_the_same(existing[row.event_id], row):
+                        self._recent.add([row])
+                        metrics.WAL_ROWS.labels("stood_already").inc()
+                    else:
+                        metrics.WAL_ROWS.labels("other_content").inc()
+                        left.append(under_its_own_id(row))
+                        moved[left[-1].event_id] = row
+                rows = left
             else:
-                return
+                break
+        self._recent.add(moved.values())
 
-    async def _existing(self, rows: Sequence[WalRow]) -> dict[EventId, WalRow]:
-        """Those of the rows that exist, with one read."""
-        by_id = {row.event_id: row for row in rows}
-        references = [self._db.collection(schema.INGEST).document(event_id) for event_id in by_id]
-        found = self._db.get_all(references, ["accountId"], retry=None, timeout=self._call_s)
-        return {EventId(each.id): by_id[EventId(each.id)] async for each in found if each.exists}
+    async def _existing(self, rows: Sequence[WalRow]) -> dict[EventId, Mapping[str, Any]]:
+        """Those of the rows that exist, with what is compared of them, with one read."""
+        references = [self._db.collection(schema.INGEST).document(row.event_id) for row in rows]
+        found = self._db.get_all(references, COMPARED_FIELDS, retry=None, timeout=self._call_s)
+        return {EventId(each.id): each.to_dict() or {} async for each in found if each.exists}
 
     def _mark_written(self, batch: Sequence[_Entry]) -> list[_Entry]:
         """Those entries whose rows stand, in order within an account. Answers the others."""
@@ -188,11 +202,10 @@ class Wal:
         smaller = reductions(row)
         while entry.is_wanted():
             try:
-                await self._create([row])
+                await self._create_missing([row])
                 return
             except AlreadyExists:
-                metrics.WAL_ROWS.labels("stood_already").inc()
-                return
+                await asyncio.sleep(backoff.next_delay_s())  # it has been deleted meanwhile
             except REFUSED_FOR_GOOD as error:
                 log.row_reduced(entry.term.account, error)
                 if (reduced := next(smaller, None)) is None:
