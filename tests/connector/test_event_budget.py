@@ -259,6 +259,28 @@ async def test_an_account_with_thousands_of_rows_does_not_make_another_ones_row_
     db.close()
 
 
+async def test_accounts_with_long_messages_take_turns_where_a_commit_has_no_room_for_all(
+    firestore_emulator: str,
+) -> None:
+    """Six such rows fit into a commit."""
+    db = AsyncClient(project="demo-turns")
+    wal = Wal(db, CALL_S)
+    long = "x" * 300 * KIB
+    terms = [
+        Term(account=AccountId(f"turn-{number:02}"), worker=WorkerId("w1"), epoch=1, deadline_s=now_s() + 3600)
+        for number in range(14)
+    ]
+    written = [
+        [wal.submit(term, rows(term.account, message(long, number))) for number in range(1, 4)] for term in terms
+    ]
+    running = asyncio.create_task(wal.run())
+    await asyncio.wait_for(written[-1][0], SOON_S)
+    assert max(sum(row.done() for row in of_account) for of_account in written) <= 2
+    await asyncio.wait_for(asyncio.gather(*(row for of_account in written for row in of_account)), SOON_S)
+    running.cancel()
+    db.close()
+
+
 async def test_what_is_withdrawn_while_firestore_is_away_does_not_stay_in_memory() -> None:
     """A stream that breaks again and again hands the same events over each time."""
     db = AsyncClient(project="demo-withdrawn", credentials=AnonymousCredentials())
