@@ -16,7 +16,7 @@ from google.cloud.firestore import AsyncClient
 from connector.arrival import ArrivalOrder
 from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
-from connector.engine import connect_engine
+from connector.engine import Engine, connect_engine
 from connector.event_budget import AccountShare, EventBudget, memory_bytes
 from connector.events import WalRow, wal_rows
 from connector.intake import Intake, Progress
@@ -166,17 +166,24 @@ async def door(firestore_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 
 @asynccontextmanager
-async def taking(
-    offering: OfferingEngine, wal: Wal, accounts: Sequence[AccountId], folder: Path
-) -> AsyncIterator[None]:
-    """Each account's events are read, written and acknowledged meanwhile."""
+async def served(offering: OfferingEngine, folder: Path) -> AsyncIterator[Engine]:
     server, socket = grpc.aio.server(), folder / "sock"
     server.add_generic_rpc_handlers((offering.handler(),))
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     engine = connect_engine(socket, CALL_S)
+    yield engine
+    await engine.channel.close(None)
+    await server.stop(0)
 
-    async def take(account: AccountId) -> None:
+
+@asynccontextmanager
+async def taking(
+    offering: OfferingEngine, wal: Wal, accounts: Sequence[AccountId], folder: Path
+) -> AsyncIterator[None]:
+    """Each account's events are read, written and acknowledged meanwhile."""
+
+    async def take(engine: Engine, account: AccountId) -> None:
         term = Term(account=account, worker=WorkerId("w1"), epoch=1, deadline_s=now_s() + 3600)
         order = ArrivalOrder(last_received_at=NOW)
         intake = Intake(term=term, engine=engine, wal=wal, order=order, progress=Progress(), share=wal.memory.share())
@@ -189,15 +196,15 @@ async def taking(
             acknowledging.cancel()
             intake.withdraw()
 
-    tasks = [asyncio.create_task(work) for work in (wal.run(), *(take(account) for account in accounts))]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        await engine.channel.close(None)
-        await server.stop(0)
+    async with served(offering, folder) as engine:
+        works = [wal.run(), *(take(engine, account) for account in accounts)]
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:
@@ -238,6 +245,29 @@ async def test_an_outage_of_firestore_holds_no_more_in_memory_than_the_budget_an
         own = sorted((row for row in found if row["accountId"] == account), key=lambda row: row["receivedAt"])
         assert [row["payload"]["whatsappId"] for row in own] == [f"A{number}" for number in range(1, MESSAGES + 1)]
     db.close()
+
+
+async def test_a_stream_that_nobody_reads_takes_its_window_and_no_more(tmp_path: Path) -> None:
+    """gRPC widens the windows of all streams when one of them is read fast."""
+
+    def term(account: str) -> Term:
+        return Term(account=AccountId(account), worker=WorkerId("w1"), epoch=1, deadline_s=now_s() + 3600)
+
+    async def read_all(account: str) -> None:
+        async for _ in engine.events(term(account)):
+            pass
+
+    offering = OfferingEngine(messages=500, text_bytes=TEXT_BYTES)
+    idle = [f"idle-{number}" for number in range(10)]
+    async with served(offering, tmp_path) as engine:
+        await read_all("fast")
+        streams = [engine.events(term(account)) for account in idle]
+        for stream in streams:
+            await anext(stream)
+        await read_all("fast, too")
+        assert max(offering.handed[account] for account in idle) <= 2
+        for stream in streams:
+            await stream.aclose()  # type: ignore[attr-defined]
 
 
 async def test_an_account_with_thousands_of_rows_does_not_make_another_ones_row_wait_for_them(
