@@ -23,6 +23,17 @@ async def test_a_send_ends_when_whatsapp_has_taken_it(server: WhatsAppServer, li
     assert [(shown.id, shown.text) for shown in linked.ana.inbox] == [(message_id(), "hello")]
 
 
+async def test_each_device_of_a_contact_says_that_a_message_came(server: WhatsAppServer, linked: Linked) -> None:
+    """They say it at once, under the device's own address; the chat is the contact's all the same."""
+    linked.ana.linked_devices = 2
+    await linked.account.send(linked.ana_jid, message_id(), "hello")
+    account = linked.account
+    await account.until(lambda: len(account.receipts) == 3, "three receipts")
+    assert {receipt.chat_jid for receipt in account.receipts} == {str(linked.ana.lid)}
+    assert {receipt.type for receipt in account.receipts} == {pb.ReceiptReceived.DELIVERED}
+    await linked.device.caught_up()
+
+
 async def test_a_lid_can_be_written_to(linked: Linked) -> None:
     sent = await linked.account.send(str(linked.ana.lid), message_id(), "hello")
     assert sent.outcome == Outcome.SENT

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.whatsapp.jid import Jid
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.outbound import deliver_message
 from tests.whatsapp.person import Person, new_message_id, text_message, text_of
@@ -29,6 +30,8 @@ class Contact(Person):
         """Whether it opens each message at once."""
         self.delivers = True
         """Whether its phone is on: it says of each message that it was delivered."""
+        self.linked_devices = 0
+        """Beside its phone: each says of a message that it was delivered, and the one that it is read on says so."""
         self.is_registered = True
         """Whether the number has a WhatsApp account at all."""
         self.ticks: list[str] = []
@@ -118,11 +121,21 @@ class Contact(Person):
         self.world.notify()
 
     def send_receipt(
-        self, device: "Device", ids: Sequence[str], kind: ReceiptKind, addressing: Addressing | None = None
+        self,
+        device: "Device",
+        ids: Sequence[str],
+        kind: ReceiptKind,
+        addressing: Addressing | None = None,
+        *,
+        from_device: int = 0,
     ) -> None:
+        """`from_device` is the contact's own device; 0 is its phone."""
+        sender = self.sender_attributes(addressing)
+        if isinstance(sender["from"], Jid):
+            sender["from"] = sender["from"].with_device(from_device)
         others = [Node("item", {"id": message_id}) for message_id in ids[1:]]
         attributes: dict[str, Attribute] = {
-            **self.sender_attributes(addressing),
+            **sender,
             "id": ids[0],
             "type": None if kind == "delivered" else kind,
             "t": int(time.time()),
@@ -136,7 +149,8 @@ class Contact(Person):
 
         def answer() -> None:
             if self.delivers:
-                self.send_receipt(device, [message_id], "delivered", addressing)
+                for number in range(self.linked_devices + 1):
+                    self.send_receipt(device, [message_id], "delivered", addressing, from_device=number)
             if self.reads:
                 self._read.add((device.phone.number, message_id))
                 self.send_receipt(device, [message_id], "read", addressing)
