@@ -42,7 +42,7 @@ async def status_of(call: Awaitable[object]) -> grpc.StatusCode:
 
 
 async def test_the_engine_says_which_contract_it_speaks(driver: Driver) -> None:
-    assert (await driver.engine.Hello(pb.HelloRequest(contract=CONTRACT))).contract == CONTRACT == 2
+    assert (await driver.engine.Hello(pb.HelloRequest(contract=CONTRACT))).contract == CONTRACT == 3
 
 
 async def test_at_the_end_of_the_term_the_session_closes_itself(driver: Driver, network: Network) -> None:
