@@ -33,7 +33,7 @@ _TOGETHER, _WORKERS = 1000, 2
 _IN_A_SECOND_AT_MOST = _WORKERS / Timing().claim_pace_s
 """What the pace promises WhatsApp: each worker opens sessions no closer together. It takes up to half as much time again by chance, so
 that 16 or 17 a second are usual, and three more may have been held up on their way."""
-_DOCUMENTS_A_COMMIT = 400
+ACCOUNTS_A_COMMIT = 200
 _IDLE_ACCOUNTS = 20
 _IDLE_S = 120.0
 _DAY_S = 24 * 3600
@@ -58,13 +58,13 @@ def figures() -> Iterator[Figure]:
 
 def _full_worker(processes: Processes, world: World, db: Client) -> Iterator[Figure]:
     """From the start of the process, with every lease free, until Firestore says of each account that it is connected."""
-    pair(Stage(db=db, network=world.network), _SESSIONS)
+    _pair(Stage(db=db, network=world.network), _SESSIONS)
     (worker,) = world.workers
     processes.stop(worker.child)
-    _await(lambda: connected(db) == 0, "the sessions did not close")
+    _await(lambda: _connected(db) == 0, "the sessions did not close")
     began = time.monotonic()
     production.spawn_worker(processes, worker)
-    _await(lambda: connected(db) == _SESSIONS, "the sessions did not open")
+    _await(lambda: _connected(db) == _SESSIONS, "the sessions did not open")
     taken_s = time.monotonic() - began
     what = f"one worker, {_SESSIONS} real sessions"
     yield figure(f"{what}: all open, with leases", taken_s, "s", None)
@@ -79,9 +79,9 @@ def _together(world: World, db: Client) -> Iterator[Figure]:
     for number, account in enumerate(accounts):
         world.network.link(account, f"+4073{number:07d}")
     began = time.monotonic()
-    for first in range(0, _TOGETHER, _DOCUMENTS_A_COMMIT // 2):
-        _create(db, accounts[first : first + _DOCUMENTS_A_COMMIT // 2])
-    _await(lambda: connected(db) == _TOGETHER, "the sessions did not open")
+    for first in range(0, _TOGETHER, ACCOUNTS_A_COMMIT):
+        create(db, accounts[first : first + ACCOUNTS_A_COMMIT])
+    _await(lambda: _connected(db) == _TOGETHER, "the sessions did not open")
     taken_s = time.monotonic() - began
     opened = sorted(opening.opened_at for opening in world.network.openings())
     most = max(bisect_left(opened, at + 1.0) - place for place, at in enumerate(opened))
@@ -97,7 +97,8 @@ def check_pace(most: int) -> None:
         raise BenchFailed(f"{most} sessions came within a second, and the pace allows {_IN_A_SECOND_AT_MOST:.0f}")
 
 
-def _create(db: Client, accounts: Sequence[AccountId]) -> None:
+def create(db: Client, accounts: Sequence[AccountId]) -> None:
+    """Accounts that are wanted, and free."""
     batch = db.batch()
     for account in accounts:
         batch.create(db.collection(schema.ACCOUNTS).document(account), new_account_document(account, "Shop"))
@@ -106,7 +107,7 @@ def _create(db: Client, accounts: Sequence[AccountId]) -> None:
 
 
 def _idle(world: World, db: Client) -> Iterator[Figure]:
-    pair(Stage(db=db, network=world.network), _IDLE_ACCOUNTS)
+    _pair(Stage(db=db, network=world.network), _IDLE_ACCOUNTS)
     before = _operations(world)
     time.sleep(_IDLE_S)
     spent = {operation: count - before[operation] for operation, count in _operations(world).items()}
@@ -117,16 +118,14 @@ def _idle(world: World, db: Client) -> Iterator[Figure]:
     )
 
 
-def pair(stage: Stage, number: int) -> list[AccountId]:
+def _pair(stage: Stage, number: int) -> None:
     """Each account by a code that is typed into its phone, as a super-admin does it."""
     accounts = [Account(account_id=AccountId(f"many-{i}"), phone=f"+4072{i:07d}") for i in range(number)]
     for first in range(0, number, _PAIRED_TOGETHER):
         stage.prepare(Cast(accounts=accounts[first : first + _PAIRED_TOGETHER], chats=[]))
-    return [account.account_id for account in accounts]
 
 
-def connected(db: Client) -> int:
-    """How many accounts Firestore calls connected."""
+def _connected(db: Client) -> int:
     connected = db.collection(schema.ACCOUNTS).where(filter=FieldFilter("status", "==", "connected"))
     counting = AggregationQuery(connected).count(alias="all")
     return sum(int(result.value) for results in counting.get() for result in results)
