@@ -87,8 +87,8 @@ def _fill(store: Path, accounts: list[AccountId]) -> None:
 
 def _has_tables(store: Path) -> bool:
     with closing(sqlite3.connect(store)) as database:
-        made = database.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'engine_inbox'").fetchone()
-    return made == (1,)
+        (made,) = database.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'engine_inbox'").fetchone()
+    return int(made) == 1
 
 
 def _event(number: int) -> bytes:
