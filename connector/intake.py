@@ -57,7 +57,10 @@ class Intake:
         """Hands an event to the ingest log; waits while the account's events take too much memory."""
         self.term.check()
         rows = wal_rows(self.term.account, event, self.order, datetime.now(UTC))
-        await self._enqueue(event.sequence, self.wal.submit(self.term, rows), rows)
+        written = self.wal.submit(self.term, rows)
+        await self._enqueue(
+            _Pending(sequence=event.sequence, rows=rows, memory_bytes=memory_bytes(rows), written=written)
+        )
 
     async def note(self, event: pb.Event, noting: Callable[[pb.Event], Awaitable[None]]) -> None:
         """Has an event noted that is no row, when all that came before stands, and acknowledges it after that."""
@@ -71,7 +74,8 @@ class Intake:
 
         noted = asyncio.ensure_future(note_in_turn())
         noted.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may come to look
-        await self._enqueue(event.sequence, noted)
+        size = memory_bytes(()) + event.ByteSize()
+        await self._enqueue(_Pending(sequence=event.sequence, rows=(), memory_bytes=size, written=noted))
 
     async def pass_over(self, event: pb.Event) -> None:
         """Acknowledges an event that is not this account's, in its turn."""
@@ -120,8 +124,7 @@ class Intake:
         self._pending.clear()
         self.share.remove(self.share.held_bytes)
 
-    async def _enqueue(self, sequence: int, written: asyncio.Future[None], rows: Sequence[WalRow] = ()) -> None:
-        pending = _Pending(sequence=sequence, rows=rows, memory_bytes=memory_bytes(rows), written=written)
+    async def _enqueue(self, pending: _Pending) -> None:
         self.share.add(pending.memory_bytes)
         async with self._changed:
             self._pending.append(pending)
