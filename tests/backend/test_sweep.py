@@ -241,7 +241,7 @@ def test_a_receipt_that_stands_apart_is_given_up_after_a_day(world: World) -> No
 def test_a_row_that_nothing_can_mark_holds_up_none_behind_it(world: World) -> None:
     """Whatever it does to the sweep, also what nobody foresaw."""
     chat = world.chat()
-    poison = world.receive(chat, "x", payload={"kind": "sticker"})
+    poison = world.receive(chat, "x", payload={"kind": "hologram"})
     behind = world.receive(world.chat(), "good")
     for event in (poison, behind):
         age(world, schema.INGEST, event, "receivedAt")
