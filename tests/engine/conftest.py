@@ -49,6 +49,16 @@ async def store(postgres_server: Postgres) -> PostgresStore:
     return store
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+async def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty store, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/sessions.db"
+    store = PostgresStore(server=request.getfixturevalue("postgres_server"))
+    await store.create()
+    return store.address("engine")
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[WhatsAppServer]:
     async with WhatsAppServer() as server:

@@ -26,6 +26,8 @@ _DOMAIN_NUMBERS: Final = {server: number for number, server in _DOMAINS.items()}
 _NIBBLES: Final = "0123456789-.\0\0\0\0"
 _HEX_DIGITS: Final = "0123456789ABCDEF"
 _COMPRESSED: Final = 2
+_ODD_BYTES: Final = "surrogateescape"
+"""A word may hold bytes that are not UTF-8: ids are whatever their sender's program wrote."""
 _MOST_REMEMBERED: Final = 20_000
 
 
@@ -83,7 +85,7 @@ class Codec:
             _put_bytes(out, node.content)
 
     def _text(self, text: str) -> bytes:
-        return self._known.get(text) or _sized(text.encode())
+        return self._known.get(text) or _sized(text.encode(errors=_ODD_BYTES))
 
     def _jid(self, jid: Jid) -> bytes:
         known = self._jids.get(jid)
@@ -194,7 +196,7 @@ class _Reader:
             return self._tokens.single[tag]
         if tag in _LENGTH_BYTES:
             data = self._take(self._integer(_LENGTH_BYTES[tag]))
-            return data.decode() if as_text else data
+            return data.decode(errors=_ODD_BYTES) if as_text else data
         if tag == _LIST_EMPTY:
             return None
         if tag in (_LIST_8, _LIST_16):

@@ -110,8 +110,10 @@ func (o *owned) Prepare(query string) (driver.Stmt, error) {
 	return o.PrepareContext(context.Background(), query)
 }
 
-// CheckNamedValue leaves a statement's arguments to the driver, where it knows more than database/sql does.
+// CheckNamedValue makes the names in a statement's arguments storable, and leaves the rest to the driver, where it knows more than
+// database/sql does.
 func (o *owned) CheckNamedValue(value *driver.NamedValue) error {
+	makeStorable(value)
 	if checker, ok := o.writer.(driver.NamedValueChecker); ok {
 		return checker.CheckNamedValue(value)
 	}
