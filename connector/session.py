@@ -45,6 +45,10 @@ _ENDINGS: Mapping[int, tuple[ErrorCode, str]] = {
         ErrorCode.OUTDATED,
         "WhatsApp refuses the newest known version of WhatsApp Web, or the fixed one",
     ),
+    pb.SessionChanged.QUARANTINED: (
+        ErrorCode.QUARANTINED,
+        "handling the account's events has crashed the engine repeatedly; it is not connected for up to an hour",
+    ),
 }
 
 _REMOVED = (ErrorCode.LOGGED_OUT, "the device was removed on the phone; pair the account again")

@@ -1094,6 +1094,8 @@ class SessionChanged(_message.Message):
         REPLACED: SessionChanged._State.ValueType  # 5
         BANNED: SessionChanged._State.ValueType  # 6
         OUTDATED: SessionChanged._State.ValueType  # 7
+        QUARANTINED: SessionChanged._State.ValueType  # 8
+        """The engine has crashed repeatedly while it handled the account, which is not connected for up to an hour, or until it is opened again."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper): ...
     STATE_UNSPECIFIED: SessionChanged.State.ValueType  # 0
@@ -1106,6 +1108,8 @@ class SessionChanged(_message.Message):
     REPLACED: SessionChanged.State.ValueType  # 5
     BANNED: SessionChanged.State.ValueType  # 6
     OUTDATED: SessionChanged.State.ValueType  # 7
+    QUARANTINED: SessionChanged.State.ValueType  # 8
+    """The engine has crashed repeatedly while it handled the account, which is not connected for up to an hour, or until it is opened again."""
 
     STATE_FIELD_NUMBER: _builtins.int
     PHONE_E164_FIELD_NUMBER: _builtins.int

@@ -19,9 +19,11 @@ import (
 	"threadline/engine/contract"
 	"threadline/engine/internal/accounts"
 	"threadline/engine/internal/backup"
+	"threadline/engine/internal/crash"
 	"threadline/engine/internal/database"
 	"threadline/engine/internal/journal"
 	"threadline/engine/internal/parent"
+	"threadline/engine/internal/quarantine"
 	"threadline/engine/internal/service"
 	"threadline/engine/internal/session"
 	"threadline/engine/internal/settings"
@@ -34,6 +36,8 @@ const (
 	statusSettings = 2
 	stopWithin     = 8 * time.Second
 	greetWithin    = 3 * time.Second
+	// The Go runtime writes a crash beside the socket: whoever starts the engine again keeps the socket's place.
+	crashSuffix = ".crash"
 )
 
 func init() {
@@ -73,6 +77,10 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 		journal.StartFailed(what, err)
 		return statusFailed
 	}
+	if err := noteCrash(db, read.Socket+crashSuffix); err != nil {
+		journal.StartFailed("the crash of the engine before cannot be noted", err)
+		return statusFailed
+	}
 	listener, err := listen(read.Socket)
 	if err != nil {
 		journal.StartFailed("the socket cannot be opened", err)
@@ -90,6 +98,7 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 	engine := service.New(shared)
 	server := grpc.NewServer(
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
+		grpc.UnaryInterceptor(service.NameAccount),
 		grpc.ConnectionTimeout(greetWithin), // who connects and says nothing would hold up the stop
 	)
 	contract.RegisterEngineServer(server, engine)
@@ -114,6 +123,25 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 		journal.StartFailed("the store cannot be closed", err)
 	}
 	return 0
+}
+
+// noteCrash notes which account the engine before this one has crashed at, and has a crash of this one written down.
+func noteCrash(db *database.Database, path string) error {
+	report, err := crash.Read(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case report == nil:
+	case report.Account == "":
+		journal.CrashedSomewhere()
+	default:
+		journal.For(report.Account).Crashed()
+		if err := quarantine.NoteCrash(context.Background(), db, report.Account); err != nil {
+			return err
+		}
+	}
+	return crash.Watch(path)
 }
 
 // listen takes the place of a socket that an engine before this one left behind.

@@ -71,6 +71,7 @@ _ERRORS: Mapping[ErrorCode, End] = {
     ErrorCode.REPLACED: End.CONNECTED,
     ErrorCode.BANNED: End.CONNECTED,
     ErrorCode.OUTDATED: End.CONNECTED,
+    ErrorCode.QUARANTINED: End.CONNECTED,
     ErrorCode.OTHER_NUMBER: End.CONNECTED,
     ErrorCode.ACCOUNT_UNKNOWN: End.SENT,
     ErrorCode.ENDPOINT_NOT_ALLOWED: End.SENT,

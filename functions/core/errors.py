@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     REPLACED = "replaced"
     BANNED = "banned"
     OUTDATED = "outdated"
+    QUARANTINED = "quarantined"
     PAIRING_EXPIRED = "pairing_expired"
     PAIRING_FAILED = "pairing_failed"
     ENGINE_FAILED = "engine_failed"
@@ -207,6 +208,12 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_ACCOUNT,
         meaning="WhatsApp refuses the newest known version of WhatsApp Web, or the one that ENGINE_WEB_VERSION names.",
         what_to_do="Deploy a connector with a newer engine. Where ENGINE_WEB_VERSION is set, remove it or name a newer version.",
+        alert=Severity.ERROR,
+    ),
+    ErrorCode.QUARANTINED: Entry(
+        seen_in=_ACCOUNT,
+        meaning="Handling the account's events has crashed the engine repeatedly. To protect the other accounts, it is not connected for up to an hour, or until somebody asks for it. Nothing is lost: WhatsApp keeps what comes.",
+        what_to_do="Read the connector's log for the panic that it tells of. Deploy a newer version, which may not crash there; then set desiredState to connected again.",
         alert=Severity.ERROR,
     ),
     ErrorCode.PAIRING_EXPIRED: Entry(

@@ -67,6 +67,25 @@ def outdated(case: Case) -> None:
     _resume(case)
 
 
+def quarantined(case: Case) -> None:
+    """The store says what it says after two crashes at the account without a stanza in hand."""
+    store = case.ground.store
+    assert store is not None
+    noted = f"""INSERT INTO engine_crashes (account_id, crashes, unexplained, crashed_ms)
+        VALUES ('{case.name}', 2, 2, {int(time.time() * 1000)})"""  # noqa: S608 - a drill's own account
+
+    def open_anew() -> None:
+        _rest(case)
+        store.query(noted)
+        case.ground.admin.show(case.drill.name, "resume", case.name)
+
+    case.strike("two crashes of the engine were noted at the account, and it was opened anew", open_anew)
+    case.shows(status="error", disconnectReason="engine_crashed", lastError="quarantined...")
+    case.alerts()
+    case.screens("account")
+    _resume(case)
+
+
 def other_number(case: Case) -> None:
     other = another_number(case.people)
     case.ground.network.log_out(case.account.phone)
@@ -230,6 +249,7 @@ DRILLS = (
     ),
     Drill(name="replaced", cause="its session was opened elsewhere", alert=ErrorCode.REPLACED, run=replaced),
     Drill(name="outdated", cause="the engine is too old", alert=ErrorCode.OUTDATED, run=outdated),
+    Drill(name="quarantined", cause="its events crash the engine", alert=ErrorCode.QUARANTINED, run=quarantined),
     Drill(name="banned", cause="banned for a time", alert=ErrorCode.BANNED, run=banned),
     Drill(
         name="other_number",

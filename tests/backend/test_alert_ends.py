@@ -74,6 +74,7 @@ SESSION = [
     ErrorCode.REPLACED,
     ErrorCode.BANNED,
     ErrorCode.OUTDATED,
+    ErrorCode.QUARANTINED,
     ErrorCode.OTHER_NUMBER,
 ]
 

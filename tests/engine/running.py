@@ -61,6 +61,7 @@ class RunningEngine:
 
     async def __aexit__(self, *_: object) -> None:
         await self.kill()
+        self._forget()
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -79,8 +80,10 @@ class RunningEngine:
 
     async def start(self, **environment: str) -> None:
         """Returns when it serves. `environment` is for this start alone, such as a fail point."""
-        self._folder = tempfile.TemporaryDirectory(prefix="engine-")
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="engine-")  # a later start finds a crash there
         socket = Path(self._folder.name) / "socket"
+        socket.unlink(missing_ok=True)
         self.started_at = time.monotonic()
         self.process = await asyncio.create_subprocess_exec(
             self.program,
@@ -106,6 +109,7 @@ class RunningEngine:
         if not serves.done():
             serves.cancel()
             await self.kill()
+            self._forget()
             raise EngineEnded("\n".join(self.log))
 
     async def kill(self) -> None:
@@ -162,6 +166,8 @@ class RunningEngine:
         if self._reader is not None:
             await self._reader
             self._reader = None
+
+    def _forget(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None

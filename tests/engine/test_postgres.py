@@ -18,6 +18,9 @@ CREATE TRIGGER refused BEFORE INSERT ON engine_inbox FOR EACH ROW
     WHEN (position(convert_to('not yet', 'UTF8') IN NEW.event) > 0) EXECUTE FUNCTION refuse();
 """
 
+_NEVER = _REFUSE.replace("'no room'", "'no' USING ERRCODE = '22021'").replace("not yet", "poison")
+"""An error of class 22: PostgreSQL will not take this value, however often it is tried."""
+
 
 @pytest.fixture
 async def linked(server: WhatsAppServer, store: PostgresStore) -> AsyncIterator[Linked]:
@@ -67,3 +70,18 @@ async def test_history_and_long_messages_pass_through_this_store_too(linked: Lin
     assert await store.query("SELECT SUM(LENGTH(content)) FROM engine_history_chunks") == f"{size}\n"
     await linked.account.stub.Logout(pb.LogoutRequest(session=linked.account.session), timeout=PATIENCE_S)
     assert await store.query("SELECT COUNT(*) FROM engine_history_chunks") == "0\n"
+
+
+async def test_an_event_that_the_store_refuses_for_good_is_isolated_after_the_second_time(
+    linked: Linked, store: PostgresStore
+) -> None:
+    await store.query(_NEVER)
+    for text in ("before", "poison", "after"):
+        await linked.ana.send(linked.phone, text)
+    await linked.account.until_message("after", 40)
+    shown = [message.text or message.unsupported for message in linked.account.messages]
+    assert shown == ["before", "isolated", "after"]
+    assert linked.account.states.count("RECONNECTING") == 1
+    kept = await store.query("SELECT failures, reason, length(wire) > 0 FROM engine_quarantine")
+    assert kept == "2|store_refused|t\n"
+    await linked.device.caught_up()

@@ -10,6 +10,8 @@ from tests.whatsapp.node import Malformed, Node
 _LIST_EMPTY: Final = 0
 _DICTIONARY_0: Final = 236
 _DICTIONARY_3: Final = 239
+_INTEROP_JID: Final = 245
+_MESSENGER_JID: Final = 246
 _AD_JID: Final = 247
 _LIST_8: Final = 248
 _LIST_16: Final = 249
@@ -204,6 +206,11 @@ class _Reader:
         if tag == _JID_PAIR:
             user = self._value(as_text=True)
             return Jid("" if user is None else str(user), self._text())
+        if tag in (_MESSENGER_JID, _INTEROP_JID):
+            user, device = self._text(), self._integer(2)
+            if tag == _INTEROP_JID:
+                self._integer(2)  # the integrator
+            return Jid(user, self._text(), device)
         if tag == _AD_JID:
             domain, device = self._byte(), self._byte()
             return Jid(self._text(), _DOMAINS.get(domain, NUMBER_SERVER), device)

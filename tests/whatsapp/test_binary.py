@@ -97,3 +97,20 @@ def test_a_node_that_lacks_what_it_must_have_says_so() -> None:
         node.need_text("id")
     with pytest.raises(Malformed, match="no address"):
         node.jid("to")
+
+
+@pytest.mark.parametrize(
+    ("wire", "jid"),
+    [
+        (b"\xf6\xfc\x0277\x00\x05\xfc\x04msgr", Jid("77", "msgr", 5)),
+        (b"\xf5\xfc\x0277\x00\x05\x00\x01\xfc\x07interop", Jid("77", "interop", 5)),
+    ],
+)
+def test_addresses_of_other_services_are_read(wire: bytes, jid: Jid) -> None:
+    node = CODEC.decode(b"\0\xf8\x03\xfc\x02xx\xfc\x02to" + wire)
+    assert node.attributes["to"] == jid
+
+
+def test_a_word_with_bytes_that_are_not_utf8_comes_back() -> None:
+    node = Node("message", {"id": "3A\udcff\udc80\0"})
+    assert CODEC.decode(CODEC.encode(node)) == node

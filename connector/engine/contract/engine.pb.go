@@ -225,6 +225,8 @@ const (
 	SessionChanged_REPLACED   SessionChanged_State = 5
 	SessionChanged_BANNED     SessionChanged_State = 6
 	SessionChanged_OUTDATED   SessionChanged_State = 7
+	// The engine has crashed repeatedly while it handled the account, which is not connected for up to an hour, or until it is opened again.
+	SessionChanged_QUARANTINED SessionChanged_State = 8
 )
 
 // Enum value maps for SessionChanged_State.
@@ -238,6 +240,7 @@ var (
 		5: "REPLACED",
 		6: "BANNED",
 		7: "OUTDATED",
+		8: "QUARANTINED",
 	}
 	SessionChanged_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -248,6 +251,7 @@ var (
 		"REPLACED":          5,
 		"BANNED":            6,
 		"OUTDATED":          7,
+		"QUARANTINED":       8,
 	}
 )
 
@@ -3698,14 +3702,14 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x04SENT\x10\x01\x12\r\n" +
 	"\tDELIVERED\x10\x02\x12\b\n" +
 	"\x04READ\x10\x03\x12\x11\n" +
-	"\rREAD_ON_PHONE\x10\x04\"\xfb\x02\n" +
+	"\rREAD_ON_PHONE\x10\x04\"\x8c\x03\n" +
 	"\x0eSessionChanged\x12@\n" +
 	"\x05state\x18\x01 \x01(\x0e2*.threadline.engine.v1.SessionChanged.StateR\x05state\x12\x1d\n" +
 	"\n" +
 	"phone_e164\x18\x02 \x01(\tR\tphoneE164\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12*\n" +
 	"\x12ban_ends_at_unix_s\x18\x04 \x01(\x03R\x0ebanEndsAtUnixS\x12:\n" +
-	"\x06device\x18\x05 \x01(\v2\".threadline.engine.v1.LinkedDeviceR\x06device\"\x87\x01\n" +
+	"\x06device\x18\x05 \x01(\v2\".threadline.engine.v1.LinkedDeviceR\x06device\"\x98\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -3717,7 +3721,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\bREPLACED\x10\x05\x12\n" +
 	"\n" +
 	"\x06BANNED\x10\x06\x12\f\n" +
-	"\bOUTDATED\x10\a\"B\n" +
+	"\bOUTDATED\x10\a\x12\x0f\n" +
+	"\vQUARANTINED\x10\b\"B\n" +
 	"\fLinkedDevice\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1a\n" +
 	"\bplatform\x18\x02 \x01(\tR\bplatform\"u\n" +

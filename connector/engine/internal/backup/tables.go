@@ -32,6 +32,8 @@ var tables = []string{
 	"engine_backlog_arrived",
 	"engine_timers",
 	"engine_web_version",
+	"engine_quarantine",
+	"engine_crashes",
 }
 
 // versionTable says which tables whatsmeow has made. It is compared, and not restored.

@@ -152,6 +152,12 @@ func (d *Database) ownTables() []string {
 			account_id TEXT NOT NULL, chat TEXT NOT NULL, seconds BIGINT NOT NULL, set_at BIGINT NOT NULL, PRIMARY KEY (account_id, chat))`,
 		`CREATE TABLE IF NOT EXISTS engine_web_version (
 			id INTEGER PRIMARY KEY, version TEXT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS engine_quarantine (
+			account_id TEXT NOT NULL, stanza TEXT NOT NULL, failures BIGINT NOT NULL, reason TEXT NOT NULL, noted_ms BIGINT NOT NULL,
+			wire ` + blob + `, PRIMARY KEY (account_id, stanza))`,
+		`CREATE TABLE IF NOT EXISTS engine_crashes (
+			account_id TEXT PRIMARY KEY, crashes BIGINT NOT NULL, unexplained BIGINT NOT NULL, crashed_ms BIGINT NOT NULL,
+			in_hand TEXT NOT NULL DEFAULT '')`,
 	}
 	if d.Kind == settings.Postgres {
 		tables = append(tables, ownedFunction)

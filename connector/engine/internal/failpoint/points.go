@@ -26,4 +26,5 @@ const (
 	HistoryChunk     Point = "history.chunk" // a piece of its content is written
 	HistoryKept      Point = "history.kept"  // the part is kept; the word on it is not removed
 	StoreHeld        Point = "store.held"    // a transaction has begun, and holds the account's epoch
+	StanzaCame       Point = "stanza.came"   // a stanza was received, and is about to be queued
 )

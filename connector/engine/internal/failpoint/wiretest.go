@@ -18,6 +18,8 @@ var (
 	left   atomic.Int64
 	armed  atomic.Bool
 	frozen = os.Getenv("WIRE_FREEZE_FILE")
+
+	panicAt = os.Getenv("WIRE_PANIC_AT")
 )
 
 // WIRE_DIE_AT=point:n kills the process, as SIGKILL does, the n-th time it passes the point. Where WIRE_DIE_FILE names a file
@@ -47,6 +49,13 @@ func Pass(point Point) {
 	if point == chosen && left.Add(-1) == 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
+	}
+}
+
+// PanicAt panics where WIRE_PANIC_AT holds the point and the stanza's id, as in `stanza.came:3EB0AA`.
+func PanicAt(point Point, id string) {
+	if panicAt != "" && panicAt == string(point)+":"+id {
+		panic("WIRE_PANIC_AT")
 	}
 }
 

@@ -58,6 +58,11 @@ func ServingFailed(err error) {
 	logger.Error("the engine can no longer serve", "event", "serving_failed", "error", kindOf(err))
 }
 
+// CrashedSomewhere writes that the process before this one has ended by a panic, of which no account is known to be the cause.
+func CrashedSomewhere() {
+	logger.Error("the engine crashed; no account is known to be the cause", "event", "crashed")
+}
+
 func SessionsNotClosed() {
 	logger.Warn("some sessions took too long to close", "event", "sessions_not_closed")
 }
@@ -119,6 +124,21 @@ func (a Account) BacklogDelivered(announced, lost, undecrypted uint32) {
 func (a Account) HandlerPanicked(event any, recovered any) {
 	a.write(slog.LevelError, "a handler panicked: what it was given is not taken as saved", "handler_panicked",
 		"kind", fmt.Sprintf("%T", event), "panic", fmt.Sprintf("%T", recovered))
+}
+
+func (a Account) DecryptionPanicked() {
+	a.write(slog.LevelError, "the decryption of a message panicked: the message is not taken as saved", "decryption_panicked")
+}
+
+// StanzaIsolated writes that a stanza is kept away from its handler. isShown: its chat shows a message in its place.
+func (a Account) StanzaIsolated(tag string, isShown bool) {
+	a.write(slog.LevelError, "a stanza whose handling fails each time is isolated: it is kept in the store, and acknowledged",
+		"stanza_isolated", "tag", tag, "isShown", isShown)
+}
+
+// Crashed writes that the process before this one has ended by a panic while it handled the account.
+func (a Account) Crashed() {
+	a.write(slog.LevelError, "the engine crashed while it handled the account: its stanzas are handled one by one for an hour", "crashed")
 }
 
 func (a Account) StoreFailed(what string, err error) {

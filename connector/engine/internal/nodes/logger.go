@@ -5,7 +5,9 @@
 package nodes
 
 import (
+	"fmt"
 	"log/slog"
+	"strings"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	waLog "go.mau.fi/whatsmeow/util/log"
@@ -17,7 +19,12 @@ import (
 type Observer interface {
 	Received(node *waBinary.Node)
 	Sending(node *waBinary.Node)
+	// DecryptionPanicked comes on the thread that handles a message, before it is acknowledged.
+	DecryptionPanicked(id string)
 }
+
+// How whatsmeow says that it has recovered from a panic while it decrypted a message, whose id comes first (message.go, decryptMessages).
+const decryptionPanicked = "Message decryption for %s panicked"
 
 // NewLogger gives a client its logger.
 func NewLogger(observer Observer, log journal.Account) waLog.Logger {
@@ -53,4 +60,9 @@ func (l logger) Infof(string, ...any) {}
 
 func (l logger) Warnf(template string, _ ...any) { l.log.Library(slog.LevelWarn, l.module, template) }
 
-func (l logger) Errorf(template string, _ ...any) { l.log.Library(slog.LevelError, l.module, template) }
+func (l logger) Errorf(template string, arguments ...any) {
+	l.log.Library(slog.LevelError, l.module, template)
+	if strings.HasPrefix(template, decryptionPanicked) && len(arguments) > 0 {
+		l.observer.DecryptionPanicked(fmt.Sprint(arguments[0]))
+	}
+}

@@ -28,6 +28,13 @@ func (w *Wires) Keep(class, id string, node *waBinary.Node) {
 	w.nodes[class+" "+id] = node
 }
 
+// Look gives a node that is not taken yet; nil where it is not there.
+func (w *Wires) Look(class, id string) *waBinary.Node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodes[class+" "+id]
+}
+
 // Take gives a node as it came over the wire, in WhatsApp's binary form; nil where it is not there any more.
 func (w *Wires) Take(class, id string) []byte {
 	key := class + " " + id

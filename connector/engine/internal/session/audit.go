@@ -109,7 +109,10 @@ func (a *audit) answering(client *whatsmeow.Client, id, kind string) {
 	} else if event := a.unreadable(client, stanza.Node); event == nil {
 		became = nothingToDo
 	} else if !a.s.keep(event, patient) {
-		return // the session is broken, and the answer held back
+		if a.s.wasRefused.Swap(false) {
+			a.s.mishandled(client, stanza.Node, refused)
+		}
+		return // the session is broken, and the answer held back; or the message is isolated
 	} else if event.GetMessage() != nil {
 		became = toldOfIt
 	}
@@ -150,10 +153,9 @@ func (a *audit) settle(stanza *backlog.Stanza, became outcome) bool {
 	return true
 }
 
-// keep makes the event of a message durable, and that it has arrived, together.
-func (a *audit) keep(id string, event *contract.Event, how patience) bool {
+// keep makes the event of a message durable, and that it has arrived, together, and what else is to stand with it.
+func (a *audit) keep(id string, event *contract.Event, how patience, others ...database.Statement) bool {
 	stanza := a.stanzas.Next(id)
-	var others []database.Statement
 	if arrival := a.arrival(stanza); arrival != nil {
 		others = append(others, *arrival)
 	}

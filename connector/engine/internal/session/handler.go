@@ -29,11 +29,13 @@ const (
 
 // handle is called by whatsmeow with everything that happens. Its answer decides whether WhatsApp is told that an event was taken.
 func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
+	stanza := s.stanzaOf(event)
 	defer func() {
 		if recovered := recover(); recovered != nil { // whatsmeow would take a panic for success
 			s.log.HandlerPanicked(event, recovered)
-			s.giveBack()
-			taken = false
+			taken = s.mishandled(client, stanza, panicked)
+		} else if !taken && s.wasRefused.Swap(false) {
+			taken = s.mishandled(client, stanza, refused)
 		}
 	}()
 	switch event := event.(type) {
@@ -66,6 +68,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (taken bool) {
 }
 
 func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message) bool {
+	failpoint.PanicAt(failpoint.InboxEntry, message.Info.ID)
 	if notification := message.Message.GetProtocolMessage().GetHistorySyncNotification(); notification != nil && message.Info.IsFromMe {
 		failpoint.Pass(failpoint.InboxEntry)
 		return s.persist("history", stubborn, func() error { return s.saveHistory(s.ctx, client, notification) }) &&
@@ -121,7 +124,8 @@ func (s *Session) keep(event *contract.Event, how patience, others ...database.S
 	return s.persist(kind, how, func() error { return s.box.AppendWith(s.ctx, event, others...) })
 }
 
-// persist tries to save something until it is saved, the patience is used up, or the session ends.
+// persist tries to save something until it is saved, the patience is used up, or the session ends. What the store refuses for good is
+// not tried again: wasRefused says so then.
 func (s *Session) persist(kind string, how patience, save func() error) bool {
 	if s.broken.Load() && how != stubborn {
 		return false // one before it was given back: it would overtake
@@ -136,6 +140,10 @@ func (s *Session) persist(kind string, how patience, save func() error) bool {
 			return false
 		}
 		s.log.EventNotSaved(kind, err)
+		if database.IsRefusal(err) {
+			s.wasRefused.Store(true)
+			return false
+		}
 		if how != stubborn && time.Since(began)+wait > pace.StorePatience {
 			s.log.EventGivenBack(kind)
 			s.giveBack()

@@ -11,6 +11,7 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 
 	"threadline/engine/contract"
+	"threadline/engine/internal/crash"
 )
 
 // phase is what a session is at.
@@ -62,7 +63,12 @@ func newKeeper(s *Session) *keeper {
 // do has the keeper do something, after what it has to do already.
 func (k *keeper) do(task func()) { k.mail.put(task) }
 
+// run has a crash of whatever it starts, of whatsmeow's threads above all, name the account.
 func (k *keeper) run() {
+	crash.Handling(k.s.ctx, k.s.term.Account, func(context.Context) { k.work() })
+}
+
+func (k *keeper) work() {
 	defer close(k.s.closed)
 	k.do(k.start)
 	for {
@@ -83,7 +89,11 @@ func (k *keeper) run() {
 }
 
 func (k *keeper) start() {
-	if _, linked := k.s.Linked(); linked {
+	if _, linked := k.s.Linked(); linked && k.s.heldFor > 0 {
+		k.phase = ended
+		k.tell(contract.SessionChanged_QUARANTINED, "engine_crashed")
+		k.after(k.s.heldFor, k.tryAgain)
+	} else if linked {
 		k.phase = connecting
 		k.tell(connectingState, "")
 		k.connect()
@@ -94,6 +104,7 @@ func (k *keeper) start() {
 
 func (k *keeper) tryAgain() {
 	if k.phase == ended {
+		k.s.heldFor = 0
 		k.backoff.reset()
 		k.start()
 	}
@@ -161,6 +172,7 @@ func (k *keeper) connect() {
 	s.gate.Reset()
 	s.wires.Reset()
 	s.audit.reset()
+	s.care.reset()
 	s.authenticated.Store(false)
 	s.broken.Store(false)
 	err := s.current().ConnectContext(s.ctx)

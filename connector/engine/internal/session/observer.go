@@ -8,6 +8,7 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 
+	"threadline/engine/internal/failpoint"
 	"threadline/engine/internal/identity"
 	"threadline/engine/internal/incoming"
 	"threadline/engine/internal/nodes"
@@ -28,7 +29,12 @@ type observer struct {
 // Received runs on the socket's reader, before the node is queued.
 func (o *observer) Received(node *waBinary.Node) {
 	s := o.session
+	if o.divert(node) {
+		return
+	}
+	s.care.begin(node)
 	attributes := node.AttrGetter()
+	failpoint.PanicAt(failpoint.StanzaCame, attributes.OptionalString("id"))
 	switch node.Tag {
 	case "success":
 		s.authenticated.Store(true)
@@ -69,13 +75,16 @@ func (o *observer) Sending(node *waBinary.Node) {
 	case "receipt":
 		o.session.audit.answering(o.client, id, attributes.OptionalString("type"))
 		o.holdBack()
+		o.session.care.end("message", node)
 		o.session.gate.Answer("message", id)
 	case "ack":
-		if attributes.OptionalString("class") == "message" {
+		class := attributes.OptionalString("class")
+		if class == "message" {
 			o.session.audit.answering(o.client, id, "")
 		}
 		o.holdBack()
-		o.session.gate.Answer(attributes.OptionalString("class"), id)
+		o.session.care.end(class, node)
+		o.session.gate.Answer(class, id)
 	case "message":
 		if err := o.leaving(); err != nil {
 			o.session.sends.Refuse(id, err)

@@ -23,6 +23,7 @@ import (
 	"threadline/engine/internal/journal"
 	"threadline/engine/internal/nodes"
 	"threadline/engine/internal/outbound"
+	"threadline/engine/internal/quarantine"
 	"threadline/engine/internal/term"
 	"threadline/engine/internal/wanet"
 	"threadline/engine/internal/webversion"
@@ -77,6 +78,10 @@ type Session struct {
 	wires          *nodes.Wires
 	authenticated  atomic.Bool // WhatsApp has let this connection in
 	broken         atomic.Bool // an event could not be saved: nothing more is taken on this connection
+	wasRefused     atomic.Bool // the store has refused for good what was to be saved last
+	quarantined    *quarantine.Stanzas
+	care           *care         // nil where the process has not crashed lately while it handled the account
+	heldFor        time.Duration // how long the account must not connect, since the process has crashed at it repeatedly
 	audit          *audit
 	groups         *groupNames
 	timers         timers
@@ -109,6 +114,9 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64
 	s.feed.box = s.box
 	s.archive = history.Open(shared.DB, owner.Account, shared.HistoryBytes)
 	s.audit = newAudit(s)
+	if err := s.openQuarantine(ctx); err != nil {
+		return nil, err
+	}
 	device, err := s.device(ctx, claimed.Device)
 	if err != nil {
 		return nil, err
@@ -135,6 +143,22 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64
 	owner.WhenTakenOver(func() { s.keeper.do(s.keeper.takenOver) })
 	s.watchEnd(over)
 	return s, nil
+}
+
+func (s *Session) openQuarantine(ctx context.Context) (err error) {
+	account := s.term.Account
+	if s.quarantined, err = quarantine.OpenStanzas(ctx, s.shared.DB, account); err != nil {
+		return err
+	}
+	crashes, err := quarantine.CrashesOf(ctx, s.shared.DB, account)
+	if err != nil {
+		return err
+	}
+	s.heldFor = crashes.HeldFor()
+	if until := crashes.CareUntil(); time.Now().Before(until) {
+		s.care = &care{s: s, until: until}
+	}
+	return nil
 }
 
 // watchEnd calls `over` at the term's end, wherever it is by then.
