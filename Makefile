@@ -8,6 +8,8 @@ n ?= 300
 seed ?= 1
 network ?= simulated
 faults ?= 1000
+seconds ?= 60
+store ?= postgres
 scale ?= 0.15
 folder ?= out/pair
 workers ?= 2
@@ -15,7 +17,7 @@ VENV := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/functions
 
 .DEFAULT_GOAL := help
-.PHONY: help setup deploy demo pair test cost bench faults chaos drills check format proto bump lock clean
+.PHONY: help setup deploy demo pair test cost bench faults chaos fuzz drills check format proto bump lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-24s %s\n' "$$name" "$$what"; done
@@ -55,6 +57,10 @@ chaos: seed = 7
 chaos: ## connectors and engines killed and frozen while people converse (faults=1000 seed=7 network=real|simulated; kinds=frozen: only these)
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
+
+fuzz: ## random and mutated stanzas thrown at a real engine (seconds=60 seed=1 store=postgres|sqlite)
+	@$(call set_up,test)
+	@exec $(VENV)/python -m tests.fuzz --seconds "$(seconds)" --seed "$(seed)" --store "$(store)"
 
 drills: ## each cause that an operator may meet, provoked for real, timed and mended (only=gap,deaf scale=0.15 screens=FOLDER)
 	@$(call set_up,test)

@@ -1,0 +1,1 @@
+"""Random and mutated stanzas thrown at a running engine."""
