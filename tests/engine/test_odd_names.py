@@ -7,6 +7,8 @@ import pytest
 from tests.engine.conftest import Linked, link
 from tests.engine.running import Account, RunningEngine
 from tests.whatsapp import WhatsAppServer
+from tests.whatsapp.jid import Jid
+from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.protobufs import e2e
 
 ODD = {
@@ -85,6 +87,32 @@ async def test_what_else_names_an_odd_id_is_taken(linked: Linked, name: str) -> 
     await linked.device.caught_up()
     assert "RECONNECTING" not in linked.account.states
     assert errors(linked.account.engine) == []
+
+
+async def test_a_sender_whose_name_is_a_pattern_harms_no_other_contacts_ratchet(
+    server: WhatsAppServer, linked: Linked
+) -> None:
+    """whatsmeow removes a sender's former ratchets by a pattern that begins with the sender's name."""
+    server.forgive("unknown_retry")  # of the message that nobody sent
+    await linked.ana.send(linked.phone, "before")
+    await linked.account.until_message("before")
+    eve = Jid("%")
+    sealed = [Node("enc", {"v": 2, "type": "msg"}, b"no ciphertext")]
+    attributes: dict[str, Attribute] = {
+        "from": eve,
+        "sender_lid": Jid("7", "lid"),
+        "id": "3A01",
+        "type": "text",
+        "t": 1,
+    }
+    linked.device.deliver(Node("message", attributes, sealed))
+    identity = Node("notification", {"from": eve, "id": "1", "type": "encrypt", "t": 1}, [Node("identity")])
+    linked.device.deliver(identity)
+    await linked.device.caught_up()
+    written = await linked.ana.send(linked.phone, "after")
+    await linked.account.until_message("after")
+    awaited = [event.awaited.whatsapp_id for event in linked.account.events if event.HasField("awaited")]
+    assert written.id not in awaited
 
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.mau.fi/whatsmeow/store"
@@ -29,6 +30,12 @@ func (s *Session) guard(device *store.Device) {
 }
 
 var errGivenBack = fmt.Errorf("the store has failed, the message is given back: %w", context.Canceled)
+
+// whatsmeow removes all keys of a person by a pattern that begins with the person's name (LIKE). A name that is a pattern itself would
+// remove those of everybody.
+func isPattern(name string) bool { return strings.Contains(name, "%") }
+
+var errPattern = errors.New("the name is a pattern")
 
 type guardedBuffer struct {
 	store.EventBuffer
@@ -95,7 +102,17 @@ func (g guardedSessions) PutSession(ctx context.Context, address string, session
 	return g.session.guarded(ctx, "writing a ratchet", func() error { return g.SessionStore.PutSession(ctx, address, session) })
 }
 
+func (g guardedSessions) DeleteAllSessions(ctx context.Context, name string) error {
+	if isPattern(name) {
+		return errPattern
+	}
+	return g.SessionStore.DeleteAllSessions(ctx, name)
+}
+
 func (g guardedSessions) MigratePNToLID(ctx context.Context, number, lid types.JID) error {
+	if isPattern(number.User) || isPattern(lid.User) {
+		return errPattern
+	}
 	return g.session.guarded(ctx, "moving a ratchet", func() error { return g.SessionStore.MigratePNToLID(ctx, number, lid) })
 }
 
@@ -103,6 +120,13 @@ func (g guardedSessions) MigratePNToLID(ctx context.Context, number, lid types.J
 type guardedIdentities struct {
 	store.IdentityStore
 	session *Session
+}
+
+func (g guardedIdentities) DeleteAllIdentities(ctx context.Context, name string) error {
+	if isPattern(name) {
+		return errPattern
+	}
+	return g.IdentityStore.DeleteAllIdentities(ctx, name)
 }
 
 func (g guardedIdentities) PutIdentity(ctx context.Context, address string, key [32]byte) error {

@@ -67,6 +67,8 @@ func (s *Session) takeHistory() {
 	}
 }
 
+var errHistoryPanicked = errors.New("taking a part of the history panicked")
+
 // takeAllHistory learns from the saved parts which numbers and LIDs belong together, hands over what was asked for, and keeps the rest.
 func (s *Session) takeAllHistory() {
 	if err := s.pruneHistory(); err != nil {
@@ -95,7 +97,7 @@ func (s *Session) takeSavedHistory() (left int, err error) {
 		return 0, err
 	}
 	for _, digest := range digests {
-		if err := s.takeHistoryPart(digest); errors.Is(err, ErrNotConnected) {
+		if err := s.tryHistoryPart(digest); errors.Is(err, ErrNotConnected) {
 			return left, err
 		} else if isGone(err) {
 			s.historyDropped("gone", history.Dropped{Parts: 1})
@@ -128,6 +130,17 @@ func (s *Session) savedHistory() (digests []string, err error) {
 		digests = append(digests, digest)
 	}
 	return digests, rows.Err()
+}
+
+// tryHistoryPart takes one part. One that makes this program panic is left for the next connection.
+func (s *Session) tryHistoryPart(digest string) (err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			s.log.HandlerPanicked(&waE2E.HistorySyncNotification{}, recovered)
+			err = errHistoryPanicked
+		}
+	}()
+	return s.takeHistoryPart(digest)
 }
 
 func (s *Session) takeHistoryPart(digest string) error {

@@ -7,6 +7,8 @@ import (
 	"go.mau.fi/whatsmeow/proto/waWeb"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
+
+	"threadline/engine/internal/database"
 )
 
 // recoverPeerMessages finds what the account's phone had sent to this device when the process was killed: whatsmeow acknowledges such
@@ -20,7 +22,7 @@ func (s *Session) recoverPeerMessages(ctx context.Context) error {
 	}
 	for hash, plaintext := range buffered {
 		protocol := peerMessage(plaintext)
-		kind, err := s.recoverPeerMessage(ctx, protocol)
+		kind, err := s.tryPeerMessage(ctx, protocol)
 		if err != nil {
 			return err
 		}
@@ -52,6 +54,23 @@ func (s *Session) bufferedPlaintexts(ctx context.Context, device types.JID) (map
 		buffered[string(hash)] = plaintext
 	}
 	return buffered, rows.Err()
+}
+
+// tryPeerMessage recovers one message. One that makes this program panic, or that the store refuses, is left where it is: the session opens
+// all the same.
+func (s *Session) tryPeerMessage(ctx context.Context, protocol *waE2E.ProtocolMessage) (kind string, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			s.log.HandlerPanicked(protocol, recovered)
+			kind, err = "", nil
+		}
+	}()
+	kind, err = s.recoverPeerMessage(ctx, protocol)
+	if database.IsRefusal(err) {
+		s.log.EventNotSaved("peer message", err)
+		return "", nil
+	}
+	return kind, err
 }
 
 // recoverPeerMessage saves what a peer message says, and gives its kind; empty where there is nothing to save.
