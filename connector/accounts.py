@@ -15,6 +15,7 @@ from core import schema
 from core.account import parse_lease
 from core.degradation import Degradation
 from core.pacing import PacingRecord, parse_limits
+from core.phone_sight import PhoneRecord
 
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 2.0
@@ -36,6 +37,8 @@ class AccountDocument:
     degradation: Degradation = field(default_factory=Degradation)
     """As the owner before left it. Whoever begins or ends a cause writes the fields that it answers."""
     pacing: PacingRecord = field(default_factory=PacingRecord)
+    """As the owner before left it."""
+    phone: PhoneRecord = field(default_factory=PhoneRecord)
     """As the owner before left it."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 

@@ -48,6 +48,7 @@ async def serve(settings: Settings) -> None:
             timing=timing,
             max_accounts=settings.max_accounts,
             paces_sends=settings.paces_sends,
+            phone_day_s=settings.phone_day_s,
             shows_groups=settings.shows_groups,
             trusts_announced=settings.trusts_announced,
         )

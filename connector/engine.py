@@ -146,6 +146,10 @@ class Engine:
         with _translated():
             return await self.stub.IsOnWhatsApp(request, timeout=self.call_s)
 
+    async def ping_phone(self, term: Term) -> None:
+        with _translated():
+            await self.stub.PingPhone(pb.PingPhoneRequest(session=_session(term)), timeout=self.call_s)
+
     async def mark_read(self, term: Term, *, chat: str, whatsapp_ids: Sequence[str]) -> None:
         """Tells a contact that these messages of theirs were read. Nothing in the product does so yet."""
         request = pb.MarkReadRequest(session=_session(term), chat_jid=chat, whatsapp_ids=whatsapp_ids)

@@ -20,6 +20,7 @@ from core.degradation import parse_degradation
 from core.hand_over import HandOverRequest
 from core.ids import AccountId, InvalidId, WorkerId, account_id
 from core.pacing import parse_record
+from core.phone_sight import parse_phone
 
 _FENCE_MARGIN = 1 / 4
 """The part of the TTL that an owner leaves unused (6 s of 24), so that clocks of workers may differ by 5 s.
@@ -284,6 +285,7 @@ class Leases:
                 update_time=standing.account_time,
                 phone_e164=phone if isinstance(phone, str) else None,
                 pacing=parse_record(standing.account),
+                phone=parse_phone(standing.account),
                 degradation=parse_degradation(standing.account),
             ),
         )

@@ -165,6 +165,10 @@ def command_begun(account: AccountId, kind: str) -> None:
     _write("INFO", "command_begun", "a command is carried out", account, command=kind)
 
 
+def phone_pinged(account: AccountId) -> None:
+    _write("INFO", "phone_pinged", "the account's phone was not seen for ten days: it was asked something", account)
+
+
 def silence_probed(account: AccountId, minutes: int, *, answered: bool) -> None:
     message = "a session that is connected has been strangely silent: WhatsApp was asked something"
     _write("INFO", "silence_probed", message, account, silentMinutes=minutes, answered=answered)

@@ -34,6 +34,21 @@ def connected_fields(device: pb.LinkedDevice, engine_version: str) -> dict[str, 
     }
 
 
+_REFUSALS: Mapping[str, str] = {
+    "passkey_wanted": (
+        "WhatsApp wants the phone's passkey, which this version cannot use. On the phone, remove the passkey (WhatsApp, Settings, Account, "
+        "Passkeys) and pair again, which helps some accounts. If WhatsApp then asks for a new passkey, the account cannot be linked for now"
+    ),
+    "no_multidevice": "the phone's WhatsApp is too old to link devices; update WhatsApp on the phone, then pair again",
+    "code_refused": "WhatsApp gave no code for this number; check the number, or pair by QR",
+}
+
+
+def refusal_in_words(reason: str) -> str:
+    """Why a pairing has failed, and what to do where that is known. `reason` is the engine's word."""
+    return _REFUSALS.get(reason) or f"WhatsApp refused: {reason or 'no reason given'}"
+
+
 def qr_data_url(code: str) -> str:
     """The QR code as a PNG in a data: URL."""
     return str(segno.make_qr(code, error="l").png_data_uri(scale=_QR_SCALE, border=_QR_BORDER))

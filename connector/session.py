@@ -24,15 +24,17 @@ from connector.gap_audit import GapAudit
 from connector.hearing_watch import HearingWatch
 from connector.intake import Intake, Progress
 from connector.pace import Pace
-from connector.pairing import NO_LINK, connected_fields, linked_fields
+from connector.pairing import NO_LINK, connected_fields, linked_fields, refusal_in_words
+from connector.phone_watch import PhoneWatch
 from connector.silence import Silence
 from connector.store import UNAVAILABLE
 from connector.telling import Telling
 from connector.term import Term
 from connector.wal import Wal
-from core.account import NO_CODES, Command, CommandKind, Status, is_same_number
+from core.account import NO_CODES, Command, CommandKind, Status
 from core.errors import ErrorCode, described
 from core.ids import AccountId
+from core.phone_numbers import is_same_number
 
 _REOPEN_FIRST_S = 0.2
 _REOPEN_MAX_S = 10.0
@@ -77,6 +79,8 @@ class Session:
     """Of all sessions of this worker together."""
     on_connected: Callable[[AccountId], None]
     """Called when the account's document says connected."""
+    phone_day_s: float = 86_400.0
+    """How long a day lasts for the phone's watch."""
     shows_groups: bool = True
     """Messages in groups are taken up; else they are acknowledged and left out."""
     trusts_announced: bool = False
@@ -101,6 +105,7 @@ class Session:
     _gaps: GapAudit = field(init=False)
     _ban: Ban = field(init=False)
     _hearing: HearingWatch = field(init=False)
+    _phone: PhoneWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self._telling = Telling(db=self.db, account=self.account, call_s=self.call_s)
@@ -113,6 +118,10 @@ class Session:
             trusts_announced=self.trusts_announced,
         )
         self._ban = Ban(account=self.account, try_again=self.try_again, spread_s=self.heartbeat_s)
+        self.account.phone.day_s = self.phone_day_s
+        self._phone = PhoneWatch(
+            engine=self.engine, telling=self._telling, look_s=self.look_s, is_connected=lambda: self.is_connected
+        )
         self._hearing = HearingWatch(
             silence=self.silence,
             engine=self.engine,
@@ -133,8 +142,10 @@ class Session:
             hearing = tasks.create_task(self._hearing.run())
             gaps = tasks.create_task(self._gaps.run())
             bans = tasks.create_task(self._ban.run())
+            phone = tasks.create_task(self._phone.run())
             await self._sit_out_ban()
             await self._stay_open()
+            phone.cancel()
             bans.cancel()
             gaps.cancel()
             hearing.cancel()
@@ -297,6 +308,8 @@ class Session:
                 case _ if is_of_group(event) and not self.shows_groups:
                     metrics.GROUP_MESSAGES_HIDDEN.inc(kind == "message")
                     await intake.pass_over(event)
+                case "phone_seen":
+                    await self._phone.seen(event.phone_seen)
                 case "reachout_lock":
                     await self._reachout_lock(event.reachout_lock)
                 case "backlog" | "awaited":
@@ -369,6 +382,8 @@ class Session:
         fields: dict[str, Any] = {"lastError": None, "disconnectReason": None, "lastSeenAt": datetime.now(UTC)}
         if phone:
             fields["phoneE164"] = phone
+        self.account.phone.begin(fields["lastSeenAt"])
+        fields |= self.account.phone.due_fields()
         fields |= self.account.pacing.paired(fields["lastSeenAt"]) | self.account.pacing.ban_over_fields()
         self._codes.forget()
         self._gaps.connected()
@@ -434,12 +449,14 @@ class Session:
             ):
                 await self._refuse_number(after=self._last_sequence)
             case pb.PairingEnded.PAIRED:
-                private = {**NO_CODES, **linked_fields(datetime.now(UTC))}
-                await self._telling.tell(Status.CONNECTING, {"lastError": None}, private=private)
+                now = datetime.now(UTC)
+                self.account.phone.seen(now, now)
+                fields = {"lastError": None, **self.account.phone.fields()}
+                await self._telling.tell(Status.CONNECTING, fields, private={**NO_CODES, **linked_fields(now)})
             case pb.PairingEnded.EXPIRED:
                 await self._codes.expire()
             case _:
-                error = described(ErrorCode.PAIRING_FAILED, f"WhatsApp refused: {ended.reason or 'no reason given'}")
+                error = described(ErrorCode.PAIRING_FAILED, refusal_in_words(ended.reason))
                 await self._telling.tell(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)
 
     async def _log_out(self) -> bool:

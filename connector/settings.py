@@ -1,5 +1,6 @@
 """The connector's settings: read from the environment once, checked, and refused with a message that names what is wrong."""
 
+import math
 import os
 import re
 import secrets
@@ -57,6 +58,8 @@ class Settings:
     worker_id: WorkerId
     max_accounts: int
     """How many accounts this worker owns at most."""
+    phone_day_s: float
+    """How long a day lasts for the watch over sleeping phones; shorter only in tests."""
     shows_groups: bool
     """Whether messages in groups are taken up, or acknowledged to WhatsApp and left out."""
     trusts_announced: bool
@@ -83,6 +86,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         port=reader.port("PORT"),
         worker_id=WorkerId(reader.text("WORKER_ID", f"{socket.gethostname()}-{secrets.token_hex(4)}")),
         max_accounts=reader.count("MAX_ACCOUNTS", "500"),
+        phone_day_s=reader.seconds("PHONE_DAY_S", "86400"),
         shows_groups=reader.one_of("GROUPS", ("show", "hide")) == "show",
         trusts_announced=reader.switch("ANNOUNCED_GAPS", "off"),
         event_memory_bytes=reader.count("EVENT_MEMORY_MIB", str(DEFAULT_MEMORY_BYTES // _MIB)) * _MIB,
@@ -166,6 +170,17 @@ class _Reader:
             self.complaints.append(f"{name} must be a whole number from 1 to 99999, not {value!r}")
             return int(default)
         return int(value)
+
+    def seconds(self, name: str, default: str) -> float:
+        value = self.text(name, default)
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < math.inf:
+            self.complaints.append(f"{name} must be a number of seconds above 0, not {value!r}")
+            return float(default)
+        return seconds
 
     def one_of(self, name: str, words: Sequence[str]) -> str:
         """The first word is the default."""

@@ -45,6 +45,7 @@ class Supervisor:
     timing: Timing
     max_accounts: int
     paces_sends: bool
+    phone_day_s: float = 86_400.0
     shows_groups: bool = True
     trusts_announced: bool = False
     _owned: dict[AccountId, Ownership] = field(default_factory=dict, init=False)
@@ -241,6 +242,7 @@ class Supervisor:
             engine=self.engine,
             wal=self.wal,
             account=claimed.account,
+            phone_day_s=self.phone_day_s,
             shows_groups=self.shows_groups,
             trusts_announced=self.trusts_announced,
             order=self._orders.begin_term(claimed.held.term.account, claimed.before),

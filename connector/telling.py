@@ -73,7 +73,7 @@ class Telling:
         told_at: datetime | None = None
         while True:
             await asyncio.sleep(interval_s)
-            fields: dict[str, Any] = {"lastSeenAt": datetime.now(UTC)}
+            fields: dict[str, Any] = {"lastSeenAt": datetime.now(UTC), **self.account.phone.due_fields()}
             if (progress.last_synced_key, progress.last_synced_at) != (told, told_at):
                 told, told_at = progress.last_synced_key, progress.last_synced_at
                 fields |= {"lastEventAt": progress.last_event_at, "lastSyncedAt": told_at, "lastSyncedKey": told}

@@ -94,6 +94,7 @@ def _lines(standing: Standing) -> dict[str, str]:
         "epoch": str(lease.epoch) if lease else "none",
         "endpoint": (lease.endpoint if lease else None) or "-",
         "last seen": ago(document.get("lastSeenAt"), at),
+        "phone seen": ago(document.get("phoneLastSeenAt"), at),
         "last event": ago(document.get("lastEventAt"), at),
         "synchronised": ago(document.get("lastSyncedAt"), at),
         "connections lost": str(document.get("reconnectCount") or 0),
@@ -114,7 +115,15 @@ def _lines(standing: Standing) -> dict[str, str]:
 def _details(standing: Standing) -> dict[str, Any]:
     document, lease = standing.document, standing.lease
     names = (
-        *("phoneE164", "disconnectReason", "lastError", "lastEventAt", "lastSyncedAt", "lastSyncedKey"),
+        *(
+            "phoneE164",
+            "phoneLastSeenAt",
+            "disconnectReason",
+            "lastError",
+            "lastEventAt",
+            "lastSyncedAt",
+            "lastSyncedKey",
+        ),
         *("reconnectCount", "degradedReason", "syncGapStartAt", "syncGapEndAt", "queueLimitS"),
     )
     return standing.data() | {

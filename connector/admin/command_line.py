@@ -34,7 +34,8 @@ from connector.admin.endings import ExitStatus, Failed
 from connector.admin.screen import Screen
 from core.account_limits import LIMITS
 from core.errors import CATALOGUE, ErrorCode
-from core.ids import InvalidId, account_id, checked_request_id, document_id, parse_thread_id, phone_e164, thread_id
+from core.ids import InvalidId, account_id, checked_request_id, document_id, parse_thread_id, thread_id
+from core.phone_numbers import read_phone_number
 
 _DESCRIPTION = "Looks after the numbers of a Threadline project."
 _EPILOG = f"""\
@@ -163,7 +164,10 @@ def _add_accounts(add: Add) -> None:
     )
     _account(pair)
     pair.add_argument(
-        "--phone", type=_checked(phone_e164), metavar="NUMBER", help="the account's own number, as +40712345678"
+        "--phone",
+        type=_checked(read_phone_number),
+        metavar="NUMBER",
+        help="the account's own number, as +40 712 345 678",
     )
     pair.add_argument("--wait", type=_seconds, default=300.0, metavar="SECONDS", help="how long to wait for it (300)")
 

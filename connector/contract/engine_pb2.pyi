@@ -93,6 +93,41 @@ class HelloResponse(_message.Message):
 Global___HelloResponse: _TypeAlias = HelloResponse  # noqa: Y015
 
 @_typing.final
+class PingPhoneRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def session(self) -> Global___Session: ...
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingPhoneRequest: _TypeAlias = PingPhoneRequest  # noqa: Y015
+
+@_typing.final
+class PingPhoneResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingPhoneResponse: _TypeAlias = PingPhoneResponse  # noqa: Y015
+
+@_typing.final
 class CheckStoreRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -453,6 +488,7 @@ class Event(_message.Message):
     AWAITED_FIELD_NUMBER: _builtins.int
     REACHOUT_LOCK_FIELD_NUMBER: _builtins.int
     HISTORY_DROPPED_FIELD_NUMBER: _builtins.int
+    PHONE_SEEN_FIELD_NUMBER: _builtins.int
     WIRE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3... of the events that must be acknowledged (messages, receipts, and what is said of missing messages); 0 for the rest,
@@ -486,6 +522,8 @@ class Event(_message.Message):
     def history_dropped(self) -> Global___HistoryDropped:
         """Added within version 3; without a sequence."""
 
+    @_builtins.property
+    def phone_seen(self) -> Global___PhoneSeen: ...
     def __init__(
         self,
         *,
@@ -499,13 +537,14 @@ class Event(_message.Message):
         awaited: Global___MessageAwaited | None = ...,
         reachout_lock: Global___ReachoutLock | None = ...,
         history_dropped: Global___HistoryDropped | None = ...,
+        phone_seen: Global___PhoneSeen | None = ...,
         wire: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "phone_seen", b"phone_seen", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "phone_seen", b"phone_seen", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock", "history_dropped"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock", "history_dropped", "phone_seen"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -991,6 +1030,30 @@ class MessageAwaited(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageAwaited: _TypeAlias = MessageAwaited  # noqa: Y015
+
+@_typing.final
+class PhoneSeen(_message.Message):
+    """The account's phone, not another of its linked devices, has said something: a message, a receipt, or an answer to this device. Told once
+    a minute at most.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_UNIX_S_FIELD_NUMBER: _builtins.int
+    at_unix_s: _builtins.int
+    """When it did, by WhatsApp's time: what waited for this device is older than its arrival."""
+    def __init__(
+        self,
+        *,
+        at_unix_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_unix_s", b"at_unix_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PhoneSeen: _TypeAlias = PhoneSeen  # noqa: Y015
 
 @_typing.final
 class ReachoutLock(_message.Message):

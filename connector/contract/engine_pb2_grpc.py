@@ -94,6 +94,11 @@ class EngineStub:
                 request_serializer=connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.SerializeToString,
                 response_deserializer=connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.FromString,
                 _registered_method=True)
+        self.PingPhone = channel.unary_unary(
+                '/threadline.engine.v1.Engine/PingPhone',
+                request_serializer=connector_dot_contract_dot_engine__pb2.PingPhoneRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.PingPhoneResponse.FromString,
+                _registered_method=True)
         self.CheckStore = channel.unary_unary(
                 '/threadline.engine.v1.Engine/CheckStore',
                 request_serializer=connector_dot_contract_dot_engine__pb2.CheckStoreRequest.SerializeToString,
@@ -195,6 +200,14 @@ class EngineServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PingPhone(self, request, context):
+        """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
+        Added within version 3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckStore(self, request, context):
         """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
         it is not known.
@@ -265,6 +278,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.RequestHistory,
                     request_deserializer=connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.FromString,
                     response_serializer=connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.SerializeToString,
+            ),
+            'PingPhone': grpc.unary_unary_rpc_method_handler(
+                    servicer.PingPhone,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.PingPhoneRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.PingPhoneResponse.SerializeToString,
             ),
             'CheckStore': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckStore,
@@ -596,6 +614,33 @@ class Engine:
             '/threadline.engine.v1.Engine/RequestHistory',
             connector_dot_contract_dot_engine__pb2.RequestHistoryRequest.SerializeToString,
             connector_dot_contract_dot_engine__pb2.RequestHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PingPhone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/PingPhone',
+            connector_dot_contract_dot_engine__pb2.PingPhoneRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.PingPhoneResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,10 @@ class EngineStub:
     """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
     some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
     """
+    PingPhone: _grpc.UnaryUnaryMultiCallable[_engine_pb2.PingPhoneRequest, _engine_pb2.PingPhoneResponse]
+    """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
+    Added within version 3.
+    """
     CheckStore: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CheckStoreRequest, _engine_pb2.CheckStoreResponse]
     """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
     it is not known.
@@ -117,6 +121,10 @@ class EngineAsyncStub(EngineStub):
     RequestHistory: _aio.UnaryUnaryMultiCallable[_engine_pb2.RequestHistoryRequest, _engine_pb2.RequestHistoryResponse]  # type: ignore[assignment]
     """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
     some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+    """
+    PingPhone: _aio.UnaryUnaryMultiCallable[_engine_pb2.PingPhoneRequest, _engine_pb2.PingPhoneResponse]  # type: ignore[assignment]
+    """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
+    Added within version 3.
     """
     CheckStore: _aio.UnaryUnaryMultiCallable[_engine_pb2.CheckStoreRequest, _engine_pb2.CheckStoreResponse]  # type: ignore[assignment]
     """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
@@ -231,6 +239,16 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_engine_pb2.RequestHistoryResponse, _abc.Awaitable[_engine_pb2.RequestHistoryResponse]]:
         """Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
         some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
+        """
+
+    @_abc_1.abstractmethod
+    def PingPhone(
+        self,
+        request: _engine_pb2.PingPhoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.PingPhoneResponse, _abc.Awaitable[_engine_pb2.PingPhoneResponse]]:
+        """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
+        Added within version 3.
         """
 
     @_abc_1.abstractmethod

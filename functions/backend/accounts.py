@@ -16,6 +16,7 @@ from core.account import CommandKind, DesiredState
 from core.account_limits import InvalidLimit
 from core.errors import ErrorCode
 from core.ids import AccountId
+from core.phone_numbers import read_phone_number
 
 MAX_NAME_CHARACTERS = 100
 
@@ -53,13 +54,20 @@ class Accounts:
                 detail = "an account of this id exists without its lease; take another id, or restore the lease"
                 raise Refused(ErrorCode.ACCOUNT_EXISTS, detail) from error
 
-    def pair(self, account_id: AccountId, phone_e164: str | None) -> None:
-        """By QR, or, with a number, by a code that is typed into its phone. Raises Refused."""
+    def pair(self, account_id: AccountId, written: object = None) -> None:
+        """By QR, or, with a number in any common form, by a code that is typed into its phone. The form may be the national one of the
+        account's former number. Raises Refused, and InvalidId."""
         if self.stores.is_connected(account_id):
             raise Refused(ErrorCode.INVALID_REQUEST, "the account is connected; log it out before pairing it again")
-        kind = CommandKind.PAIR_CODE if phone_e164 else CommandKind.PAIR_QR
-        command = account.new_command(kind, phone_e164)
+        phone = None if written is None else read_phone_number(written, home=self._number_of(account_id))
+        kind = CommandKind.PAIR_CODE if phone else CommandKind.PAIR_QR
+        command = account.new_command(kind, phone)
         self._change(account_id, DesiredState.CONNECTED, {"command": command.document()})
+
+    def _number_of(self, account_id: AccountId) -> str | None:
+        stored = self.stores.account(account_id)
+        number = None if stored is None else stored.value.get("phoneE164")
+        return number if isinstance(number, str) else None
 
     def set_desired_state(self, account_id: AccountId, state: DesiredState) -> None:
         """Paused closes the session and keeps it. Raises Refused."""

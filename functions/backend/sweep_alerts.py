@@ -161,7 +161,13 @@ class AlertSweep:
                 return not (
                     _is_owned(lease, at) and self.stores.is_connected(account) and self._has_stuck(account, late, at)
                 )
-            case Condition.DEAF | Condition.GAP | Condition.COLD_LOCKED | Condition.UNSUPPORTED_KIND:
+            case (
+                Condition.DEAF
+                | Condition.GAP
+                | Condition.COLD_LOCKED
+                | Condition.PHONE_NOT_SEEN
+                | Condition.UNSUPPORTED_KIND
+            ):
                 return False  # its end is another
             case unexpected:
                 assert_never(unexpected)

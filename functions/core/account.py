@@ -201,6 +201,7 @@ def new_account_document(account: AccountId, name: str) -> dict[str, object]:
         "phoneE164": None,
         "status": str(Status.NEEDS_QR),
         "lastSeenAt": None,
+        "phoneLastSeenAt": None,
         "lastEventAt": None,
         "syncGapStartAt": None,
         "syncGapEndAt": None,
@@ -229,11 +230,6 @@ def code_expired_fields() -> dict[str, object]:
     """An account whose code ran out while nobody owned it."""
     error = described(ErrorCode.PAIRING_EXPIRED, "nobody used the code in time")
     return {"status": str(Status.NEEDS_QR), "lastError": error}
-
-
-def is_same_number(known: str | None, paired: str) -> bool:
-    """An account that is paired again must be the same number."""
-    return known is None or known == paired
 
 
 def _parse_command(value: object) -> Command | None:

@@ -21,6 +21,7 @@ class Condition(StrEnum):
     GAP = "gap"
     COLD_LOCKED = "cold_locked"
     UNSUPPORTED_KIND = "unsupported_kind"
+    PHONE_NOT_SEEN = "phone_not_seen"
 
 
 AlertType = ErrorCode | Condition
@@ -127,6 +128,12 @@ ALERTS: Mapping[AlertType, Entry] = {code: _of_error(code, end) for code, end in
         severity=Severity.WARNING,
         meaning="The account is connected, and heard nothing for far longer than is usual at this hour of the week. Its session was opened anew.",
         what_to_do="Write to the number from another phone. Where that comes, it is only quiet: a holiday. Else look whether the account's phone is online, then pair it again.",
+        end=End.HEALED,
+    ),
+    Condition.PHONE_NOT_SEEN: Entry(
+        severity=Severity.WARNING,
+        meaning="The account's phone was not seen for twelve days. WhatsApp unlinks all devices of a phone that was not seen for 14 days; the phone was pinged each day since the tenth.",
+        what_to_do="Switch the account's phone on, connect it to the internet and open WhatsApp there. The alert ends when the phone is seen.",
         end=End.HEALED,
     ),
     Condition.COLD_LOCKED: Entry(

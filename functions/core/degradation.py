@@ -13,6 +13,7 @@ class Cause(StrEnum):
     GAP = "gap"
     DEAF = "deaf"
     COLD_LOCKED = "cold_locked"
+    PHONE_NOT_SEEN = "phone_not_seen"
 
 
 @dataclass(kw_only=True)

@@ -233,6 +233,27 @@ def quiet(case: Case) -> None:
     case.talks()
 
 
+def phone_not_seen(case: Case) -> None:
+    """Twelve days cannot be waited for: the account's document is given a time that lies so far back."""
+    network = case.ground.network
+    _rest(case)
+    off = network.fault(FaultKind.PHONE_OFF, account=case.account.phone, times=None)
+    long_ago = datetime.now(UTC) - timedelta(days=12.5)
+    case.ground.db.collection(schema.ACCOUNTS).document(case.name).update({"phoneLastSeenAt": long_ago})
+    case.strike("the phone was off for twelve days (put into its document)", lambda: _wake(case))
+    case.shows(status="connected", degraded=True, degradedReason="phone_not_seen: ...")
+    case.alerts()
+    case.screens("account", "alerts")
+
+    def switch_on() -> None:
+        network.clear_faults(off)
+        network.type_on_phone(case.account.phone, case.people.contact, "typed on the phone")
+
+    case.mend("somebody wrote on the phone", switch_on)
+    case.is_over(status="connected")
+    case.talks()
+
+
 DRILLS = (
     Drill(name="broken", cause="the connection broke", run=broken),
     Drill(
@@ -262,6 +283,9 @@ DRILLS = (
     Drill(name="undecryptable", cause="messages are missing: not decrypted", alert=Condition.GAP, run=undecryptable),
     Drill(name="deaf", cause="connected, but silent: deaf", alert=Condition.DEAF, run=deaf),
     Drill(name="quiet", cause="connected, but silent: a quiet day", alert=Condition.DEAF, run=quiet),
+    Drill(
+        name="phone_not_seen", cause="the phone sleeps", alert=Condition.PHONE_NOT_SEEN, run=phone_not_seen
+    ),
     Drill(name="nobody_owns_it", cause="nobody owns it", alert=Condition.NO_OWNER, run=nobody_owns_it),
     Drill(name="paused", cause="paused by a person", run=paused),
 )

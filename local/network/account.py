@@ -16,6 +16,7 @@ from connector.contract.engine_pb2 import (
     MessageReceived,
     PairingCode,
     PairingEnded,
+    PhoneSeen,
     ReachoutLock,
     SessionChanged,
 )
@@ -455,6 +456,9 @@ class Account:
         if not self._reachout_locks.isdisjoint(cleared):
             self._reachout_locks.difference_update(cleared)
             self._tell(Event(reachout_lock=ReachoutLock(active=False)))
+
+    def phone_seen(self) -> None:
+        self._tell(Event(phone_seen=PhoneSeen(at_unix_s=int(self._now()))))
 
     def _tell(self, event: Event) -> None:
         """Hands over an event that needs no acknowledgement: it is lost with a broken stream, but waits for the first one."""

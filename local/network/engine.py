@@ -154,6 +154,11 @@ class SimulatedEngine(EngineServicer):
             self._world.ask_for_past(account, request.chat_jid, request.whatsapp_id, request.count)
             return pb.RequestHistoryResponse()
 
+    async def PingPhone(self, request: pb.PingPhoneRequest, context: Context) -> pb.PingPhoneResponse:
+        async with _refusals_told(context):
+            self._world.ping_phone(self._open_session(request.session))
+            return pb.PingPhoneResponse()
+
     def _look(self, account: Account) -> None:
         """Closes the session when its owner's term is over. Whatever is asked looks for itself, too: a timer may be late."""
         known = self._looks.pop(account, None)

@@ -166,6 +166,8 @@ class World:
         """The account's owner writes on the phone itself: the contact gets it, the linked devices learn of it."""
         contact = self.contact(contact_phone)
         message = self._message(contact, None, whatsapp_id or self._new_id("AC"), text, None)
+        for device in self.linked(account):
+            device.phone_seen()
         written = self._announce(contact, account, message, from_me=True)
         contact.receive(
             InboxMessage(sender=account, whatsapp_id=written.whatsapp_id, text=text, timestamp_s=written.timestamp_s)
@@ -265,6 +267,13 @@ class World:
             )
 
     # What the phone is asked for
+
+    def ping_phone(self, account: Account) -> None:
+        """A phone that is on answers at once; one that is off, when somebody types on it."""
+        if account.phone is None or not account.is_connected:
+            raise NotPossible("the session is not connected")
+        if self.faults.take(FaultKind.PHONE_OFF, account.phone, "") is None:
+            account.phone_seen()
 
     def ask_for_past(self, account: Account, chat_jid: str, whatsapp_id: str, count: int) -> None:
         """The phone hands over what came in a chat before a message that it knows; one that is off, when it is on again."""

@@ -17,7 +17,7 @@ from backend.refusal import Refused
 from core import schema
 from core.account import DesiredState
 from core.errors import ErrorCode
-from core.ids import AccountId, new_account_id
+from core.ids import AccountId, InvalidId, new_account_id
 from tests.backend.refused_commits import refused
 from tests.backend.world import World
 
@@ -145,3 +145,21 @@ def test_limits_and_wishes_are_tried_again_where_firestore_gave_up(world: World)
     with refused(Aborted("contention"), touching=schema.LEASES):
         world.services.accounts.set_desired_state(world.account, DesiredState.PAUSED)
     assert not world.lease().wanted
+
+
+@pytest.mark.parametrize("written", ["+40 (0)712 345 678", "0040 712-345-678", "0712 345 678"])
+def test_the_number_of_a_phone_code_may_be_written_as_people_write_it(world: World, written: str) -> None:
+    """The last one is the national form of the country that the account's number is of."""
+    world.db.collection(schema.ACCOUNTS).document(world.account).update(
+        {"status": "needs_qr", "phoneE164": "+40799999999"}
+    )
+    world.services.accounts.pair(world.account, written)
+    command = world.lease().command
+    assert command is not None
+    assert command.phone_e164 == "+40712345678"
+
+
+def test_a_national_form_is_refused_of_an_account_that_never_had_a_number(world: World) -> None:
+    world.db.collection(schema.ACCOUNTS).document(world.account).update({"status": "needs_qr", "phoneE164": None})
+    with pytest.raises(InvalidId):
+        world.services.accounts.pair(world.account, "0712 345 678")

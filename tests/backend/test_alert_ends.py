@@ -255,7 +255,7 @@ def test_a_shard_that_hangs_is_asked_once_a_sweep_and_the_others_are_told_of_eve
         world.db.collection(schema.LEASES).document(account).delete()
 
 
-@pytest.mark.parametrize("condition", [Condition.DEAF, Condition.GAP])
+@pytest.mark.parametrize("condition", [Condition.DEAF, Condition.GAP, Condition.PHONE_NOT_SEEN])
 def test_what_degraded_an_account_is_over_when_its_document_says_so(world: World, condition: Condition) -> None:
     """Where the owner died before it could close the alert."""
     other = Cause.GAP if condition is Condition.DEAF else Cause.DEAF

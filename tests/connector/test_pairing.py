@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from connector.pairing import refusal_in_words
 from core import schema
 from core.account import CommandKind
 from identity.tokens import TokenVerifier
@@ -141,6 +142,11 @@ def test_a_pairing_that_whatsapp_refuses_says_so(shared: Shared) -> None:
     failed = stage.await_status(account, "needs_qr")
     assert failed["lastError"] == "pairing_failed: WhatsApp refused: disconnected"
     assert codes_of(stage.private_state(account)) == [None] * 4
+
+
+def test_a_passkey_that_the_phone_wants_is_told_with_what_to_do() -> None:
+    assert "remove the passkey" in refusal_in_words("passkey_wanted")
+    assert refusal_in_words("refused") == "WhatsApp refused: refused"
 
 
 def test_another_number_is_refused_and_unlinked_with_one_alert(shared: Shared) -> None:

@@ -89,15 +89,9 @@ def test_what_is_no_command_reads_as_none() -> None:
         assert account.parse_lease({"command": value}).command is None
 
 
-def test_an_account_keeps_its_number() -> None:
-    assert account.is_same_number(None, "+40712345678")
-    assert account.is_same_number("+40712345678", "+40712345678")
-    assert not account.is_same_number("+40712345678", "+40799999999")
-
-
 def test_a_new_account_holds_every_field_of_the_schema() -> None:
     assert set(account.new_account_document(AccountId("a"), "Shop")) == {
-        "accountId", "name", "phoneE164", "status", "lastSeenAt", "lastEventAt", "syncGapStartAt", "syncGapEndAt",
+        "accountId", "name", "phoneE164", "status", "lastSeenAt", "phoneLastSeenAt", "lastEventAt", "syncGapStartAt", "syncGapEndAt",
         "degraded", "degradedReason", "lastError", "disconnectReason", "reconnectCount", "lastSyncedAt", "lastSyncedKey",
         "desiredState", "assignedWorkerId",
     }  # fmt: skip

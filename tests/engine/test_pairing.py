@@ -115,3 +115,38 @@ async def test_accounts_of_one_engine_keep_to_themselves(server: WhatsAppServer,
 
 def _ended(events: list[pb.Event]) -> pb.PairingEnded | None:
     return next((event.pairing_ended for event in events if event.WhichOneof("kind") == "pairing_ended"), None)
+
+
+async def test_messages_pass_both_ways_while_the_app_state_and_the_history_come(
+    server: WhatsAppServer, engine: RunningEngine
+) -> None:
+    """A phone shares both after pairing, which takes minutes for a large account."""
+    late = server.faults.late_answers("w:sync:app:state", 5.0)
+    phone, ana, account = server.add_phone(PHONE), server.add_contact(ANA), engine.account("shop")
+    await account.open()
+    device = await phone.scan((await account.pair()).qr)
+    await account.connected()
+    await device.ready()
+    for _ in range(20):
+        await phone.send_history(device, mappings=[ana], conversations=[(ana, [])])
+    written = [(await ana.send(phone, f"text {number}")).id for number in range(20)]
+    answer = await account.send(str(ana.number_jid), "3EB0AABBCCDDEEFF0033", "an answer")
+    assert answer.outcome == pb.SendResponse.SENT
+    await account.until(lambda: len(account.messages) == len(written), "all messages")
+    assert [message.whatsapp_id for message in account.messages] == written
+    assert server.presences == [], "the app state has not come yet"
+    late.end()
+    await server.until(lambda: phone.announced_name == phone.name, 30, what="the account's name")
+    assert account.states == ["CONNECTING", "CONNECTED"]
+
+
+async def test_a_phone_that_wants_its_passkey_ends_the_pairing_with_that_word(
+    server: WhatsAppServer, engine: RunningEngine
+) -> None:
+    server.add_phone(PHONE)
+    account = engine.account("shop")
+    await account.open()
+    await account.pair()
+    assert server.faults.want_passkey() == 1
+    ended = await account.until(lambda: _ended(account.events), "the pairing's end")
+    assert (ended.result, ended.reason) == (pb.PairingEnded.FAILED, "passkey_wanted")

@@ -1,17 +1,29 @@
 """The faults that tests ask for by name: what stands, for whom, and how often."""
 
+import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.whatsapp.node import Node
+from tests.whatsapp.jid import SERVER
+from tests.whatsapp.node import Attribute, Node
 
 if TYPE_CHECKING:
     from tests.whatsapp.connection import Connection
     from tests.whatsapp.device import Device
     from tests.whatsapp.person import Person
 
+_PASSKEY: Final = json.dumps(
+    {
+        "challenge": "AAAA",
+        "rpId": "whatsapp.com",
+        "timeout": 600_000,
+        "userVerification": "required",
+        "allowCredentials": [],
+    }
+).encode()
 _CLOSE_AFTER_S: Final = 0.3
 """A client must be able to read the stream's end before the socket's."""
 
@@ -121,6 +133,16 @@ class Faults:
         pairing = [connection for connection in self._connections if connection.refs]
         for connection in pairing:
             connection.close()
+        return len(pairing)
+
+    def want_passkey(self) -> int:
+        """Connections that show codes are asked for the account's passkey, as after a scan. Answers how many there were."""
+        pairing = [connection for connection in self._connections if connection.refs]
+        for connection in pairing:
+            attributes: dict[str, Attribute] = {
+                "from": SERVER, "type": "passkey_prologue_request", "id": connection.world.new_id(), "t": int(time.time()),
+            }  # fmt: skip
+            connection.send(Node("notification", attributes, [Node("passkey_request_options", {}, _PASSKEY)]))
         return len(pairing)
 
     # Connecting

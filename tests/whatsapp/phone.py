@@ -33,6 +33,8 @@ class Phone(Person):
         """Whether it is on, and hands over messages that linked devices could not read."""
         self.requests: list[Any] = []
         """The peer requests that its linked devices made: e2e.PeerDataOperationRequestMessage."""
+        self.key_requests = 0
+        """How often its linked devices asked for the key to the app state."""
         self.copies: list[str] = []
         """The ids of the messages that linked devices sent, as they reached the phone."""
         self.uploads: list[Upload] = []
@@ -258,8 +260,13 @@ class Phone(Person):
     def request_arrived(self, device: "Device", request_id: str, message: Any) -> None:
         """A linked device asks the phone: for a message that it could not read, say."""
         request = message.protocolMessage.peerDataOperationRequestMessage
-        self.requests.append(request)
         off = self.world.faults.take("phone_off", phone=self.number)
+        if message.protocolMessage.HasField("appStateSyncKeyRequest"):
+            self.key_requests += 1
+            if off is None and self.answers_requests:
+                self.send_peer_message(device, self.app_state.key_share())
+            return
+        self.requests.append(request)
         if off is not None:
             off.when_over(lambda: self._answer(device, request_id, request))
         elif self.answers_requests:

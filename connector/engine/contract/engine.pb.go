@@ -79,7 +79,7 @@ func (x CheckStoreResponse_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckStoreResponse_Result.Descriptor instead.
 func (CheckStoreResponse_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type Media_Type int32
@@ -152,7 +152,7 @@ func (x Media_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Media_Type.Descriptor instead.
 func (Media_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
 }
 
 type ReceiptReceived_Type int32
@@ -209,7 +209,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33, 0}
 }
 
 type SessionChanged_State int32
@@ -279,7 +279,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type PairingEnded_Result int32
@@ -332,7 +332,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37, 0}
 }
 
 type SendResponse_Outcome int32
@@ -399,7 +399,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -554,6 +554,86 @@ func (x *HelloResponse) GetWhatsmeow() string {
 	return ""
 }
 
+type PingPhoneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PingPhoneRequest) Reset() {
+	*x = PingPhoneRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PingPhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PingPhoneRequest) ProtoMessage() {}
+
+func (x *PingPhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PingPhoneRequest.ProtoReflect.Descriptor instead.
+func (*PingPhoneRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PingPhoneRequest) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+type PingPhoneResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PingPhoneResponse) Reset() {
+	*x = PingPhoneResponse{}
+	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PingPhoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PingPhoneResponse) ProtoMessage() {}
+
+func (x *PingPhoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PingPhoneResponse.ProtoReflect.Descriptor instead.
+func (*PingPhoneResponse) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
+}
+
 type CheckStoreRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -562,7 +642,7 @@ type CheckStoreRequest struct {
 
 func (x *CheckStoreRequest) Reset() {
 	*x = CheckStoreRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +654,7 @@ func (x *CheckStoreRequest) String() string {
 func (*CheckStoreRequest) ProtoMessage() {}
 
 func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[3]
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +667,7 @@ func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
 func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{3}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
 }
 
 type CheckStoreResponse struct {
@@ -603,7 +683,7 @@ type CheckStoreResponse struct {
 
 func (x *CheckStoreResponse) Reset() {
 	*x = CheckStoreResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +695,7 @@ func (x *CheckStoreResponse) String() string {
 func (*CheckStoreResponse) ProtoMessage() {}
 
 func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[4]
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +708,7 @@ func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
 func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CheckStoreResponse) GetResult() CheckStoreResponse_Result {
@@ -668,7 +748,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +760,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +773,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OpenRequest) GetSession() *Session {
@@ -732,7 +812,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +824,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +837,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OpenResponse) GetPaired() bool {
@@ -792,7 +872,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +884,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +897,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ExtendRequest) GetSession() *Session {
@@ -843,7 +923,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +935,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +948,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExtendResponse) GetStoreMark() uint64 {
@@ -887,7 +967,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +979,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +992,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CloseRequest) GetSession() *Session {
@@ -932,7 +1012,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1024,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1037,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloseResponse) GetStoreMark() uint64 {
@@ -976,7 +1056,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1068,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1081,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EventsRequest) GetSession() *Session {
@@ -1021,7 +1101,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1113,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1126,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AcknowledgeRequest) GetSession() *Session {
@@ -1072,7 +1152,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1164,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1177,7 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AcknowledgeResponse) GetStoreMark() uint64 {
@@ -1118,7 +1198,7 @@ type PairRequest struct {
 
 func (x *PairRequest) Reset() {
 	*x = PairRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1210,7 @@ func (x *PairRequest) String() string {
 func (*PairRequest) ProtoMessage() {}
 
 func (x *PairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1223,7 @@ func (x *PairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairRequest.ProtoReflect.Descriptor instead.
 func (*PairRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PairRequest) GetSession() *Session {
@@ -1168,7 +1248,7 @@ type PairResponse struct {
 
 func (x *PairResponse) Reset() {
 	*x = PairResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1260,7 @@ func (x *PairResponse) String() string {
 func (*PairResponse) ProtoMessage() {}
 
 func (x *PairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1273,7 @@ func (x *PairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairResponse.ProtoReflect.Descriptor instead.
 func (*PairResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
 }
 
 type LogoutRequest struct {
@@ -1205,7 +1285,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1297,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1310,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LogoutRequest) GetSession() *Session {
@@ -1248,7 +1328,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1340,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1353,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
 }
 
 type Event struct {
@@ -1292,6 +1372,7 @@ type Event struct {
 	//	*Event_Awaited
 	//	*Event_ReachoutLock
 	//	*Event_HistoryDropped
+	//	*Event_PhoneSeen
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
 	// The event as it came over the wire: the truth, when a later reader understands more of it.
 	Wire          []byte `protobuf:"bytes,10,opt,name=wire,proto3" json:"wire,omitempty"`
@@ -1301,7 +1382,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1394,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1407,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -1424,6 +1505,15 @@ func (x *Event) GetHistoryDropped() *HistoryDropped {
 	return nil
 }
 
+func (x *Event) GetPhoneSeen() *PhoneSeen {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_PhoneSeen); ok {
+			return x.PhoneSeen
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetWire() []byte {
 	if x != nil {
 		return x.Wire
@@ -1475,6 +1565,10 @@ type Event_HistoryDropped struct {
 	HistoryDropped *HistoryDropped `protobuf:"bytes,11,opt,name=history_dropped,json=historyDropped,proto3,oneof"`
 }
 
+type Event_PhoneSeen struct {
+	PhoneSeen *PhoneSeen `protobuf:"bytes,12,opt,name=phone_seen,json=phoneSeen,proto3,oneof"`
+}
+
 func (*Event_Message) isEvent_Kind() {}
 
 func (*Event_Receipt) isEvent_Kind() {}
@@ -1493,6 +1587,8 @@ func (*Event_ReachoutLock) isEvent_Kind() {}
 
 func (*Event_HistoryDropped) isEvent_Kind() {}
 
+func (*Event_PhoneSeen) isEvent_Kind() {}
+
 // A person under both names, each as a JID: the one that the event used, and the other one, empty where it is not known.
 type Person struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1504,7 +1600,7 @@ type Person struct {
 
 func (x *Person) Reset() {
 	*x = Person{}
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1612,7 @@ func (x *Person) String() string {
 func (*Person) ProtoMessage() {}
 
 func (x *Person) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1625,7 @@ func (x *Person) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Person.ProtoReflect.Descriptor instead.
 func (*Person) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Person) GetJid() string {
@@ -1584,7 +1680,7 @@ type MessageReceived struct {
 
 func (x *MessageReceived) Reset() {
 	*x = MessageReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1692,7 @@ func (x *MessageReceived) String() string {
 func (*MessageReceived) ProtoMessage() {}
 
 func (x *MessageReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1705,7 @@ func (x *MessageReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageReceived.ProtoReflect.Descriptor instead.
 func (*MessageReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *MessageReceived) GetWhatsappId() string {
@@ -1828,7 +1924,7 @@ type Media struct {
 
 func (x *Media) Reset() {
 	*x = Media{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1936,7 @@ func (x *Media) String() string {
 func (*Media) ProtoMessage() {}
 
 func (x *Media) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1949,7 @@ func (x *Media) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Media.ProtoReflect.Descriptor instead.
 func (*Media) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Media) GetType() Media_Type {
@@ -1976,7 +2072,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2084,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2097,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Location) GetLatitude() float64 {
@@ -2055,7 +2151,7 @@ type Contacts struct {
 
 func (x *Contacts) Reset() {
 	*x = Contacts{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2163,7 @@ func (x *Contacts) String() string {
 func (*Contacts) ProtoMessage() {}
 
 func (x *Contacts) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2176,7 @@ func (x *Contacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contacts.ProtoReflect.Descriptor instead.
 func (*Contacts) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Contacts) GetCards() []*Contacts_Card {
@@ -2102,7 +2198,7 @@ type Poll struct {
 
 func (x *Poll) Reset() {
 	*x = Poll{}
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2210,7 @@ func (x *Poll) String() string {
 func (*Poll) ProtoMessage() {}
 
 func (x *Poll) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2223,7 @@ func (x *Poll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Poll.ProtoReflect.Descriptor instead.
 func (*Poll) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Poll) GetQuestion() string {
@@ -2166,7 +2262,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2178,7 +2274,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2191,7 +2287,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Note) GetKind() string {
@@ -2235,7 +2331,7 @@ type Context struct {
 
 func (x *Context) Reset() {
 	*x = Context{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2247,7 +2343,7 @@ func (x *Context) String() string {
 func (*Context) ProtoMessage() {}
 
 func (x *Context) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2260,7 +2356,7 @@ func (x *Context) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Context.ProtoReflect.Descriptor instead.
 func (*Context) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Context) GetQuotedId() string {
@@ -2342,7 +2438,7 @@ type BacklogDelivered struct {
 
 func (x *BacklogDelivered) Reset() {
 	*x = BacklogDelivered{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2450,7 @@ func (x *BacklogDelivered) String() string {
 func (*BacklogDelivered) ProtoMessage() {}
 
 func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2463,7 @@ func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacklogDelivered.ProtoReflect.Descriptor instead.
 func (*BacklogDelivered) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BacklogDelivered) GetAnnounced() uint32 {
@@ -2436,7 +2532,7 @@ type MessageAwaited struct {
 
 func (x *MessageAwaited) Reset() {
 	*x = MessageAwaited{}
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2448,7 +2544,7 @@ func (x *MessageAwaited) String() string {
 func (*MessageAwaited) ProtoMessage() {}
 
 func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2461,7 +2557,7 @@ func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageAwaited.ProtoReflect.Descriptor instead.
 func (*MessageAwaited) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *MessageAwaited) GetWhatsappId() string {
@@ -2506,6 +2602,53 @@ func (x *MessageAwaited) GetSender() *Person {
 	return nil
 }
 
+// The account's phone, not another of its linked devices, has said something: a message, a receipt, or an answer to this device. Told once
+// a minute at most.
+type PhoneSeen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it did, by WhatsApp's time: what waited for this device is older than its arrival.
+	AtUnixS       int64 `protobuf:"varint,1,opt,name=at_unix_s,json=atUnixS,proto3" json:"at_unix_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhoneSeen) Reset() {
+	*x = PhoneSeen{}
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhoneSeen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhoneSeen) ProtoMessage() {}
+
+func (x *PhoneSeen) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhoneSeen.ProtoReflect.Descriptor instead.
+func (*PhoneSeen) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *PhoneSeen) GetAtUnixS() int64 {
+	if x != nil {
+		return x.AtUnixS
+	}
+	return 0
+}
+
 // WhatsApp says that it refuses the account's messages to people who have not written (error 463), or that it does so no more.
 type ReachoutLock struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2518,7 +2661,7 @@ type ReachoutLock struct {
 
 func (x *ReachoutLock) Reset() {
 	*x = ReachoutLock{}
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2530,7 +2673,7 @@ func (x *ReachoutLock) String() string {
 func (*ReachoutLock) ProtoMessage() {}
 
 func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2543,7 +2686,7 @@ func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReachoutLock.ProtoReflect.Descriptor instead.
 func (*ReachoutLock) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReachoutLock) GetActive() bool {
@@ -2574,7 +2717,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2586,7 +2729,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2599,7 +2742,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -2654,7 +2797,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +2809,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +2822,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -2730,7 +2873,7 @@ type LinkedDevice struct {
 
 func (x *LinkedDevice) Reset() {
 	*x = LinkedDevice{}
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +2885,7 @@ func (x *LinkedDevice) String() string {
 func (*LinkedDevice) ProtoMessage() {}
 
 func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +2898,7 @@ func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkedDevice.ProtoReflect.Descriptor instead.
 func (*LinkedDevice) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LinkedDevice) GetNumber() uint32 {
@@ -2786,7 +2929,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +2941,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +2954,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -2875,7 +3018,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +3030,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +3043,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -2937,7 +3080,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[35]
+	mi := &file_connector_contract_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2949,7 +3092,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[35]
+	mi := &file_connector_contract_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2962,7 +3105,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -3015,7 +3158,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[36]
+	mi := &file_connector_contract_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3170,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[36]
+	mi := &file_connector_contract_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3183,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -3081,7 +3224,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[37]
+	mi := &file_connector_contract_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3236,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[37]
+	mi := &file_connector_contract_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3106,7 +3249,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -3134,7 +3277,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[38]
+	mi := &file_connector_contract_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3146,7 +3289,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[38]
+	mi := &file_connector_contract_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3159,7 +3302,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{38}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -3188,7 +3331,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[39]
+	mi := &file_connector_contract_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3343,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[39]
+	mi := &file_connector_contract_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3356,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -3245,7 +3388,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[40]
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3400,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[40]
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3413,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{40}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{43}
 }
 
 type RequestHistoryRequest struct {
@@ -3290,7 +3433,7 @@ type RequestHistoryRequest struct {
 
 func (x *RequestHistoryRequest) Reset() {
 	*x = RequestHistoryRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[41]
+	mi := &file_connector_contract_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3445,7 @@ func (x *RequestHistoryRequest) String() string {
 func (*RequestHistoryRequest) ProtoMessage() {}
 
 func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[41]
+	mi := &file_connector_contract_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3458,7 @@ func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
 func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{41}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RequestHistoryRequest) GetSession() *Session {
@@ -3368,7 +3511,7 @@ type RequestHistoryResponse struct {
 
 func (x *RequestHistoryResponse) Reset() {
 	*x = RequestHistoryResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[42]
+	mi := &file_connector_contract_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3380,7 +3523,7 @@ func (x *RequestHistoryResponse) String() string {
 func (*RequestHistoryResponse) ProtoMessage() {}
 
 func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[42]
+	mi := &file_connector_contract_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3393,7 +3536,7 @@ func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
 func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{45}
 }
 
 // Parts of the account's history that its phone had handed over by itself are not kept, or not any more: there is no room, they are too
@@ -3409,7 +3552,7 @@ type HistoryDropped struct {
 
 func (x *HistoryDropped) Reset() {
 	*x = HistoryDropped{}
-	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	mi := &file_connector_contract_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3421,7 +3564,7 @@ func (x *HistoryDropped) String() string {
 func (*HistoryDropped) ProtoMessage() {}
 
 func (x *HistoryDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	mi := &file_connector_contract_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3434,7 +3577,7 @@ func (x *HistoryDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryDropped.ProtoReflect.Descriptor instead.
 func (*HistoryDropped) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{43}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HistoryDropped) GetParts() uint32 {
@@ -3462,7 +3605,7 @@ type Contacts_Card struct {
 
 func (x *Contacts_Card) Reset() {
 	*x = Contacts_Card{}
-	mi := &file_connector_contract_engine_proto_msgTypes[44]
+	mi := &file_connector_contract_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +3617,7 @@ func (x *Contacts_Card) String() string {
 func (*Contacts_Card) ProtoMessage() {}
 
 func (x *Contacts_Card) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[44]
+	mi := &file_connector_contract_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3630,7 @@ func (x *Contacts_Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contacts_Card.ProtoReflect.Descriptor instead.
 func (*Contacts_Card) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25, 0}
 }
 
 func (x *Contacts_Card) GetName() string {
@@ -3517,7 +3660,10 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\bcontract\x18\x01 \x01(\rR\bcontract\"I\n" +
 	"\rHelloResponse\x12\x1a\n" +
 	"\bcontract\x18\x01 \x01(\rR\bcontract\x12\x1c\n" +
-	"\twhatsmeow\x18\x02 \x01(\tR\twhatsmeow\"\x13\n" +
+	"\twhatsmeow\x18\x02 \x01(\tR\twhatsmeow\"K\n" +
+	"\x10PingPhoneRequest\x127\n" +
+	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x13\n" +
+	"\x11PingPhoneResponse\"\x13\n" +
 	"\x11CheckStoreRequest\"\xdb\x01\n" +
 	"\x12CheckStoreResponse\x12G\n" +
 	"\x06result\x18\x01 \x01(\x0e2/.threadline.engine.v1.CheckStoreResponse.ResultR\x06result\x12\x12\n" +
@@ -3567,7 +3713,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fPairResponse\"H\n" +
 	"\rLogoutRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x10\n" +
-	"\x0eLogoutResponse\"\xbc\x05\n" +
+	"\x0eLogoutResponse\"\xfe\x05\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12A\n" +
 	"\amessage\x18\x02 \x01(\v2%.threadline.engine.v1.MessageReceivedH\x00R\amessage\x12A\n" +
@@ -3578,7 +3724,9 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\abacklog\x18\a \x01(\v2&.threadline.engine.v1.BacklogDeliveredH\x00R\abacklog\x12@\n" +
 	"\aawaited\x18\b \x01(\v2$.threadline.engine.v1.MessageAwaitedH\x00R\aawaited\x12I\n" +
 	"\rreachout_lock\x18\t \x01(\v2\".threadline.engine.v1.ReachoutLockH\x00R\freachoutLock\x12O\n" +
-	"\x0fhistory_dropped\x18\v \x01(\v2$.threadline.engine.v1.HistoryDroppedH\x00R\x0ehistoryDropped\x12\x12\n" +
+	"\x0fhistory_dropped\x18\v \x01(\v2$.threadline.engine.v1.HistoryDroppedH\x00R\x0ehistoryDropped\x12@\n" +
+	"\n" +
+	"phone_seen\x18\f \x01(\v2\x1f.threadline.engine.v1.PhoneSeenH\x00R\tphoneSeen\x12\x12\n" +
 	"\x04wire\x18\n" +
 	" \x01(\fR\x04wireB\x06\n" +
 	"\x04kind\"7\n" +
@@ -3686,7 +3834,9 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\afrom_me\x18\x04 \x01(\bR\x06fromMe\x12\x1f\n" +
 	"\vtimestamp_s\x18\x05 \x01(\x03R\n" +
 	"timestampS\x124\n" +
-	"\x06sender\x18\x06 \x01(\v2\x1c.threadline.engine.v1.PersonR\x06sender\"K\n" +
+	"\x06sender\x18\x06 \x01(\v2\x1c.threadline.engine.v1.PersonR\x06sender\"'\n" +
+	"\tPhoneSeen\x12\x1a\n" +
+	"\tat_unix_s\x18\x01 \x01(\x03R\aatUnixS\"K\n" +
 	"\fReachoutLock\x12\x16\n" +
 	"\x06active\x18\x01 \x01(\bR\x06active\x12#\n" +
 	"\x0eends_at_unix_s\x18\x02 \x01(\x03R\vendsAtUnixS\"\xaa\x02\n" +
@@ -3792,7 +3942,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x16RequestHistoryResponse\"<\n" +
 	"\x0eHistoryDropped\x12\x14\n" +
 	"\x05parts\x18\x01 \x01(\rR\x05parts\x12\x14\n" +
-	"\x05bytes\x18\x02 \x01(\x04R\x05bytes2\x85\t\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes2\xe3\t\n" +
 	"\x06Engine\x12P\n" +
 	"\x05Hello\x12\".threadline.engine.v1.HelloRequest\x1a#.threadline.engine.v1.HelloResponse\x12M\n" +
 	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12S\n" +
@@ -3805,7 +3955,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x04Send\x12!.threadline.engine.v1.SendRequest\x1a\".threadline.engine.v1.SendResponse\x12e\n" +
 	"\fIsOnWhatsApp\x12).threadline.engine.v1.IsOnWhatsAppRequest\x1a*.threadline.engine.v1.IsOnWhatsAppResponse\x12Y\n" +
 	"\bMarkRead\x12%.threadline.engine.v1.MarkReadRequest\x1a&.threadline.engine.v1.MarkReadResponse\x12k\n" +
-	"\x0eRequestHistory\x12+.threadline.engine.v1.RequestHistoryRequest\x1a,.threadline.engine.v1.RequestHistoryResponse\x12_\n" +
+	"\x0eRequestHistory\x12+.threadline.engine.v1.RequestHistoryRequest\x1a,.threadline.engine.v1.RequestHistoryResponse\x12\\\n" +
+	"\tPingPhone\x12&.threadline.engine.v1.PingPhoneRequest\x1a'.threadline.engine.v1.PingPhoneResponse\x12_\n" +
 	"\n" +
 	"CheckStore\x12'.threadline.engine.v1.CheckStoreRequest\x1a(.threadline.engine.v1.CheckStoreResponseb\x06proto3"
 
@@ -3822,7 +3973,7 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_connector_contract_engine_proto_goTypes = []any{
 	(CheckStoreResponse_Result)(0), // 0: threadline.engine.v1.CheckStoreResponse.Result
 	(Media_Type)(0),                // 1: threadline.engine.v1.Media.Type
@@ -3833,119 +3984,126 @@ var file_connector_contract_engine_proto_goTypes = []any{
 	(*Session)(nil),                // 6: threadline.engine.v1.Session
 	(*HelloRequest)(nil),           // 7: threadline.engine.v1.HelloRequest
 	(*HelloResponse)(nil),          // 8: threadline.engine.v1.HelloResponse
-	(*CheckStoreRequest)(nil),      // 9: threadline.engine.v1.CheckStoreRequest
-	(*CheckStoreResponse)(nil),     // 10: threadline.engine.v1.CheckStoreResponse
-	(*OpenRequest)(nil),            // 11: threadline.engine.v1.OpenRequest
-	(*OpenResponse)(nil),           // 12: threadline.engine.v1.OpenResponse
-	(*ExtendRequest)(nil),          // 13: threadline.engine.v1.ExtendRequest
-	(*ExtendResponse)(nil),         // 14: threadline.engine.v1.ExtendResponse
-	(*CloseRequest)(nil),           // 15: threadline.engine.v1.CloseRequest
-	(*CloseResponse)(nil),          // 16: threadline.engine.v1.CloseResponse
-	(*EventsRequest)(nil),          // 17: threadline.engine.v1.EventsRequest
-	(*AcknowledgeRequest)(nil),     // 18: threadline.engine.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),    // 19: threadline.engine.v1.AcknowledgeResponse
-	(*PairRequest)(nil),            // 20: threadline.engine.v1.PairRequest
-	(*PairResponse)(nil),           // 21: threadline.engine.v1.PairResponse
-	(*LogoutRequest)(nil),          // 22: threadline.engine.v1.LogoutRequest
-	(*LogoutResponse)(nil),         // 23: threadline.engine.v1.LogoutResponse
-	(*Event)(nil),                  // 24: threadline.engine.v1.Event
-	(*Person)(nil),                 // 25: threadline.engine.v1.Person
-	(*MessageReceived)(nil),        // 26: threadline.engine.v1.MessageReceived
-	(*Media)(nil),                  // 27: threadline.engine.v1.Media
-	(*Location)(nil),               // 28: threadline.engine.v1.Location
-	(*Contacts)(nil),               // 29: threadline.engine.v1.Contacts
-	(*Poll)(nil),                   // 30: threadline.engine.v1.Poll
-	(*Note)(nil),                   // 31: threadline.engine.v1.Note
-	(*Context)(nil),                // 32: threadline.engine.v1.Context
-	(*BacklogDelivered)(nil),       // 33: threadline.engine.v1.BacklogDelivered
-	(*MessageAwaited)(nil),         // 34: threadline.engine.v1.MessageAwaited
-	(*ReachoutLock)(nil),           // 35: threadline.engine.v1.ReachoutLock
-	(*ReceiptReceived)(nil),        // 36: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),         // 37: threadline.engine.v1.SessionChanged
-	(*LinkedDevice)(nil),           // 38: threadline.engine.v1.LinkedDevice
-	(*PairingCode)(nil),            // 39: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),           // 40: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),            // 41: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),           // 42: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),    // 43: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil),   // 44: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),        // 45: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),       // 46: threadline.engine.v1.MarkReadResponse
-	(*RequestHistoryRequest)(nil),  // 47: threadline.engine.v1.RequestHistoryRequest
-	(*RequestHistoryResponse)(nil), // 48: threadline.engine.v1.RequestHistoryResponse
-	(*HistoryDropped)(nil),         // 49: threadline.engine.v1.HistoryDropped
-	(*Contacts_Card)(nil),          // 50: threadline.engine.v1.Contacts.Card
+	(*PingPhoneRequest)(nil),       // 9: threadline.engine.v1.PingPhoneRequest
+	(*PingPhoneResponse)(nil),      // 10: threadline.engine.v1.PingPhoneResponse
+	(*CheckStoreRequest)(nil),      // 11: threadline.engine.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),     // 12: threadline.engine.v1.CheckStoreResponse
+	(*OpenRequest)(nil),            // 13: threadline.engine.v1.OpenRequest
+	(*OpenResponse)(nil),           // 14: threadline.engine.v1.OpenResponse
+	(*ExtendRequest)(nil),          // 15: threadline.engine.v1.ExtendRequest
+	(*ExtendResponse)(nil),         // 16: threadline.engine.v1.ExtendResponse
+	(*CloseRequest)(nil),           // 17: threadline.engine.v1.CloseRequest
+	(*CloseResponse)(nil),          // 18: threadline.engine.v1.CloseResponse
+	(*EventsRequest)(nil),          // 19: threadline.engine.v1.EventsRequest
+	(*AcknowledgeRequest)(nil),     // 20: threadline.engine.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),    // 21: threadline.engine.v1.AcknowledgeResponse
+	(*PairRequest)(nil),            // 22: threadline.engine.v1.PairRequest
+	(*PairResponse)(nil),           // 23: threadline.engine.v1.PairResponse
+	(*LogoutRequest)(nil),          // 24: threadline.engine.v1.LogoutRequest
+	(*LogoutResponse)(nil),         // 25: threadline.engine.v1.LogoutResponse
+	(*Event)(nil),                  // 26: threadline.engine.v1.Event
+	(*Person)(nil),                 // 27: threadline.engine.v1.Person
+	(*MessageReceived)(nil),        // 28: threadline.engine.v1.MessageReceived
+	(*Media)(nil),                  // 29: threadline.engine.v1.Media
+	(*Location)(nil),               // 30: threadline.engine.v1.Location
+	(*Contacts)(nil),               // 31: threadline.engine.v1.Contacts
+	(*Poll)(nil),                   // 32: threadline.engine.v1.Poll
+	(*Note)(nil),                   // 33: threadline.engine.v1.Note
+	(*Context)(nil),                // 34: threadline.engine.v1.Context
+	(*BacklogDelivered)(nil),       // 35: threadline.engine.v1.BacklogDelivered
+	(*MessageAwaited)(nil),         // 36: threadline.engine.v1.MessageAwaited
+	(*PhoneSeen)(nil),              // 37: threadline.engine.v1.PhoneSeen
+	(*ReachoutLock)(nil),           // 38: threadline.engine.v1.ReachoutLock
+	(*ReceiptReceived)(nil),        // 39: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),         // 40: threadline.engine.v1.SessionChanged
+	(*LinkedDevice)(nil),           // 41: threadline.engine.v1.LinkedDevice
+	(*PairingCode)(nil),            // 42: threadline.engine.v1.PairingCode
+	(*PairingEnded)(nil),           // 43: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),            // 44: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),           // 45: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),    // 46: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),   // 47: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),        // 48: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),       // 49: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),  // 50: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil), // 51: threadline.engine.v1.RequestHistoryResponse
+	(*HistoryDropped)(nil),         // 52: threadline.engine.v1.HistoryDropped
+	(*Contacts_Card)(nil),          // 53: threadline.engine.v1.Contacts.Card
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
-	0,  // 0: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
-	6,  // 1: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 2: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 3: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 4: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 5: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 6: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 7: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
-	26, // 8: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	36, // 9: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	37, // 10: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	39, // 11: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	40, // 12: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
-	33, // 13: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
-	34, // 14: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
-	35, // 15: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
-	49, // 16: threadline.engine.v1.Event.history_dropped:type_name -> threadline.engine.v1.HistoryDropped
-	27, // 17: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
-	28, // 18: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
-	29, // 19: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
-	30, // 20: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
-	31, // 21: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
-	25, // 22: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
-	32, // 23: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
-	1,  // 24: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
-	50, // 25: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
-	25, // 26: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
-	25, // 27: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
-	25, // 28: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
-	2,  // 29: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	3,  // 30: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	38, // 31: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
-	4,  // 32: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	6,  // 33: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 34: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	6,  // 35: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 36: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 37: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	7,  // 38: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	11, // 39: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	13, // 40: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	15, // 41: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	17, // 42: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	18, // 43: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	20, // 44: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	22, // 45: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	41, // 46: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	43, // 47: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	45, // 48: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	47, // 49: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	9,  // 50: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
-	8,  // 51: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	12, // 52: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	14, // 53: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	16, // 54: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	24, // 55: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	19, // 56: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	21, // 57: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	23, // 58: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	42, // 59: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	44, // 60: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	46, // 61: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	48, // 62: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	10, // 63: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
-	51, // [51:64] is the sub-list for method output_type
-	38, // [38:51] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	6,  // 0: threadline.engine.v1.PingPhoneRequest.session:type_name -> threadline.engine.v1.Session
+	0,  // 1: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
+	6,  // 2: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 3: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 4: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 5: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 6: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 7: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 8: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
+	28, // 9: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
+	39, // 10: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	40, // 11: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	42, // 12: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	43, // 13: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	35, // 14: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
+	36, // 15: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
+	38, // 16: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
+	52, // 17: threadline.engine.v1.Event.history_dropped:type_name -> threadline.engine.v1.HistoryDropped
+	37, // 18: threadline.engine.v1.Event.phone_seen:type_name -> threadline.engine.v1.PhoneSeen
+	29, // 19: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
+	30, // 20: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
+	31, // 21: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
+	32, // 22: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
+	33, // 23: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
+	27, // 24: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
+	34, // 25: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
+	1,  // 26: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
+	53, // 27: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
+	27, // 28: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
+	27, // 29: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
+	27, // 30: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
+	2,  // 31: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	3,  // 32: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	41, // 33: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
+	4,  // 34: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	6,  // 35: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	5,  // 36: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	6,  // 37: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 38: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 39: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 40: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	13, // 41: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	15, // 42: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	17, // 43: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	19, // 44: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	20, // 45: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	22, // 46: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	24, // 47: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	44, // 48: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	46, // 49: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	48, // 50: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	50, // 51: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	9,  // 52: threadline.engine.v1.Engine.PingPhone:input_type -> threadline.engine.v1.PingPhoneRequest
+	11, // 53: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
+	8,  // 54: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	14, // 55: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	16, // 56: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	18, // 57: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	26, // 58: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	21, // 59: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	23, // 60: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	25, // 61: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	45, // 62: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	47, // 63: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	49, // 64: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	51, // 65: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	10, // 66: threadline.engine.v1.Engine.PingPhone:output_type -> threadline.engine.v1.PingPhoneResponse
+	12, // 67: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
+	54, // [54:68] is the sub-list for method output_type
+	40, // [40:54] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -3953,7 +4111,7 @@ func file_connector_contract_engine_proto_init() {
 	if File_connector_contract_engine_proto != nil {
 		return
 	}
-	file_connector_contract_engine_proto_msgTypes[18].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*Event_Message)(nil),
 		(*Event_Receipt)(nil),
 		(*Event_Session)(nil),
@@ -3963,8 +4121,9 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_Awaited)(nil),
 		(*Event_ReachoutLock)(nil),
 		(*Event_HistoryDropped)(nil),
+		(*Event_PhoneSeen)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[22].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 		(*MessageReceived_Media)(nil),
@@ -3973,7 +4132,7 @@ func file_connector_contract_engine_proto_init() {
 		(*MessageReceived_Poll)(nil),
 		(*MessageReceived_Note)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[33].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[36].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -3983,7 +4142,7 @@ func file_connector_contract_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   45,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,7 @@ const (
 	Engine_IsOnWhatsApp_FullMethodName   = "/threadline.engine.v1.Engine/IsOnWhatsApp"
 	Engine_MarkRead_FullMethodName       = "/threadline.engine.v1.Engine/MarkRead"
 	Engine_RequestHistory_FullMethodName = "/threadline.engine.v1.Engine/RequestHistory"
+	Engine_PingPhone_FullMethodName      = "/threadline.engine.v1.Engine/PingPhone"
 	Engine_CheckStore_FullMethodName     = "/threadline.engine.v1.Engine/CheckStore"
 )
 
@@ -75,6 +76,9 @@ type EngineClient interface {
 	// Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
 	// some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
 	RequestHistory(ctx context.Context, in *RequestHistoryRequest, opts ...grpc.CallOption) (*RequestHistoryResponse, error)
+	// Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
+	// Added within version 3.
+	PingPhone(ctx context.Context, in *PingPhoneRequest, opts ...grpc.CallOption) (*PingPhoneResponse, error)
 	// Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
 	// it is not known.
 	CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error)
@@ -217,6 +221,16 @@ func (c *engineClient) RequestHistory(ctx context.Context, in *RequestHistoryReq
 	return out, nil
 }
 
+func (c *engineClient) PingPhone(ctx context.Context, in *PingPhoneRequest, opts ...grpc.CallOption) (*PingPhoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PingPhoneResponse)
+	err := c.cc.Invoke(ctx, Engine_PingPhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *engineClient) CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckStoreResponse)
@@ -262,6 +276,9 @@ type EngineServer interface {
 	// Asks the account's phone for the messages of a chat that came before a known one; what it has comes as messages `from_history`,
 	// some time later or never. FAILED_PRECONDITION when not connected. Added within version 2: UNIMPLEMENTED where it is not known.
 	RequestHistory(context.Context, *RequestHistoryRequest) (*RequestHistoryResponse, error)
+	// Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
+	// Added within version 3.
+	PingPhone(context.Context, *PingPhoneRequest) (*PingPhoneResponse, error)
 	// Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
 	// it is not known.
 	CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error)
@@ -310,6 +327,9 @@ func (UnimplementedEngineServer) MarkRead(context.Context, *MarkReadRequest) (*M
 }
 func (UnimplementedEngineServer) RequestHistory(context.Context, *RequestHistoryRequest) (*RequestHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestHistory not implemented")
+}
+func (UnimplementedEngineServer) PingPhone(context.Context, *PingPhoneRequest) (*PingPhoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PingPhone not implemented")
 }
 func (UnimplementedEngineServer) CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckStore not implemented")
@@ -544,6 +564,24 @@ func _Engine_RequestHistory_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Engine_PingPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PingPhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServer).PingPhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Engine_PingPhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServer).PingPhone(ctx, req.(*PingPhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Engine_CheckStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckStoreRequest)
 	if err := dec(in); err != nil {
@@ -612,6 +650,10 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RequestHistory",
 			Handler:    _Engine_RequestHistory_Handler,
+		},
+		{
+			MethodName: "PingPhone",
+			Handler:    _Engine_PingPhone_Handler,
 		},
 		{
 			MethodName: "CheckStore",

@@ -17,7 +17,8 @@ from core.access import Person
 from core.account import DesiredState
 from core.decision import DecidedBy, Decision
 from core.errors import ErrorCode, described
-from core.ids import AccountId, InvalidId, account_id, checked_request_id, new_account_id, phone_e164, request_key
+from core.ids import AccountId, InvalidId, account_id, checked_request_id, new_account_id, request_key
+from core.phone_numbers import read_phone_number
 
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: FunctionsErrorCode.UNAUTHENTICATED,
@@ -57,11 +58,11 @@ def threadlineCreateAccount(request: CallableRequest[Any]) -> dict[str, object]:
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
 @contained
 def threadlinePairAccount(request: CallableRequest[Any]) -> dict[str, object]:
-    """Super-admins: {"accountId", "phoneE164"?} -> {}. With a number by phone code, else by QR; both appear in private/state."""
+    """Super-admins: {"accountId", "phoneE164"?} -> {}. With a number by phone code, else by QR; both appear in private/state.
+    The number may be written in any common form."""
 
     def pair(fields: dict[str, Any]) -> dict[str, object]:
-        phone = phone_e164(fields["phoneE164"]) if fields.get("phoneE164") is not None else None
-        services().accounts.pair(_account(fields), phone)
+        services().accounts.pair(_account(fields), fields.get("phoneE164"))
         return {}
 
     return _answered(request, access.is_super_admin, pair)
@@ -125,7 +126,7 @@ def threadlineStartConversation(request: CallableRequest[Any]) -> dict[str, obje
     """Employees: {"accountId", "phoneE164"} -> {"threadId"}. The number must be on WhatsApp."""
 
     def start(fields: dict[str, Any]) -> dict[str, object]:
-        account, phone = _account(fields), phone_e164(fields.get("phoneE164"))
+        account, phone = _account(fields), read_phone_number(fields.get("phoneE164"))
         return {"threadId": services().conversations.start(account, phone, by=_person(request))}
 
     return _answered(request, access.is_employee, start)

@@ -14,6 +14,8 @@ var (
 	StoreHeld = 5 * time.Second
 	// StorePatience is how long the saving of an event is tried that WhatsApp would hand over again.
 	StorePatience = 8 * time.Second
+	// PhoneSeen is the least time between two words that the account's phone was seen.
+	PhoneSeen = time.Minute
 	// Ack is how long one send may hold the account's others up while WhatsApp is silent.
 	Ack = 10 * time.Second
 )

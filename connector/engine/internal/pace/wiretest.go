@@ -11,7 +11,8 @@ import (
 )
 
 // Milliseconds: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code; WIRE_STORE_MS for a store that is locked;
-// WIRE_HELD_MS for the next statement of a transaction; WIRE_ACK_MS for an ack.
+// WIRE_HELD_MS for the next statement of a transaction; WIRE_ACK_MS for an ack; WIRE_PHONE_MS
+// between two words that the phone was seen.
 func init() {
 	set("WIRE_PING_MS", &whatsmeow.KeepAliveIntervalMin, &whatsmeow.KeepAliveIntervalMax, &whatsmeow.KeepAliveResponseDeadline)
 	if whatsmeow.KeepAliveIntervalMin == whatsmeow.KeepAliveIntervalMax {
@@ -21,6 +22,7 @@ func init() {
 	set("WIRE_STORE_MS", &StoreBusy, &StorePatience)
 	set("WIRE_HELD_MS", &StoreHeld)
 	set("WIRE_ACK_MS", &Ack)
+	set("WIRE_PHONE_MS", &PhoneSeen)
 }
 
 func set(name string, durations ...*time.Duration) {

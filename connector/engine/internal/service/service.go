@@ -268,6 +268,18 @@ func (s *Service) RequestHistory(ctx context.Context, request *contract.RequestH
 	return &contract.RequestHistoryResponse{}, nil
 }
 
+// PingPhone asks the account's phone for something that it answers.
+func (s *Service) PingPhone(ctx context.Context, request *contract.PingPhoneRequest) (*contract.PingPhoneResponse, error) {
+	current, err := s.require(request.GetSession())
+	if err != nil {
+		return nil, err
+	}
+	if err := current.PingPhone(ctx); err != nil {
+		return nil, refusal(err)
+	}
+	return &contract.PingPhoneResponse{}, nil
+}
+
 // Stop closes all sessions side by side, and opens no more.
 func (s *Service) Stop() {
 	s.mu.Lock()

@@ -14,6 +14,9 @@ import (
 // of its own, after the message counts as handled.
 func saveAppStateKeys(ctx context.Context, device *store.Device, share *waE2E.AppStateSyncKeyShare) error {
 	for _, key := range share.GetKeys() {
+		if len(key.GetKeyData().GetKeyData()) == 0 {
+			continue // the phone's answer to a question for a key that it does not have
+		}
 		fingerprint, err := proto.Marshal(key.GetKeyData().GetFingerprint())
 		if err != nil {
 			continue // it came decoded from the wire

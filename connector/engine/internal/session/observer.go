@@ -48,6 +48,7 @@ func (o *observer) Received(node *waBinary.Node) {
 			o.acknowledged(node)
 		}
 	case "receipt":
+		s.phoneSpoke(o.client, node)
 		s.wires.Keep("receipt", attributes.OptionalString("id"), node)
 		s.gate.Admit("receipt", attributes.OptionalString("id"))
 	case "call":
@@ -57,6 +58,7 @@ func (o *observer) Received(node *waBinary.Node) {
 		s.gate.Admit("call", attributes.OptionalString("id"))
 	case "message", "notification":
 		if node.Tag == "message" {
+			s.phoneSpoke(o.client, node)
 			s.audit.came(node)
 		}
 		s.gate.Admit(node.Tag, attributes.OptionalString("id"))

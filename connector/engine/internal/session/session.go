@@ -85,6 +85,7 @@ type Session struct {
 	audit          *audit
 	groups         *groupNames
 	timers         timers
+	phone          phoneSight
 	undecryptables atomic.Uint64
 	webVersion     atomic.Pointer[webversion.Version] // that of the latest connection
 	historyWanted  atomic.Bool                        // there may be history to take
