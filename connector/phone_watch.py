@@ -25,14 +25,9 @@ class PhoneWatch:
     def record(self) -> PhoneRecord:
         return self.telling.account.phone
 
-    async def seen(self, event: pb.PhoneSeen) -> None:
-        """The phone has said something. Raises TermLost."""
-        now = datetime.now(UTC)
-        self.record.seen(datetime.fromtimestamp(event.at_unix_s, UTC), now)
-        if self.telling.account.degradation.stands(Cause.PHONE_NOT_SEEN) and not self.record.is_missed(now):
-            fields = self.telling.account.degradation.end(Cause.PHONE_NOT_SEEN)
-            await self.telling.tell(None, self.record.fields() | fields)
-            await self.telling.resolve(Condition.PHONE_NOT_SEEN)
+    def seen(self, event: pb.PhoneSeen) -> None:
+        """The phone has said something."""
+        self.record.seen(datetime.fromtimestamp(event.at_unix_s, UTC), datetime.now(UTC))
 
     async def run(self) -> None:
         """Until it is cancelled. Raises TermLost."""
@@ -43,8 +38,11 @@ class PhoneWatch:
             now = datetime.now(UTC)
             if self.record.must_be_pinged(now):
                 await self._ping(now)
-            if self.record.is_missed(now) and not self.telling.account.degradation.stands(Cause.PHONE_NOT_SEEN):
+            is_warned = self.telling.account.degradation.stands(Cause.PHONE_NOT_SEEN)
+            if self.record.is_missed(now) and not is_warned:
                 await self._warn()
+            elif is_warned and not self.record.is_missed(now):
+                await self._tell_end()
 
     async def _ping(self, now: datetime) -> None:
         account = self.telling.account.term.account
@@ -55,6 +53,11 @@ class PhoneWatch:
             log.engine_failed(account, "ping_phone", error)
             return
         log.phone_pinged(account)
+
+    async def _tell_end(self) -> None:
+        fields = self.telling.account.degradation.end(Cause.PHONE_NOT_SEEN)
+        await self.telling.tell(None, self.record.fields() | fields)
+        await self.telling.resolve(Condition.PHONE_NOT_SEEN)
 
     async def _warn(self) -> None:
         at, until = self.record.last_seen_at, self.record.unlinked_at()

@@ -309,7 +309,7 @@ class Session:
                     metrics.GROUP_MESSAGES_HIDDEN.inc(kind == "message")
                     await intake.pass_over(event)
                 case "phone_seen":
-                    await self._phone.seen(event.phone_seen)
+                    self._phone.seen(event.phone_seen)
                 case "reachout_lock":
                     await self._reachout_lock(event.reachout_lock)
                 case "backlog" | "awaited":

@@ -18,6 +18,7 @@ _REASONS = {
     "engine_failed": "the engine's process ended or did not answer",
     "connect_failed": "WhatsApp was not reached",
     "handshake_failed": "what answered was not WhatsApp",
+    "client_outdated": "WhatsApp refused the version of WhatsApp Web, and the newest one is fetched",
     "store_failed": "the session store did not take an event",
 }
 """disconnectReason in words; docs/sessions.md has them all. They pass by themselves."""
