@@ -149,6 +149,14 @@ def test_a_passkey_that_the_phone_wants_is_told_with_what_to_do() -> None:
     assert refusal_in_words("refused") == "WhatsApp refused: refused"
 
 
+def test_the_accounts_own_number_is_known_in_the_form_that_whatsapp_gives_it(shared: Shared) -> None:
+    """Brazil: WhatsApp keeps old accounts without the ninth digit."""
+    stage, connector = shared.stage, shared.connector
+    account = stage.create_account(phone="+5541988887777")
+    stage.scan("+554188887777", account, stage.shown_qr(connector, account))
+    assert stage.await_connected(account)["phoneE164"] == "+554188887777"
+
+
 def test_another_number_is_refused_and_unlinked_with_one_alert(shared: Shared) -> None:
     ours, stranger = new_phone(), new_phone()
     stage, connector, account = shared.stage, shared.connector, shared.stage.create_account(phone=ours)
