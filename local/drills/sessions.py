@@ -283,9 +283,7 @@ DRILLS = (
     Drill(name="undecryptable", cause="messages are missing: not decrypted", alert=Condition.GAP, run=undecryptable),
     Drill(name="deaf", cause="connected, but silent: deaf", alert=Condition.DEAF, run=deaf),
     Drill(name="quiet", cause="connected, but silent: a quiet day", alert=Condition.DEAF, run=quiet),
-    Drill(
-        name="phone_not_seen", cause="the phone sleeps", alert=Condition.PHONE_NOT_SEEN, run=phone_not_seen
-    ),
+    Drill(name="phone_not_seen", cause="the phone sleeps", alert=Condition.PHONE_NOT_SEEN, run=phone_not_seen),
     Drill(name="nobody_owns_it", cause="nobody owns it", alert=Condition.NO_OWNER, run=nobody_owns_it),
     Drill(name="paused", cause="paused by a person", run=paused),
 )
