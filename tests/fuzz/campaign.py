@@ -134,7 +134,11 @@ class Campaign:
         self.report.events.update(str(event.WhichOneof("kind")) for event in events)
         losses = sum(event.session.state == event.session.RECONNECTING for event in events)
         self.report.reconnects += max(0, losses - was_offline)
-        messages = {event.message.whatsapp_id for event in events if event.HasField("message")}
+        messages = {
+            event.message.whatsapp_id
+            for event in events
+            if event.HasField("message") and event.message.unsupported != "isolated"
+        }
         for awaited in (event.awaited for event in events if event.HasField("awaited")):
             if awaited.chat_jid in self._uninvolved:
                 self._find("the ratchet of a contact was harmed who has nothing to do with it", [str(awaited)])

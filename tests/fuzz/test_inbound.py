@@ -21,5 +21,6 @@ async def test_no_stanza_stops_the_account_or_is_lost(either_store: str) -> None
         report = await Campaign(server=server, engine=engine, linked=linked, seed=_SEED).run(seconds=_SECONDS)
     assert report.crashes == [], str(report)
     assert report.findings == [], str(report)
+    assert report.logged == {}, f"a stanza was too much for the engine: {report}"
     assert report.throws > 0
     assert report.judged > 0
