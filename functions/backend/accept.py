@@ -1,5 +1,6 @@
 """Accepts a request: checks it again, makes its message, moves its thread. Whoever meets the request first does it."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +13,13 @@ from backend.chats import Chats
 from backend.clock import now
 from backend.contention import until_committed
 from backend.replies import Replies
-from backend.stores import Commit, Conflict, Document, Stored, Stores
+from backend.stores import Commit, Conflict, Document, Stored, Stores, names_of
 from backend.unread import counted
 from core import diagnosis, ids, message, outbox, schema, thread
 from core.alert import Alert
 from core.delivery import Delivery, proves_sent
 from core.errors import CATALOGUE, ErrorCode
-from core.ids import InvalidId, RequestId, WaMessageId, outbound_key, parse_thread_id, wa_message_id
+from core.ids import InvalidId, RequestId, ThreadId, WaMessageId, outbound_key, parse_thread_id, wa_message_id
 from core.message import StoredMessage
 from core.moment import Moment
 from core.outbox import Refusal, Request, RequestStatus
@@ -89,12 +90,13 @@ class Accept:
         at, commit = now(), self.stores.commit()
         wrote_at = current.value.contact_wrote_at
         message_id, written = message_id_of(request), Moment(at=request.created_at, received_at=request.created_at)
-        commit.create(schema.MESSAGES, message_id, _document(request, at, wrote_at))
+        names = names_of(current)
+        commit.create(schema.MESSAGES, message_id, _document(request, at, wrote_at, names))
         after = thread.after_reply(current.value, message_id, written, text=request.text)
-        after = counted(self.stores, request.thread_id, after)
+        after = counted(self.stores, names, after)
         # Even where no field changes, so that a concurrent count from the newest reply conflicts and is made again.
         fields = {**thread.changed_fields(current.value, after), "updatedAt": at}
-        commit.update(schema.THREADS, request.thread_id, fields, at=current.update_time)
+        commit.update(schema.THREADS, current.id, fields, at=current.update_time)
         commit.run()
 
     def _turn_away(self, request: Request, stored: Stored[Document]) -> Acceptance:
@@ -179,7 +181,9 @@ def is_replay_of_failed(document: Document, standing: StoredMessage) -> bool:
     return standing.delivery is Delivery.FAILED and outbox.queue_state(document).status is RequestStatus.QUEUED
 
 
-def _document(request: Request, at: datetime, contact_wrote_at: datetime | None = None) -> dict[str, object]:
+def _document(
+    request: Request, at: datetime, contact_wrote_at: datetime | None = None, queue: Sequence[ThreadId] = ()
+) -> dict[str, object]:
     return message.outbound_document(
         request.account_id,
         request.chat_id,
@@ -190,6 +194,7 @@ def _document(request: Request, at: datetime, contact_wrote_at: datetime | None 
         sender_uid=request.created_by_uid,
         sender_email=request.created_by_email,
         contact_wrote_at=contact_wrote_at,
+        queue=queue,
         now=at,
     )
 

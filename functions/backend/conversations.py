@@ -6,8 +6,9 @@ from backend.clock import now
 from backend.contention import until_committed
 from backend.lookups import Lookups, Question
 from backend.refusal import Refused
-from backend.stores import DocumentExists, Stores
-from core import schema, thread
+from backend.stores import Stores
+from backend.threads import Threads
+from core import thread
 from core.access import Person
 from core.errors import ErrorCode
 from core.ids import AccountId, ChatId, ThreadId, chat_of_phone, thread_id
@@ -17,6 +18,7 @@ from core.thread import Thread
 @dataclass(frozen=True, kw_only=True)
 class Conversations:
     stores: Stores
+    threads: Threads
     lookups: Lookups
 
     def start(self, account: AccountId, phone_e164: str, *, by: Person) -> ThreadId:
@@ -25,21 +27,22 @@ class Conversations:
         lease = self.stores.lease(account)
         if lease is None:
             raise Refused(ErrorCode.ACCOUNT_UNKNOWN, "there is no account of this id")
-        known = thread_id(account, chat_of_phone(phone_e164))
-        if self.stores.thread(known) is not None:
-            return known
+        known = self.threads.of_phone(account, phone_e164) or self.stores.thread(
+            thread_id(account, chat_of_phone(phone_e164))
+        )
+        if known is not None:
+            return ThreadId(known.id)
         chat = self.lookups.chat_of(lease.value, Question(account=account, phone_e164=phone_e164, by=by))
         if chat is None:
             raise Refused(ErrorCode.NOT_ON_WHATSAPP, "this number has no WhatsApp account")
-        until_committed(lambda _: self._create(account, chat), "the conversation could not be created")
+        until_committed(lambda _: self._create(account, chat, phone_e164), "the conversation could not be created")
         return thread_id(account, chat)
 
-    def _create(self, account: AccountId, chat: ChatId) -> None:
-        """Raises Conflict where the thread neither was created nor exists."""
-        commit, at = self.stores.commit(), now()
-        document = thread.new_document(account, chat, Thread(started_at=at), at)
-        commit.create(schema.THREADS, thread_id(account, chat), document)
-        try:
-            commit.run()
-        except DocumentExists:
+    def _create(self, account: AccountId, chat: ChatId, phone_e164: str) -> None:
+        """The number is noted where the thread exists without it: its contact was known by the LID alone. Raises Conflict."""
+        found, at, commit = self.threads.find(account, chat, phone_e164), now(), self.stores.commit()
+        begun = found.thread or thread.known_by(Thread(started_at=at), phone_e164)
+        self.threads.add(commit, found, begun, [], at, is_moved=False)
+        if commit.is_empty:
             return  # the conversation has begun already
+        commit.run()

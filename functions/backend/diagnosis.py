@@ -63,7 +63,7 @@ class Diagnosis:
 
     def end_requests(self) -> None:
         """Ends the canary requests that have reached a send job. Idempotent."""
-        for stored in self.stores.find(queries.queue_head(self.stores.db, diagnosis.THREAD, _CANARIES)):
+        for stored in self.stores.find(queries.queue_head(self.stores.db, [diagnosis.THREAD], _CANARIES)):
             detail = "the doctor's request has reached its send job; it is never sent"
             fields = outbox.finished_fields(RequestStatus.FAILED, described(ErrorCode.DIAGNOSED, detail), now())
             commit = self.stores.commit()

@@ -15,13 +15,13 @@ from backend.clock import jitter, now, stand_back
 from backend.contention import ContentionError
 from backend.diagnosis import Diagnosis
 from backend.stores import Commit, Conflict, Document, Stored, Stores
-from backend.unread import counted
-from core import inbound, schema, thread
+from backend.threads import Found, Messages, Threads, phone_of_rows
+from core import inbound, schema
 from core.alert import Alert, alert_id
 from core.alert_types import Condition
 from core.content import text_of
 from core.errors import CATALOGUE, ErrorCode, code_of, described
-from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, thread_id
+from core.ids import AccountId, ChatId, EventId, RequestId, ThreadId, WaMessageId, parse_thread_id, thread_id
 from core.inbound import (
     DeliveryChange,
     DiagnosisAsked,
@@ -32,9 +32,7 @@ from core.inbound import (
     ReceiptReceived,
     Row,
 )
-from core.message import StoredMessage
 from core.outbox import RequestStatus, finished_fields, queue_state
-from core.thread import Thread
 from core.timing import Timing
 
 DRAIN_ROWS = 100
@@ -64,6 +62,7 @@ class Ingest:
     stores: Stores
     timing: Timing
     chats: Chats
+    threads: Threads
     diagnosis: Diagnosis
 
     def take(self, row_id: str, document: Document, update_time: datetime) -> None:
@@ -143,21 +142,25 @@ class Ingest:
 
     def _take_alone(self, row: Event, chat_id: ThreadId, taken: Stored[Document]) -> _Result:
         """The uncontended way: one read, one commit. A receipt that brings late proof reads its thread as well."""
-        current: Stored[Thread] | None = None
-        messages: dict[WaMessageId, Stored[StoredMessage]] = {}
         if isinstance(row, ReceiptReceived):
             stored = self.stores.message(row.message_id)
-            if stored is not None:
-                messages[row.message_id] = stored
-                if inbound.moves_thread(row, stored.value, now()):
-                    current = self.stores.thread(chat_id)
-        else:
-            current = self.stores.thread(chat_id)
-        plan = self._plan([row], current, messages)
+            if stored is not None and not inbound.moves_thread(row, stored.value, now()):
+                found = Found(id=chat_id, current=None, phone=None)
+                return self._try([row], {row.event_id: taken}, found, {row.message_id: stored})
+        found = self.threads.find(row.account_id, row.chat_id, row.phone)
+        rows, messages = self.threads.placed([row], found)
+        if isinstance(row, ReceiptReceived) and stored is not None:
+            messages = {**messages, row.message_id: stored}
+        return self._try(rows, {row.event_id: taken}, found, messages)
+
+    def _try(
+        self, rows: Sequence[Row], taken: Mapping[EventId, Stored[Document]], found: Found, messages: Messages
+    ) -> _Result:
+        plan = self._plan(rows, found, messages)
         if plan.waiting:
             return _Result.EARLY
         try:
-            self._commit(plan, {row.event_id: taken}, current, messages, row.account_id, row.chat_id)
+            self._commit(plan, taken, found, messages)
         except Conflict:
             return _Result.CONFLICT
         return _Result.DONE
@@ -170,17 +173,20 @@ class Ingest:
         conflicts = 0
         for _ in range(commits):
             query = queries.unprocessed_rows_of_chat(self.stores.db, account, chat_id, DRAIN_ROWS + len(early))
-            found = self.stores.find(query)
-            rows = _first_that_fit([inbound.parse_row(stored.id, stored.value) for stored in found])
+            waiting = self.stores.find(query)
+            rows = _first_that_fit([inbound.parse_row(stored.id, stored.value) for stored in waiting])
             if all(row.event_id in early for row in rows):
                 return Drained(early=frozenset(early), is_finished=True, done=done)
-            current, messages = self.stores.thread_and_messages(
+            current, looked_up = self.stores.thread_and_messages(
                 thread_id(account, chat_id), _to_look_up(rows, everything=look_at_all)
             )
-            plan = self._plan(rows, current, messages)
+            found = self.threads.found(account, chat_id, phone_of_rows(rows), current)
+            rows, messages = self.threads.placed(rows, found)
+            messages = {**looked_up, **messages}
+            plan = self._plan(rows, found, messages)
             early.update(plan.waiting)
             try:
-                self._commit(plan, {EventId(each.id): each for each in found}, current, messages, account, chat_id)
+                self._commit(plan, {EventId(each.id): each for each in waiting}, found, messages)
             except Conflict:
                 look_at_all = True
                 conflicts += 1
@@ -190,31 +196,18 @@ class Ingest:
             done += len(plan.processed) + len(plan.refused)
         return Drained(early=frozenset(early), is_finished=False, done=done)
 
-    def _plan(
-        self,
-        rows: Sequence[Row],
-        current: Stored[Thread] | None,
-        messages: Mapping[WaMessageId, Stored[StoredMessage]],
-    ) -> Plan:
+    def _plan(self, rows: Sequence[Row], found: Found, messages: Messages) -> Plan:
         return inbound.plan(
             rows,
-            current.value if current else None,
+            found.thread,
             {message_id: stored.value for message_id, stored in messages.items()},
             now(),
             self.timing.early_event_give_up_s,
         )
 
-    def _commit(
-        self,
-        plan: Plan,
-        taken: Mapping[EventId, Stored[Document]],
-        current: Stored[Thread] | None,
-        messages: Mapping[WaMessageId, Stored[StoredMessage]],
-        account: AccountId,
-        chat_id: ChatId,
-    ) -> None:
+    def _commit(self, plan: Plan, taken: Mapping[EventId, Stored[Document]], found: Found, messages: Messages) -> None:
         """Everything together: messages, deliveries, thread and rows. Raises Conflict."""
-        at = now()
+        at, account = now(), parse_thread_id(found.id)[0]
         if not plan.processed and not plan.refused:
             return
         commit = self.stores.commit()
@@ -231,31 +224,12 @@ class Ingest:
         for change in plan.deliveries.values():
             commit.update(schema.MESSAGES, change.message_id, change.fields, at=messages[change.message_id].update_time)
             self._add_reopened(commit, change, at)
-        self._add_thread(commit, plan, current, account, chat_id, at)
+        if plan.thread_after is not None:
+            # A reply that is created or comes back may change nothing of the thread, but only of the one that was read.
+            reopened = any(change.reopened is not None for change in plan.deliveries.values())
+            is_moved = bool(plan.created) or reopened
+            self.threads.add(commit, found, plan.thread_after, plan.contact_wrote, at, is_moved=is_moved)
         commit.run()
-
-    def _add_thread(
-        self,
-        commit: Commit,
-        plan: Plan,
-        current: Stored[Thread] | None,
-        account: AccountId,
-        chat_id: ChatId,
-        at: datetime,
-    ) -> None:
-        if plan.thread_after is None:
-            return
-        after = counted(self.stores, thread_id(account, chat_id), plan.thread_after, plan.contact_wrote)
-        if current is None:
-            document = thread.new_document(account, chat_id, after, at)
-            commit.create(schema.THREADS, thread_id(account, chat_id), document)
-            return
-        changed = thread.changed_fields(current.value, after)
-        # A reply that is created or comes back may change nothing of the thread, but only of the one that was read.
-        reopened = any(change.reopened is not None for change in plan.deliveries.values())
-        if changed or plan.created or reopened:
-            fields = {**changed, "updatedAt": at}
-            commit.update(schema.THREADS, thread_id(account, chat_id), fields, at=current.update_time)
 
     def _add_reopened(self, commit: Commit, change: DeliveryChange, at: datetime) -> None:
         """A request that had been given up is sent after all: its document says so with the message."""

@@ -25,11 +25,11 @@ _COUNTING_DELIVERIES = ["queued", "sent", "delivered", "read"]
 """The deliveries of a reply that counts as an answer: all but failed."""
 
 
-def queue_head(db: Client, thread_id: ThreadId, limit: int) -> Query:
-    """The first requests of a thread's queue, in the order in which they must leave."""
+def queue_head(db: Client, thread_ids: Sequence[ThreadId], limit: int) -> Query:
+    """The first requests of a thread's queue, in the order in which they must leave: over all names of a merged thread."""
     return (
         db.collection(schema.OUTBOX)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("status", "in", _UNFINISHED))
         .order_by("createdAt")
         .order_by("clientMessageId")
@@ -201,38 +201,48 @@ def unprocessed_rows_of_chat(db: Client, account_id: AccountId, chat_id: ChatId,
     )
 
 
-def messages_of_contact_from(db: Client, thread_id: ThreadId, since: datetime) -> Query:
+def threads_of_phone(db: Client, account_id: AccountId, phone_e164: str, limit: int) -> Query:
+    """The threads of an account whose contact has this number."""
+    return (
+        db.collection(schema.THREADS)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("clientPhoneE164", "==", phone_e164))
+        .limit(limit)
+    )
+
+
+def messages_of_contact_from(db: Client, thread_ids: Sequence[ThreadId], since: datetime) -> Query:
     """What the contact wrote in a thread from a moment on, to be counted."""
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("direction", "==", "in"))
         .where(filter=FieldFilter("timestamp", ">=", since))
         .order_by("timestamp", direction=Query.DESCENDING)
     )
 
 
-def messages_of_contact_between(db: Client, thread_id: ThreadId, since: datetime, before: datetime) -> Query:
+def messages_of_contact_between(db: Client, thread_ids: Sequence[ThreadId], since: datetime, before: datetime) -> Query:
     """What the contact wrote in a thread in a span of time."""
-    return messages_of_contact_from(db, thread_id, since).where(filter=FieldFilter("timestamp", "<", before))
+    return messages_of_contact_from(db, thread_ids, since).where(filter=FieldFilter("timestamp", "<", before))
 
 
-def newest_replies(db: Client, thread_id: ThreadId, limit: int) -> Query:
+def newest_replies(db: Client, thread_ids: Sequence[ThreadId], limit: int) -> Query:
     """A thread's messages of ours that were not taken back, the last written first."""
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("delivery", "in", _COUNTING_DELIVERIES))
         .order_by("writtenAt", direction=Query.DESCENDING)
         .limit(limit)
     )
 
 
-def newest_messages_of_ours(db: Client, thread_id: ThreadId, limit: int) -> Query:
+def newest_messages_of_ours(db: Client, thread_ids: Sequence[ThreadId], limit: int) -> Query:
     """A thread's messages of ours by their timestamp, the last first; those that were taken back, too."""
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("direction", "==", "out"))
         .order_by("timestamp", direction=Query.DESCENDING)
         .limit(limit)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from backend.stores import Commit, Stored, Stores
+from backend.stores import Commit, Stored, Stores, names_of
 from backend.unread import counted, newest_reply_but
 from core import delivery, reply, schema, thread
 from core.delivery import Delivery
@@ -64,9 +64,8 @@ class Replies:
         current = self.stores.thread(thread_id)
         if current is None:
             return
-        before = (
-            newest_reply_but(self.stores, thread_id, message_id) if reply.is_newest(current.value, stored) else None
-        )
+        names = names_of(current)
+        before = newest_reply_but(self.stores, names, message_id) if reply.is_newest(current.value, stored) else None
         after = reply.after_failure(current.value, message_id, stored, before, is_certain=is_certain)
         self._add_thread(commit, current, after, now)
 
@@ -85,6 +84,6 @@ class Replies:
 
     def _add_thread(self, commit: Commit, current: Stored[Thread], after: Thread, now: datetime) -> None:
         """Writes the thread even where no field changes, so that a concurrent count of unread messages conflicts and is made again."""
-        final = counted(self.stores, ThreadId(current.id), after)
+        final = counted(self.stores, names_of(current), after)
         fields = {**thread.changed_fields(current.value, final), "updatedAt": now}
         commit.update(schema.THREADS, current.id, fields, at=current.update_time)

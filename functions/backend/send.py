@@ -111,6 +111,8 @@ class _Progress:
     """Make sure that a job exists for the end of another's claim: this one is a retry, or was made for that, or has just
     left a claim behind."""
     ends_at: float
+    names: tuple[ThreadId, ...]
+    """Whose requests leave in one order: the thread, and those that were merged into it as far as is known."""
     rows: deque[Stored[Document]] = field(default_factory=deque)
     backlog: bool = False
     held: _Held | None = None
@@ -148,6 +150,7 @@ class Send:
             account=account,
             careful=is_retry or job.key is not None,
             ends_at=time.monotonic() + self.timing.job_budget_s,
+            names=(job.thread_id,),
         )
         # A careful job looks for itself: it answers for the end of a claim, which the one at work may not know of.
         if not progress.careful and self.running.join(job.thread_id):
@@ -176,14 +179,16 @@ class Send:
     def _take_head(self, progress: _Progress) -> JobEnd | None:
         """Looks for the head and claims it. None: it is held now, or another was faster and it must be looked for again."""
         self.running.note_look(progress.job.thread_id)
-        heads = self.stores.find(queries.queue_head(self.stores.db, progress.job.thread_id, _LOOK_AHEAD))
+        heads = self.stores.find(queries.queue_head(self.stores.db, progress.names, _LOOK_AHEAD))
         if not heads:
             return JobEnd.QUEUE_EMPTY
         progress.rows, progress.backlog = deque(heads[1:]), len(heads) == _LOOK_AHEAD
         head, at = heads[0], now()
         state = outbox.queue_state(head.value)
         if state.is_held(at) and not self._is_answered_meanwhile(head, state, at):
-            if progress.careful and state.claim_until is not None:
+            # A job of the other name may hold it, which does not know of this one's requests.
+            is_of_another_name = head.value["threadId"] != progress.job.thread_id
+            if (progress.careful or is_of_another_name) and state.claim_until is not None:
                 self._follow_up(progress.job, head, state.claim_until)
             return JobEnd.HEAD_HELD
         if time.monotonic() > progress.ends_at:
@@ -224,6 +229,9 @@ class Send:
                 progress.held = None
                 return None
             message = self._message(held)
+        if message is not None and not set(message.value.queue) <= set(progress.names):
+            self._look_under_all_names(progress, held, message.value.queue)
+            return None
         if message is not None and message.value.delivery is not None and proves_sent(message.value.delivery):
             result = SendResult(outcome=Outcome.SENT)
         elif held.claim.is_exhausted:
@@ -238,6 +246,18 @@ class Send:
         if result.outcome in (Outcome.SENT, Outcome.REJECTED):
             self._look_ahead(progress, held)
         return self._settle(progress, held, result, message)
+
+    def _look_under_all_names(self, progress: _Progress, held: _Held, names: tuple[ThreadId, ...]) -> None:
+        """Gives the claim back and looks again: the thread was merged, and an earlier request may wait under its other name."""
+        progress.names = tuple(dict.fromkeys((*progress.names, *names)))
+        progress.held = None
+        progress.rows.clear()
+        commit = self.stores.commit()
+        commit.update(schema.OUTBOX, held.head.id, outbox.unclaimed_fields(held.head.value), at=held.claim_time)
+        try:
+            commit.run()
+        except Conflict:
+            stand_back(1)  # the claim ran out, and another has it
 
     def _is_resent_in_vain(self, head: Stored[Document]) -> bool:
         """Whether proof has come meanwhile of the message that was given up. Costs a read, of what is sent again alone."""
@@ -290,7 +310,7 @@ class Send:
     def _look_ahead(self, progress: _Progress, held: _Held) -> None:
         """In a backlog, the next heads: the next one's claim goes with this one's settling."""
         if progress.backlog and not progress.rows:
-            heads = self.stores.find(queries.queue_head(self.stores.db, progress.job.thread_id, _LOOK_AHEAD_IN_BACKLOG))
+            heads = self.stores.find(queries.queue_head(self.stores.db, progress.names, _LOOK_AHEAD_IN_BACKLOG))
             progress.rows = deque(row for row in heads if row.id != held.head.id)
             progress.backlog = len(heads) == _LOOK_AHEAD_IN_BACKLOG
 

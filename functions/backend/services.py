@@ -32,6 +32,7 @@ from backend.sweep_owners import OwnerSweep
 from backend.sweep_pauses import PauseSweep
 from backend.sweep_requests import RequestSweep
 from backend.sweep_rows import RowSweep
+from backend.threads import Threads
 from backend.webhook import Webhook, configured
 from core.timing import Timing
 from identity.tokens import IdentityTokens, TokenVerifier
@@ -59,7 +60,13 @@ class Services:
 
     @cached_property
     def ingest(self) -> Ingest:
-        return Ingest(stores=self.stores, timing=self._timing, chats=self._chats, diagnosis=self._diagnosis)
+        return Ingest(
+            stores=self.stores,
+            timing=self._timing,
+            chats=self._chats,
+            threads=Threads(stores=self.stores),
+            diagnosis=self._diagnosis,
+        )
 
     @cached_property
     def accept(self) -> Accept:
@@ -102,7 +109,7 @@ class Services:
     @cached_property
     def conversations(self) -> Conversations:
         lookups = Lookups(stores=self.stores, connector=self._connector, key=self._settings.log_hash_key)
-        return Conversations(stores=self.stores, lookups=lookups)
+        return Conversations(stores=self.stores, threads=Threads(stores=self.stores), lookups=lookups)
 
     @cached_property
     def decisions(self) -> Decisions:

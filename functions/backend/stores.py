@@ -98,6 +98,10 @@ class Commit:
         if standing is not None and alert.is_open(standing.value) and not named:
             self.change(schema.ALERTS, alert_id, alert.resolved_fields(now))
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._writes
+
     def run(self) -> list[datetime]:
         """Commits. The answer is each write's update time, in the order in which they were added. Raises Conflict.
 
@@ -155,7 +159,17 @@ class Stores:
         return Commit(self)
 
     def thread(self, thread_id: ThreadId) -> Stored[Thread] | None:
-        return self._read(schema.THREADS, thread_id, thread.parse)
+        """The thread, or the one that it was merged into: the answer's id says which. The second costs a read more."""
+        return self._followed(self._read(schema.THREADS, thread_id, thread.parse))
+
+    def thread_document(self, thread_id: ThreadId) -> Stored[Document] | None:
+        """The document of this very thread, whether it was merged or not."""
+        return self._read(schema.THREADS, thread_id, dict)
+
+    def _followed(self, found: Stored[Thread] | None) -> Stored[Thread] | None:
+        if found is None or found.value.merged_into is None:
+            return found
+        return self._read(schema.THREADS, found.value.merged_into, thread.parse)
 
     def message(self, message_id: WaMessageId) -> Stored[StoredMessage] | None:
         return self._read(schema.MESSAGES, message_id, message.parse)
@@ -181,10 +195,10 @@ class Stores:
         return stored is not None and stored.value.get("status") == Status.CONNECTED
 
     def thread_and_messages(
-        self, thread_id: ThreadId, message_ids: Iterable[WaMessageId]
+        self, thread_id: ThreadId | None, message_ids: Iterable[WaMessageId]
     ) -> tuple[Stored[Thread] | None, dict[WaMessageId, Stored[StoredMessage]]]:
-        """One read of the thread and the messages that stand."""
-        references = [self.reference(schema.THREADS, thread_id)]
+        """One read of the thread and the messages that stand. A merged thread is followed, as `thread` does."""
+        references = [self.reference(schema.THREADS, thread_id)] if thread_id is not None else []
         references += [self.reference(schema.MESSAGES, message_id) for message_id in message_ids]
         found: Stored[Thread] | None = None
         messages: dict[WaMessageId, Stored[StoredMessage]] = {}
@@ -195,7 +209,7 @@ class Stores:
                 found = stored_as(snapshot, thread.parse)
             else:
                 messages[WaMessageId(snapshot.id)] = stored_as(snapshot, message.parse)
-        return found, messages
+        return self._followed(found), messages
 
     def standing(self, message_ids: Iterable[WaMessageId]) -> set[WaMessageId]:
         """Those of the messages that stand."""
@@ -238,6 +252,11 @@ class Stores:
             return None
         fields = cast(Document, decode_dict(found.fields, self.db))
         return Stored(id=document_id, value=parse(fields), update_time=found.update_time)
+
+
+def names_of(found: Stored[Thread]) -> tuple[ThreadId, ...]:
+    """The ids under which a thread's messages and requests stand: its own, and those of the threads that were merged into it."""
+    return (ThreadId(found.id), *found.value.merged_from)
 
 
 def stored_as(snapshot: Snapshot, parse: Callable[[Document], T]) -> Stored[T]:

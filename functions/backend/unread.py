@@ -17,27 +17,27 @@ _SECOND = timedelta(seconds=1)
 _OLDER_REPLIES = 20
 
 
-def counted(stores: Stores, thread_id: ThreadId, thread: Thread, created: Sequence[Moment] = ()) -> Thread:
-    """The thread with its unread count. `created` are the contact's messages that the same commit creates.
+def counted(stores: Stores, thread_ids: Sequence[ThreadId], thread: Thread, created: Sequence[Moment] = ()) -> Thread:
+    """The thread with its unread count, over all names of a merged thread. `created` are the contact's messages that the same commit creates.
 
     The caller must have read the thread before, and must write it under that read's precondition: then the count misses no message.
     """
     if thread.unread is not None:
         return thread
     unread = sum(written.is_after(thread.seen) for written in created)
-    return replace(thread, unread=unread + _stored_after(stores, thread_id, thread.seen))
+    return replace(thread, unread=unread + _stored_after(stores, thread_ids, thread.seen))
 
 
-def newest_reply_but(stores: Stores, thread_id: ThreadId, taken_back: WaMessageId) -> Moment | None:
+def newest_reply_but(stores: Stores, thread_ids: Sequence[ThreadId], taken_back: WaMessageId) -> Moment | None:
     """When the thread's newest reply other than `taken_back` was written. None if there is no other reply that counts.
 
     Messages of a version before `writtenAt` are in no query by that field. They are read only if no newer reply counts.
     """
-    newest = stores.find(queries.newest_replies(stores.db, thread_id, 2))
+    newest = stores.find(queries.newest_replies(stores.db, thread_ids, 2))
     found = _newest_that_counts(newest, taken_back)
     if found is None:
         found = _newest_that_counts(
-            stores.find(queries.newest_messages_of_ours(stores.db, thread_id, _OLDER_REPLIES)), taken_back
+            stores.find(queries.newest_messages_of_ours(stores.db, thread_ids, _OLDER_REPLIES)), taken_back
         )
     return found
 
@@ -47,12 +47,12 @@ def _newest_that_counts(newest_first: Sequence[Stored[Document]], taken_back: Wa
     return next((each.written for each in others if each.delivery is not Delivery.FAILED), None)
 
 
-def _stored_after(stores: Stores, thread_id: ThreadId, seen: Moment | None) -> int:
+def _stored_after(stores: Stores, thread_ids: Sequence[ThreadId], seen: Moment | None) -> int:
     """Reads the messages of that moment's own second, since within one second the order of arrival decides. Counts the later ones."""
     if seen is None:
-        return stores.count(queries.messages_of_contact_from(stores.db, thread_id, NEVER))
+        return stores.count(queries.messages_of_contact_from(stores.db, thread_ids, NEVER))
     next_second = seen.second + _SECOND
-    later = stores.count(queries.messages_of_contact_from(stores.db, thread_id, next_second))
-    same_second = stores.find(queries.messages_of_contact_between(stores.db, thread_id, seen.second, next_second))
+    later = stores.count(queries.messages_of_contact_from(stores.db, thread_ids, next_second))
+    same_second = stores.find(queries.messages_of_contact_between(stores.db, thread_ids, seen.second, next_second))
     written = [message.parse(stored.value).written for stored in same_second]
     return later + sum(each is not None and each.is_after(seen) for each in written)

@@ -7,7 +7,7 @@ from typing import NewType
 
 AccountId = NewType("AccountId", str)
 ChatId = NewType("ChatId", str)
-"""A WhatsApp JID in its canonical form: the phone number's where it is known, else the LID; groups end in @g.us."""
+"""A WhatsApp JID in its canonical form: the LID where it is known, else the phone number's; groups end in @g.us."""
 ThreadId = NewType("ThreadId", str)
 WaMessageKey = NewType("WaMessageKey", str)
 EventId = NewType("EventId", str)
@@ -29,6 +29,8 @@ _SENDER_HASH_DIGITS = 12
 
 _NUMBER_SERVER = "@s.whatsapp.net"
 _LID_SERVER = "@lid"
+_HOSTED = {"hosted": "s.whatsapp.net", "hosted.lid": "lid"}
+"""Servers of devices that Meta hosts for a company. The user part names the same person as on the other server."""
 
 
 class InvalidId(ValueError):
@@ -137,22 +139,26 @@ def receipt_key(target: WaMessageKey, value: str) -> WaMessageKey:
 
 
 def canonical_chat(jid: str, other_name: str) -> str:
-    """The one name of a person who is known by a number, a LID or both: the number's where it is known."""
-    bare, other = _without_device(jid), _without_device(other_name)
-    if bare.endswith(_LID_SERVER) and other.endswith(_NUMBER_SERVER):
-        return other
-    return bare
+    """The one name of a person who is known by a number, a LID or both: the LID where it is known."""
+    bare, other = _person(jid), _person(other_name)
+    return other if _is_number(bare) and _is_lid(other) else bare
+
+
+def phone_of(jid: str, other_name: str = "") -> str | None:
+    """A person's number as +E.164, whichever of the two names it is. None if neither is a number, or the chat is a group."""
+    found = next((name for name in (_person(jid), _person(other_name)) if _is_number(name)), None)
+    phone = f"+{found.removesuffix(_NUMBER_SERVER)}" if found is not None else ""
+    return phone if _PHONE_E164.fullmatch(phone) else None
 
 
 def chat_of_phone(phone: str) -> ChatId:
-    """The chat of a checked number, unless WhatsApp knows its owner by a LID alone."""
+    """The chat of a checked number under that number: its name as long as its owner's LID is not known."""
     return ChatId(f"{phone.removeprefix('+')}{_NUMBER_SERVER}")
 
 
-def phone_of(chat: ChatId) -> str | None:
-    """The chat's number as +E.164, or None where it is a LID or a group."""
-    digits, server = chat.split("@")
-    return f"+{digits}" if f"@{server}" == _NUMBER_SERVER else None
+def is_number(chat: ChatId) -> bool:
+    """Whether a chat is named by a number: its owner's LID was not known."""
+    return _is_number(chat)
 
 
 def is_direct(chat: ChatId) -> bool:
@@ -180,7 +186,15 @@ def _storable(whatsapp_id: str) -> str:
     return whatsapp_id if _WHATSAPP_ID.fullmatch(whatsapp_id) else "hashed-" + short_hash(whatsapp_id)
 
 
-def _without_device(jid: str) -> str:
-    """40712345678:7@s.whatsapp.net is device 7 of 40712345678@s.whatsapp.net."""
+def _person(jid: str) -> str:
+    """The person's name without the device, on the server that names persons: 40712345678:99@hosted is 40712345678@s.whatsapp.net."""
     user, at, server = jid.partition("@")
-    return f"{user.split(':')[0]}{at}{server}"
+    return f"{user.split(':')[0]}{at}{_HOSTED.get(server, server)}"
+
+
+def _is_number(jid: str) -> bool:
+    return jid.endswith(_NUMBER_SERVER)
+
+
+def _is_lid(jid: str) -> bool:
+    return jid.endswith(_LID_SERVER)

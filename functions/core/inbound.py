@@ -22,6 +22,7 @@ from core.ids import (
     document_id,
     event_id,
     is_direct,
+    phone_of,
     thread_id,
     wa_message_id,
 )
@@ -52,6 +53,8 @@ class MessageReceived:
     """In a group: who wrote it."""
     chat_name: str | None = None
     """In a group: the group's name. None where it is not known."""
+    phone: str | None = None
+    """The contact's number in a direct chat, where it is known."""
     timestamp: datetime
     received_at: datetime
 
@@ -73,6 +76,7 @@ class ReceiptReceived:
     chat_id: ChatId
     target: WaMessageKey
     delivery: Delivery
+    phone: str | None = None
     timestamp: datetime
     received_at: datetime
 
@@ -88,6 +92,7 @@ class ReadOnPhone:
     event_id: EventId
     account_id: AccountId
     chat_id: ChatId
+    phone: str | None = None
     read: Moment
 
     @property
@@ -175,7 +180,8 @@ def parse_row(row_id: str, document: Mapping[str, object]) -> Row:
             if not isinstance(timestamp, datetime):
                 raise InvalidId("timestamp must be a timestamp")
             read = Moment(at=timestamp, received_at=received_at)
-            return ReadOnPhone(event_id=EventId(row_id), account_id=account, chat_id=chat, read=read)
+            phone = _phone(chat, payload)
+            return ReadOnPhone(event_id=EventId(row_id), account_id=account, chat_id=chat, phone=phone, read=read)
         if event_type == diagnosis.EVENT_TYPE and account == diagnosis.ACCOUNT:
             return DiagnosisAsked(event_id=EventId(row_id), account_id=account, chat_id=chat, received_at=received_at)
     except UnknownKind as error:
@@ -359,9 +365,18 @@ def _parse_message(
         sender_name=name if isinstance(name, str) and name else None,
         sender_chat=chat_id(sender) if sender is not None else None,
         chat_name=chat_name if isinstance(chat_name, str) and chat_name else None,
+        phone=_phone(chat, payload),
         timestamp=timestamp,
         received_at=received_at,
     )
+
+
+def _phone(chat: ChatId, payload: Mapping[str, object]) -> str | None:
+    """The contact's number, as the chat's name or the event says. Not the number of a group's member."""
+    if not is_direct(chat):
+        return None
+    names = [name for name in (payload.get("chatJid"), payload.get("chatOtherJid")) if isinstance(name, str)]
+    return next((phone for name in (chat, *names) if (phone := phone_of(name)) is not None), None)
 
 
 def _parse_receipt(
@@ -383,6 +398,7 @@ def _parse_receipt(
         chat_id=chat,
         target=target,
         delivery=Delivery(str(value)),
+        phone=_phone(chat, payload),
         timestamp=timestamp if isinstance(timestamp, datetime) else received_at,
         received_at=received_at,
     )

@@ -1,13 +1,13 @@
 """whatsapp_messages: what a message document holds when it is created, and what is read back of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from core import delivery
 from core.content import Content, Text, fields
 from core.delivery import Delivery
-from core.ids import AccountId, ChatId, RequestId, WaMessageKey, thread_id, wa_message_id
+from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey, thread_id, wa_message_id
 from core.moment import Moment, moment
 
 
@@ -22,6 +22,8 @@ class StoredMessage:
     error: str | None = None
     text: str = ""
     written: Moment | None = None
+    queue: tuple[ThreadId, ...] = ()
+    """Of a request's: the threads whose requests leave in one order, where its thread consists of several (core/merge.py)."""
     tried_at: datetime | None = None
     """When the last attempt was made. Set if the message's outcome is unknown."""
 
@@ -29,6 +31,7 @@ class StoredMessage:
 def parse(document: Mapping[str, object]) -> StoredMessage:
     request, wrote_at = document.get("requestId"), document.get("contactWroteAt")
     error, text, tried_at = (document.get(f) for f in ("error", "text", "lastTriedAt"))
+    queue = document.get("queueThreadIds")
     return StoredMessage(
         delivery=delivery.parse(document.get("delivery")),
         request_id=RequestId(request) if isinstance(request, str) else None,
@@ -36,6 +39,7 @@ def parse(document: Mapping[str, object]) -> StoredMessage:
         error=error if isinstance(error, str) else None,
         text=text if isinstance(text, str) else "",
         written=moment(document.get("writtenAt", document.get("timestamp")), document.get("receivedAt")),
+        queue=tuple(ThreadId(each) for each in queue) if isinstance(queue, list) else (),
         tried_at=tried_at if isinstance(tried_at, datetime) else None,
     )
 
@@ -88,6 +92,7 @@ def outbound_document(
     sender_uid: str,
     sender_email: str | None,
     contact_wrote_at: datetime | None = None,
+    queue: Sequence[ThreadId] = (),
     now: datetime,
 ) -> dict[str, object]:
     """The document of an accepted request. Its timestamp is the request's createdAt until the message is sent; `writtenAt` never changes."""
@@ -101,6 +106,7 @@ def outbound_document(
         "contactWroteAt": contact_wrote_at,
         "delivery": str(Delivery.QUEUED),
         "error": None,
+        **({"queueThreadIds": list(queue)} if len(queue) > 1 else {}),
     }
 
 

@@ -261,6 +261,17 @@ def claim(request_id: RequestId, state: QueueState, now: datetime, timing: Timin
     return taken, fields
 
 
+def unclaimed_fields(document: Mapping[str, object]) -> dict[str, object]:
+    """Undoes a claim under which nothing was tried: the fields as they were before, of the document as it was read then."""
+    state = queue_state(document)
+    return {
+        "status": str(state.status or RequestStatus.QUEUED),
+        "claimUntil": None,
+        "attempts": state.attempts,
+        "lastTriedAt": state.last_tried_at,
+    }
+
+
 def refused_fields(refusal: Refusal, now: datetime) -> dict[str, object]:
     return finished_fields(RequestStatus.FAILED, described(refusal.code, refusal.detail), now)
 

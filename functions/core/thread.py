@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.ids import AccountId, ChatId, WaMessageId, is_direct, phone_of, thread_id
+from core.ids import AccountId, ChatId, ThreadId, WaMessageId, is_direct, phone_of, thread_id
 from core.moment import Moment, moment
 from core.text import preview
 
@@ -27,6 +27,12 @@ class Thread:
     """The newest reply that was not taken back: when it was written, not when it was sent."""
     read: Moment | None = None
     """Until when the account's phone has shown the messages."""
+    phone: str | None = None
+    """The contact's number as +E.164, where it is known."""
+    merged_from: tuple[ThreadId, ...] = ()
+    """The contact's former threads, which have become part of this one."""
+    merged_into: ThreadId | None = None
+    """The thread that this one has become part of."""
 
     @property
     def last_message_at(self) -> datetime | None:
@@ -49,6 +55,7 @@ def parse(document: Mapping[str, object]) -> Thread:
     """Reads a thread document; a field that is missing or of a wrong type reads as never set."""
     name, shown, unread = (document.get(f) for f in ("clientDisplayName", "lastMessagePreview", "unreadCountGlobal"))
     at, received, last_id = (document.get(f) for f in ("lastMessageAt", "lastReceivedAt", "lastMessageId"))
+    phone, into, merged = (document.get(f) for f in ("clientPhoneE164", "mergedInto", "mergedFrom"))
     has_message = isinstance(received, datetime)
     return Thread(
         client_display_name=name if isinstance(name, str) else None,
@@ -60,12 +67,20 @@ def parse(document: Mapping[str, object]) -> Thread:
         contact_wrote=moment(document.get("contactWroteAt"), document.get("contactReceivedAt")),
         replied=moment(document.get("repliedAt"), document.get("replyReceivedAt")),
         read=moment(document.get("readAt"), document.get("readReceivedAt")),
+        phone=phone if isinstance(phone, str) else None,
+        merged_from=tuple(ThreadId(each) for each in merged) if isinstance(merged, list) else (),
+        merged_into=ThreadId(into) if isinstance(into, str) else None,
     )
 
 
 def named(thread: Thread, name: str | None) -> Thread:
     """The thread under the name that its person or group shows now. A name that is not known changes nothing."""
     return replace(thread, client_display_name=name) if name else thread
+
+
+def known_by(thread: Thread, phone: str | None) -> Thread:
+    """The thread with the number that its contact has now. A number that is not known changes nothing."""
+    return replace(thread, phone=phone) if phone else thread
 
 
 def after_message(thread: Thread, message_id: WaMessageId, written: Moment, *, text: str) -> Thread:
@@ -112,7 +127,7 @@ def shown(thread: Thread, message_id: WaMessageId, place: Moment, text: str) -> 
 
 def changed_fields(before: Thread, after: Thread) -> dict[str, object]:
     """The document fields in which the two differ."""
-    old, new = _fields(before), _fields(after)
+    old, new = fields(before), fields(after)
     return {name: value for name, value in new.items() if value != old[name]}
 
 
@@ -123,7 +138,6 @@ def new_document(account: AccountId, chat: ChatId, thread: Thread, now: datetime
         "accountId": account,
         "chatId": chat,
         "kind": "direct" if is_direct(chat) else "group",
-        "clientPhoneE164": phone_of(chat),
         "ownerUid": None,
         "ownerEmail": None,
         "coWriterUids": [],
@@ -131,11 +145,12 @@ def new_document(account: AccountId, chat: ChatId, thread: Thread, now: datetime
         "lockedReason": None,
         "createdAt": now,
         "updatedAt": now,
-        **_fields(thread),
+        "mergedInto": None,
+        **fields(replace(thread, phone=thread.phone or phone_of(chat))),
     }
 
 
-def _fields(thread: Thread) -> dict[str, object]:
+def fields(thread: Thread) -> dict[str, object]:
     last, wrote, replied, read = thread.last, thread.contact_wrote, thread.replied, thread.read
     return {
         "clientDisplayName": thread.client_display_name,
@@ -150,4 +165,6 @@ def _fields(thread: Thread) -> dict[str, object]:
         "replyReceivedAt": replied.received_at if replied is not None else None,
         "readAt": read.at if read is not None else None,
         "readReceivedAt": read.received_at if read is not None else None,
+        "clientPhoneE164": thread.phone,
+        "mergedFrom": list(thread.merged_from),
     }

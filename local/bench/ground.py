@@ -78,7 +78,9 @@ class Side:
             self.world.network.change_settings(receipt_delay_s=_NO_RECEIPTS_S)
             Stage(db=self.db, network=self.world.network).prepare(_CAST)
         for chat in _CAST.chats:
-            document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(), datetime.now(UTC))
+            document = thread.new_document(
+                chat.account.account_id, chat.chat_id, Thread(phone=chat.contact), datetime.now(UTC)
+            )
             self.db.collection(schema.THREADS).document(chat.thread_id).set(document)
 
     # Out

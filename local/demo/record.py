@@ -15,12 +15,13 @@ from core.delivery import Delivery
 from core.ids import AccountId, ChatId, RequestId, outbound_key, thread_id, wa_message_id
 from local.demo.people import ACCOUNT, CONTACT
 from local.network.client import Network
+from local.network.contacts import lid_of
 from local.ports import HOST
 from local.project import PROJECT_ID
 from local.suite_ports import SuitePorts
 
 _EMULATOR = "FIRESTORE_EMULATOR_HOST"
-_CHAT = ChatId(f"{CONTACT.phone.removeprefix('+')}@s.whatsapp.net")
+_CHAT = ChatId(lid_of(CONTACT.phone))
 
 
 @dataclass(frozen=True, kw_only=True)

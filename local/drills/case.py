@@ -175,7 +175,9 @@ class Case:
     def begin_chat(self) -> None:
         """An employee opens a chat with the contact, who has not written."""
         chat = self.people.chat
-        document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(), datetime.now(UTC))
+        document = thread.new_document(
+            chat.account.account_id, chat.chat_id, Thread(phone=chat.contact), datetime.now(UTC)
+        )
         self.ground.db.collection(schema.THREADS).document(chat.thread_id).create(document)
 
     def write_in(self, text: str = "in") -> str:

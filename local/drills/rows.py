@@ -105,7 +105,7 @@ def unsupported_kind(case: Case) -> None:
 def backlog_growing(case: Case) -> None:
     """The chat's thread is as large as a document may be, so the commit that takes a message up is refused each time."""
     chat = case.people.chat
-    document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(), datetime.now(UTC))
+    document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(phone=chat.contact), datetime.now(UTC))
     reference = case.ground.db.collection(schema.THREADS).document(chat.thread_id)
     keys: list[str] = []
 

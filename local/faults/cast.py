@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from core import ids
 from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey
+from local.network.contacts import lid_of
 
 _ACCOUNTS = 4
 _MESSAGES_A_CHAT = 10
@@ -32,7 +33,7 @@ class Chat:
 
     @property
     def chat_id(self) -> ChatId:
-        return ChatId(f"{self.contact.removeprefix('+')}@s.whatsapp.net")
+        return ChatId(lid_of(self.contact))
 
     @property
     def thread_id(self) -> ThreadId:

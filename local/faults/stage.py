@@ -146,7 +146,9 @@ class Stage:
         return document.get("status") == "connected"
 
     def _start_thread(self, chat: Chat) -> None:
-        document = thread.new_document(chat.account.account_id, chat.chat_id, Thread(), datetime.now(UTC))
+        document = thread.new_document(
+            chat.account.account_id, chat.chat_id, Thread(phone=chat.contact), datetime.now(UTC)
+        )
         self.db.collection(schema.THREADS).document(chat.thread_id).create(document)
 
 

@@ -6,9 +6,13 @@ from enum import StrEnum
 
 
 class Addressing(StrEnum):
-    """Which name of a contact stands on what it sends: WhatsApp uses the number or the LID, and does not always give the other."""
+    """Which name of a contact stands on what it sends: WhatsApp uses the number or the LID, and does not always give the other.
+
+    With NUMBER, the engine gives the LID too: it looks it up. NUMBER_ONLY: nobody could tell the LID.
+    """
 
     NUMBER = "number"
+    NUMBER_ONLY = "number_only"
     LID = "lid"
     LID_ONLY = "lid_only"
 
@@ -46,6 +50,8 @@ class Contact:
         """The chat's JID and the other name, empty where it is not told."""
         match addressing or self.addressing:
             case Addressing.NUMBER:
+                return self.number_jid, self.lid
+            case Addressing.NUMBER_ONLY:
                 return self.number_jid, ""
             case Addressing.LID:
                 return self.lid, self.number_jid

@@ -17,7 +17,7 @@ from connector.engine import CONTRACT
 from core.ids import InvalidId, phone_e164
 from local.network.account import Account
 from local.network.code_display import CodeDisplay
-from local.network.contacts import number_jid
+from local.network.contacts import lid_of
 from local.network.sending import Send, Sender
 from local.network.world import World
 from local.refusals import Malformed, NotPossible, Refused, Unknown
@@ -131,7 +131,7 @@ class SimulatedEngine(EngineServicer):
                 raise NotPossible("the session is not connected")
             if phone not in self._world.contacts:
                 return pb.IsOnWhatsAppResponse(registered=False)
-            return pb.IsOnWhatsAppResponse(registered=True, jid=number_jid(phone))
+            return pb.IsOnWhatsAppResponse(registered=True, jid=lid_of(phone))
 
     async def MarkRead(self, request: pb.MarkReadRequest, context: Context) -> pb.MarkReadResponse:
         async with _refusals_told(context):

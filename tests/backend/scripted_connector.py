@@ -135,7 +135,7 @@ def _handler(connector: ScriptedConnector) -> type[BaseHTTPRequestHandler]:
             if answer.before is not None:
                 answer.before()
             is_found = not phone.endswith("0")
-            words = {"registered": is_found, "chatId": f"{phone[1:]}@s.whatsapp.net" if is_found else None}
+            words = {"registered": is_found, "chatId": f"99{phone[1:]}@lid" if is_found else None}
             self._reply(answer.status, json.dumps(words).encode())
 
         def _run_job(self, body: dict[str, Any]) -> None:

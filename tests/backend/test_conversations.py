@@ -84,7 +84,7 @@ def test_a_thread_that_is_answered_exists_although_firestore_gave_up_under_conte
 def test_a_conversation_that_a_colleague_began_at_the_same_moment_is_the_same_one(world: World) -> None:
     phone = new_number()
     document = {"clientDisplayName": "Ion", "accountId": world.account}
-    thread = ThreadId(f"{world.account}_{phone[1:]}@s.whatsapp.net")
+    thread = ThreadId(f"{world.account}_99{phone[1:]}@lid")
 
     def begin() -> None:
         world.db.collection(schema.THREADS).document(thread).create(document)

@@ -114,7 +114,7 @@ def test_a_send_under_way_when_the_engine_dies_ends_unknown_and_its_receipt_come
 ) -> None:
     connector, ours, theirs, key = start(stage, program), new_phone(), new_phone(), new_key()
     account = stage.paired_account(connector, ours)
-    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    chat = stage.network.add_contact(theirs, "Ana").lid
     stage.network.fault(FaultKind.SILENT, contact=theirs)
     with ThreadPoolExecutor() as callers:
         sending = callers.submit(connector.send, account, chat, key)

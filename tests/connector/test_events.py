@@ -37,10 +37,10 @@ def receipt(ids: list[str], kind: int = pb.ReceiptReceived.READ, chat: str = NUM
 
 def test_a_contacts_text_is_one_row_as_the_contract_says() -> None:
     (row,) = rows(message(push_name="Ana", chat_other_jid=LID))
-    assert row.event_id == f"shop_{NUMBER}_3A01-in"
+    assert row.event_id == f"shop_{LID}_3A01-in"
     assert row.document == {
         "accountId": "shop",
-        "chatId": NUMBER,
+        "chatId": LID,
         "eventType": "message",
         "waMessageKey": "3A01-in",
         "payload": {
@@ -68,10 +68,10 @@ def test_a_message_of_our_own_keeps_its_whatsapp_id_as_its_key() -> None:
     assert (row.key, row.document["payload"]["fromMe"]) == ("3A01", True)
 
 
-def test_a_chat_under_its_lid_is_the_numbers_chat_where_that_is_known() -> None:
-    (known,) = rows(message(chat_jid=LID, chat_other_jid=NUMBER))
-    (unknown,) = rows(message(chat_jid=LID))
-    assert (known.document["chatId"], unknown.document["chatId"]) == (NUMBER, LID)
+def test_a_chat_under_its_number_is_the_lids_chat_where_that_is_known() -> None:
+    (known,) = rows(message(chat_jid=NUMBER, chat_other_jid=LID))
+    (unknown,) = rows(message(chat_jid=NUMBER))
+    assert (known.document["chatId"], unknown.document["chatId"]) == (LID, NUMBER)
 
 
 def payload_of(**fields: object) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Owned:
 def owned(stage: Stage, connector: Connector) -> Owned:
     ours, theirs = new_phone(), new_phone()
     account = stage.paired_account(connector, ours)
-    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    chat = stage.network.add_contact(theirs, "Ana").lid
     return Owned(stage=stage, account=account, ours=ours, theirs=theirs, chat=chat)
 
 

@@ -163,7 +163,7 @@ def test_a_refused_version_stands_in_the_log_beside_those_that_are_served(connec
 def test_a_message_of_functions_of_the_version_before_is_sent(module_stage: Stage, connector: Connector) -> None:
     """Their call names no version and does not say whether it is a reply."""
     account = module_stage.paired_account(connector, new_phone())
-    chat = module_stage.network.add_contact(new_phone(), "Ana").number_jid
+    chat = module_stage.network.add_contact(new_phone(), "Ana").lid
     body = send_body(account, chat, KEY, "hello")
     assert "isReply" not in body
     answer = connector.post("/v1/send", body, headers={"Authorization": f"Bearer {connector.token()}"})
@@ -279,7 +279,7 @@ def test_metrics_and_logs_hold_no_number_text_or_code(stage: Stage) -> None:
     contact = stage.network.add_contact(theirs, "Secretive Ana")
     whatsapp_id = stage.network.write(theirs, ours, "my secret")
     stage.await_row(account, f"{whatsapp_id}-in")
-    connector.send(account, contact.number_jid, KEY, "our secret")
+    connector.send(account, contact.lid, KEY, "our secret")
     connector.post("/v1/send", GOOD | {"chatId": "40700000999", "text": "our secret"})
     connector.post(f"/v1/accounts/{account}/is-on-whatsapp", {"phoneE164": theirs})
     metrics = connector.get("/metrics").text

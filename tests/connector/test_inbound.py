@@ -21,7 +21,7 @@ def test_a_contacts_message_becomes_a_row_and_is_acknowledged(shared: Shared) ->
     whatsapp_id = stage.network.write(theirs, ours, "hello")
     row = stage.await_row(account, f"{whatsapp_id}-in")
     stage.await_acknowledged(account)
-    assert (row["chatId"], row["eventType"], row["processed"]) == (contact.number_jid, "message", False)
+    assert (row["chatId"], row["eventType"], row["processed"]) == (contact.lid, "message", False)
     assert (row["payload"]["text"], row["payload"]["pushName"]) == ("hello", "Ana")
     assert int(row["timestamp"].timestamp()) == row["payload"]["timestampS"]
 
@@ -48,7 +48,7 @@ def test_nothing_is_acknowledged_before_it_stands_in_the_log(stage: Stage, fires
 def test_a_connector_that_cannot_renew_fences_itself_and_loses_nothing(stage: Stage, firestore_stops: Child) -> None:
     connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
     account = stage.paired_account(connector, ours)
-    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    chat = stage.network.add_contact(theirs, "Ana").lid
 
     firestore_stops.process.send_signal(signal.SIGSTOP)
     whatsapp_id = stage.network.write(theirs, ours, "hello")
@@ -176,7 +176,7 @@ def test_a_message_that_firestore_alone_finds_too_large_is_kept_without_its_wire
     contact = stage.network.add_contact(theirs, "Ana")
     reduced = connector.child.log_text().count('"event": "row_reduced"')
     # Text and wire bytes together come just under a document's limit, which the names of the fields then pass.
-    text = "x" * ((DOCUMENT_LIMIT_BYTES - 2 * len(contact.number_jid) - 150) // 2)
+    text = "x" * ((DOCUMENT_LIMIT_BYTES - 2 * len(contact.lid) - 150) // 2)
     whatsapp_id = stage.network.write(theirs, ours, text)
     row = stage.await_row(account, f"{whatsapp_id}-in")
     stage.await_acknowledged(account)

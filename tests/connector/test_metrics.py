@@ -43,7 +43,7 @@ def value(connector: Connector, name: str, **labels: str) -> float:
 
 def test_after_traffic_every_metric_of_the_runbook_has_moved_and_no_label_names_anybody(shared: Shared) -> None:
     stage, connector, ours, theirs = shared.stage, shared.connector, new_phone(), new_phone()
-    chat = stage.network.add_contact(theirs, "Ana", reads=True).number_jid
+    chat = stage.network.add_contact(theirs, "Ana", reads=True).lid
     account = stage.paired_account(connector, ours)
     whatsapp_id = stage.network.write(theirs, ours, "what does it cost?")
     stage.await_row(account, f"{whatsapp_id}-in")

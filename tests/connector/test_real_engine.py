@@ -51,7 +51,7 @@ def test_a_killed_engine_comes_back_with_its_session_and_what_came_meanwhile(
     stage: Stage,
 ) -> None:
     connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
-    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    chat = stage.network.add_contact(theirs, "Ana").lid
     wait_until(lambda: serves(connector), "the engine serves")
     account = stage.paired_account(connector, ours)
     for kills in range(1, 4):
@@ -71,7 +71,7 @@ def test_a_killed_engine_comes_back_with_its_session_and_what_came_meanwhile(
 def test_a_frozen_engine_is_killed_and_nothing_is_lost(stage: Stage) -> None:
     """Frozen in the middle of its work: the connector renews the leases and the engine does nothing for them."""
     connector, ours, theirs = stage.start_connector(), new_phone(), new_phone()
-    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    chat = stage.network.add_contact(theirs, "Ana").lid
     wait_until(lambda: serves(connector), "the engine serves")
     account = stage.paired_account(connector, ours)
     written = []

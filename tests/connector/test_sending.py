@@ -55,7 +55,7 @@ def own_line(stage: Stage) -> Line:
 def connected_line(stage: Stage, connector: Connector) -> Line:
     ours, theirs = new_phone(), new_phone()
     account = stage.paired_account(connector, ours)
-    chat = stage.network.add_contact(theirs, "Ana").number_jid
+    chat = stage.network.add_contact(theirs, "Ana").lid
     return Line(stage=stage, connector=connector, account=account, ours=ours, theirs=theirs, chat=chat)
 
 

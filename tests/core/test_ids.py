@@ -48,14 +48,17 @@ def test_an_id_that_firestore_would_not_take_is_replaced_by_the_same_hash_each_t
     [
         ("40712345678@s.whatsapp.net", "", "40712345678@s.whatsapp.net"),
         ("40712345678:7@s.whatsapp.net", "", "40712345678@s.whatsapp.net"),
-        ("991@lid", "40712345678@s.whatsapp.net", "40712345678@s.whatsapp.net"),
-        ("991:3@lid", "40712345678:1@s.whatsapp.net", "40712345678@s.whatsapp.net"),
-        ("40712345678@s.whatsapp.net", "991@lid", "40712345678@s.whatsapp.net"),
+        ("991@lid", "40712345678@s.whatsapp.net", "991@lid"),
+        ("991:3@lid", "40712345678:1@s.whatsapp.net", "991@lid"),
+        ("40712345678@s.whatsapp.net", "991@lid", "991@lid"),
+        ("40712345678:99@hosted", "", "40712345678@s.whatsapp.net"),
+        ("991:99@hosted.lid", "40712345678@hosted", "991@lid"),
+        ("40712345678@hosted", "991@hosted.lid", "991@lid"),
         ("99100@lid", "", "99100@lid"),
         ("1203630-16@g.us", "", "1203630-16@g.us"),
     ],
 )
-def test_a_chat_is_named_by_its_number_where_that_is_known(jid: str, other: str, canonical: str) -> None:
+def test_a_chat_is_named_by_its_lid_where_that_is_known(jid: str, other: str, canonical: str) -> None:
     assert ids.canonical_chat(jid, other) == canonical
 
 
@@ -90,9 +93,19 @@ def test_phone_numbers_are_refused_that_are_not_e164(value: object) -> None:
         ids.phone_e164(value)
 
 
-def test_only_a_number_chat_has_a_phone() -> None:
-    assert ids.phone_of(CHAT) == "+40712345678"
-    assert ids.phone_of(ChatId("99100@lid")) is None
+@pytest.mark.parametrize(
+    ("jid", "other", "phone"),
+    [
+        ("40712345678@s.whatsapp.net", "", "+40712345678"),
+        ("99100@lid", "", None),
+        ("99100@lid", "40712345678:3@s.whatsapp.net", "+40712345678"),
+        ("40712345678:99@hosted", "99100@lid", "+40712345678"),
+        ("1203630-16@g.us", "", None),
+        ("0@s.whatsapp.net", "", None),
+    ],
+)
+def test_the_number_is_known_under_whichever_name_it_comes(jid: str, other: str, phone: str | None) -> None:
+    assert ids.phone_of(jid, other) == phone
 
 
 def test_a_request_id_is_taken_apart_into_itself_and_its_thread() -> None:

@@ -31,6 +31,7 @@ def _samples() -> dict[object, object]:
         AccountId: AccountId("sales-1"),
         ChatId: ChatId("40712345678@s.whatsapp.net"),
         ThreadId: ThreadId("sales-1_40712345678@s.whatsapp.net"),
+        Sequence[ThreadId]: [ThreadId("sales-1_40712345678@s.whatsapp.net"), ThreadId("sales-1_990001@lid")],
         WorkerId: WorkerId("connector-0"),
         str: "https://connector-0.example.com",
         datetime: _NOW,

@@ -44,7 +44,8 @@ def test_a_contact_reads_what_one_sender_wrote_and_only_once() -> None:
 
 def test_a_contact_shows_the_names_that_its_addressing_tells() -> None:
     ana = contact()
-    assert ana.names(Addressing.NUMBER) == (ANA_JID, "")
+    assert ana.names(Addressing.NUMBER) == (ANA_JID, ana.lid)
+    assert ana.names(Addressing.NUMBER_ONLY) == (ANA_JID, "")
     assert ana.names(Addressing.LID) == (ana.lid, ANA_JID)
     assert ana.names(Addressing.LID_ONLY) == (ana.lid, "")
     assert ana.lid == contact().lid

@@ -23,9 +23,9 @@ func (n Names) OtherJID() string { return text(n.Other) }
 // Of gives both names of a chat. `stated` is what the event itself says about the other name; where it says nothing, the mapping that was
 // learnt before is asked. A mapping that cannot be read is no reason to lose an event: then the other name is not known.
 func Of(ctx context.Context, learnt store.LIDStore, chat, stated types.JID) Names {
-	names := Names{Chat: chat.ToNonAD()}
-	if isOtherName(names.Chat, stated) {
-		names.Other = stated.ToNonAD()
+	names := Names{Chat: person(chat)}
+	if other := person(stated); isOtherName(names.Chat, other) {
+		names.Other = other
 		return names
 	}
 	if learnt == nil {
@@ -39,10 +39,30 @@ func Of(ctx context.Context, learnt store.LIDStore, chat, stated types.JID) Name
 	case types.DefaultUserServer:
 		found, err = learnt.GetLIDForPN(ctx, names.Chat)
 	}
-	if err == nil && isOtherName(names.Chat, found) {
-		names.Other = found.ToNonAD()
+	if other := person(found); err == nil && isOtherName(names.Chat, other) {
+		names.Other = other
 	}
 	return names
+}
+
+// Canonical is the name that a chat bears: the LID where it is known.
+func (n Names) Canonical() types.JID {
+	if n.Other.Server == types.HiddenUserServer {
+		return n.Other
+	}
+	return n.Chat
+}
+
+// person is a JID without its device. A device that Meta hosts for a company is its person's, as any other.
+func person(jid types.JID) types.JID {
+	bare := jid.ToNonAD()
+	switch bare.Server {
+	case types.HostedServer:
+		bare.Server = types.DefaultUserServer
+	case types.HostedLIDServer:
+		bare.Server = types.HiddenUserServer
+	}
+	return bare
 }
 
 // IsPerson says whether a JID names a person, by number or LID.

@@ -33,6 +33,11 @@ func (nothingKnown) GetLIDForPN(context.Context, types.JID) (types.JID, error) {
 	return types.JID{}, nil
 }
 
+func hosted(jid types.JID, server string) types.JID {
+	jid.Server, jid.Device = server, 99
+	return jid
+}
+
 func TestBothNamesAreGivenWhereverTheyAreKnown(t *testing.T) {
 	device := number
 	device.Device = 7
@@ -47,6 +52,8 @@ func TestBothNamesAreGivenWhereverTheyAreKnown(t *testing.T) {
 		"learnt for a LID":              {known{}, lid, types.EmptyJID, Names{lid, number}},
 		"known to nobody":               {nothingKnown{}, lid, types.EmptyJID, Names{Chat: lid}},
 		"a device is its person":        {nothingKnown{}, device, lid, Names{number, lid}},
+		"a hosted device is its person": {nothingKnown{}, hosted(number, types.HostedServer), hosted(lid, types.HostedLIDServer), Names{number, lid}},
+		"a hosted LID":                  {known{}, hosted(lid, types.HostedLIDServer), types.EmptyJID, Names{lid, number}},
 		"the same name is no other one": {nothingKnown{}, number, number, Names{Chat: number}},
 		"a group has one name":          {known{}, group, number, Names{Chat: group}},
 		"a mapping that cannot be read": {known{err: errors.New("locked")}, lid, types.EmptyJID, Names{Chat: lid}},

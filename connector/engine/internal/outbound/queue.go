@@ -192,7 +192,7 @@ func (q *Queue) carryOut(current *attempt) Result {
 		failpoint.Pass(failpoint.SendAcked)
 	}
 	frame, word, refusal := current.seen()
-	if isWithoutAccount(err) {
+	if isWithoutAccount(err) && request.Chat.Server == types.DefaultUserServer {
 		return q.withoutAccount(ctx, client, request)
 	}
 	return conclude(err, frame, refusal, word)

@@ -133,14 +133,14 @@ func (a *audit) unreadable(client *whatsmeow.Client, node *waBinary.Node) *contr
 		return nil // nothing was sent to be read
 	}
 	if unavailable && events.UnavailableType(child.AttrGetter().OptionalString("type")) == events.UnavailableTypeViewOnce {
-		return incoming.ViewOnce(a.s.ctx, client.Store.LIDs, a.s.groupName(client), info)
+		return incoming.ViewOnce(a.s.ctx, a.s.names(client), a.s.groupName(client), info)
 	}
 	for _, child := range encrypted {
 		if child.AttrGetter().OptionalString("decrypt-fail") == "hide" {
 			return nil // its sender says that nobody need know
 		}
 	}
-	return incoming.Awaited(a.s.ctx, client.Store.LIDs, info)
+	return incoming.Awaited(a.s.ctx, a.s.names(client), info)
 }
 
 func (a *audit) settle(stanza *backlog.Stanza, became outcome) bool {

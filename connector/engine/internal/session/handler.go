@@ -105,7 +105,7 @@ func (s *Session) messageCame(client *whatsmeow.Client, message *events.Message)
 func (s *Session) callCame(client *whatsmeow.Client, call types.BasicCallMeta) bool {
 	wire := s.wires.Take("call", call.CallID)
 	client.StoreLIDPNMapping(s.ctx, call.From.ToNonAD(), call.CallCreatorAlt.ToNonAD())
-	return s.keep(incoming.Call(s.ctx, client.Store.LIDs, s.groupName(client), call, wire), patient)
+	return s.keep(incoming.Call(s.ctx, s.names(client), s.groupName(client), call, wire), patient)
 }
 
 // keep makes an event durable, and says whether it is. There is nothing to keep of nil.

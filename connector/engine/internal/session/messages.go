@@ -5,12 +5,14 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
 
 	"threadline/engine/contract"
 	"threadline/engine/internal/incoming"
+	"threadline/engine/internal/term"
 )
 
 // messageEvent gives the contract's event of a message; nil for one that is not shown.
@@ -18,7 +20,15 @@ func (s *Session) messageEvent(ctx context.Context, client *whatsmeow.Client, me
 	if edited := decryptedEdit(ctx, client, message); edited != nil {
 		message.RawMessage = edited
 	}
-	return incoming.Message(ctx, client.Store.LIDs, s.groupName(client), message)
+	return incoming.Message(ctx, s.names(client), s.groupName(client), message)
+}
+
+// names gives the mapping between numbers and LIDs for messages: what was not learnt is asked for, since the chat is named after it.
+func (s *Session) names(client *whatsmeow.Client) store.LIDStore {
+	return s.lookups.Through(client.Store.LIDs, func(ctx context.Context, number types.JID) (types.JID, error) {
+		found, err := client.GetUserInfo(term.With(ctx, s.term), []types.JID{number})
+		return found[number].LID, err
+	})
 }
 
 func (s *Session) groupName(client *whatsmeow.Client) incoming.GroupName {

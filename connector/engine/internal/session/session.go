@@ -63,6 +63,8 @@ type Session struct {
 	feed   *feed
 	sends  *outbound.Queue
 	keeper *keeper
+	// lookups is what WhatsApp was asked about numbers without a LID.
+	lookups *identity.Lookups
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -129,6 +131,7 @@ func Open(ctx context.Context, shared Shared, owner *term.Term, knownMark uint64
 	}
 	s.ctx, s.cancel = context.WithCancel(term.With(context.Background(), owner))
 	s.groups = newGroupNames(s.ctx)
+	s.lookups = identity.NewLookups()
 	s.timers = timers{db: shared.DB, account: owner.Account}
 	s.http = shared.Way.Client(s.ctx)
 	s.sends = outbound.NewQueue(owner, s.sender, s.timerOf)
@@ -238,11 +241,7 @@ func (s *Session) IsOnWhatsApp(ctx context.Context, phoneE164 string) (types.JID
 	if len(answers) == 0 || !answers[0].IsIn {
 		return types.JID{}, false, nil
 	}
-	names := identity.Of(ctx, client.Store.LIDs, answers[0].JID, types.EmptyJID)
-	if names.Chat.Server == types.HiddenUserServer && !names.Other.IsEmpty() {
-		return names.Other, true, nil
-	}
-	return names.Chat, true, nil
+	return identity.Of(ctx, client.Store.LIDs, answers[0].JID, types.EmptyJID).Canonical(), true, nil
 }
 
 // MarkRead tells a contact that their messages were read. WhatsApp addresses persons by LID, so the receipt goes there where it is known.
@@ -251,11 +250,7 @@ func (s *Session) MarkRead(ctx context.Context, chat types.JID, ids []string) er
 	if client == nil {
 		return ErrNotConnected
 	}
-	names := identity.Of(ctx, client.Store.LIDs, chat, types.EmptyJID)
-	to := names.Chat
-	if names.Other.Server == types.HiddenUserServer {
-		to = names.Other
-	}
+	to := identity.Of(ctx, client.Store.LIDs, chat, types.EmptyJID).Canonical()
 	return client.MarkRead(term.With(ctx, s.term), ids, time.Now(), to, to)
 }
 
