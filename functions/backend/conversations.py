@@ -8,7 +8,6 @@ from backend.lookups import Lookups, Question
 from backend.refusal import Refused
 from backend.stores import Stores
 from backend.threads import Threads
-from core import thread
 from core.access import Person
 from core.errors import ErrorCode
 from core.ids import AccountId, ChatId, ThreadId, chat_of_phone, thread_id
@@ -41,7 +40,7 @@ class Conversations:
     def _create(self, account: AccountId, chat: ChatId, phone_e164: str) -> None:
         """The number is noted where the thread exists without it: its contact was known by the LID alone. Raises Conflict."""
         found, at, commit = self.threads.find(account, chat, phone_e164), now(), self.stores.commit()
-        begun = found.thread or thread.known_by(Thread(started_at=at), phone_e164)
+        begun = found.thread or Thread(started_at=at)
         self.threads.add(commit, found, begun, [], at, is_moved=False)
         if commit.is_empty:
             return  # the conversation has begun already

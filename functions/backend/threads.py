@@ -52,11 +52,11 @@ class Found:
 
     @property
     def thread(self) -> Thread | None:
-        """The thread as the events of a commit find it: with what an old thread knows, and with the contact's present number."""
+        """The thread as the events of a commit find it: with what an old thread knows."""
         known = self.current.value if self.current is not None else None
         if self.old is not None:
             known = merge.joined(known or Thread(), thread.parse(self.old.value), ThreadId(self.old.id))
-        return thread.known_by(known, self.phone) if known is not None else None
+        return known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class Threads:
         """Adds the thread to the commit of its events, and the merge, where it is one. `created`: when the contact's messages among the
         new ones were written. `is_moved`: the thread is written even where no field of it changes, so that a concurrent commit fails."""
         account, chat = parse_thread_id(found.id)
-        final = counted(self.stores, found.names, after, created)
+        final = counted(self.stores, found.names, thread.known_by(after, found.phone), created)
         rights = self._merged(commit, found, at)
         if found.current is None:
             document = thread.new_document(account, chat, final, at)

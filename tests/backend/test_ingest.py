@@ -9,6 +9,7 @@ import pytest
 
 from backend.services import Services
 from backend.stores import Stored, Stores, stored_as
+from backend.threads import Threads
 from core import schema
 from core.ids import ChatId, ThreadId
 from core.thread import Thread
@@ -106,7 +107,7 @@ def test_two_messages_that_read_the_same_thread_are_both_counted(
     events = [world.receive(chat, "one"), world.receive(chat, "two")]
     both_have_read = threading.Barrier(2)
     workers = [
-        replace(process.ingest, stores=ReadsTogether(process.stores, both_have_read))
+        replace(process.ingest, threads=Threads(stores=ReadsTogether(process.stores, both_have_read)))
         for process in (another_process(), another_process())
     ]
     with ThreadPoolExecutor(2) as pool:
@@ -127,7 +128,7 @@ def test_an_older_reply_typed_on_the_phone_leaves_a_question_unread_that_came_af
     arrives = world.receive(chat, "a question", at=now)
     slow = another_process()
     waits = InterruptedStores(slow.stores, lambda: world.trigger_ingest(arrives))
-    world.trigger_ingest(older, replace(slow.ingest, stores=waits))
+    world.trigger_ingest(older, replace(slow.ingest, stores=waits, threads=Threads(stores=waits)))
     assert world.thread(chat)["unreadCountGlobal"] == 1
 
 

@@ -15,6 +15,7 @@ from backend.running import Running
 from backend.send_queue import Job
 from backend.services import Services
 from backend.stores import Stored, Stores, stored_as
+from backend.threads import Threads
 from core import schema
 from core.decision import DecidedBy, Decision
 from core.ids import ChatId, RequestId, ThreadId, checked_request_id
@@ -595,7 +596,8 @@ class Broken(Stores):
 def test_a_row_counts_each_attempt_also_those_whose_trigger_raised(world: World) -> None:
     chat = world.chat()
     event = world.receive(chat, "question")
-    broken = replace(world.services.ingest, stores=Broken(world.services.stores.db))
+    stores = Broken(world.services.stores.db)
+    broken = replace(world.services.ingest, stores=stores, threads=Threads(stores=stores))
     for attempts in (1, 2, 3):
         with pytest.raises(RuntimeError):
             world.trigger_ingest(event, broken)

@@ -400,6 +400,28 @@ describe("a locked thread takes requests from its owner, co-writers and super-ad
     });
   }
 
+  test("a request to a merged thread is accepted as the thread allows that it was merged into", async () => {
+    const former = "40700000006@s.whatsapp.net";
+    const writers = { locked: true, ownerUid: "owner", coWriterUids: [] };
+    const mergedInto = `${ACCOUNT}_${LID_CHAT}`;
+    const allowed = async (before, now) => {
+      await seedThread(ACCOUNT, former, { ...before, mergedInto });
+      await seedThread(ACCOUNT, LID_CHAT, now);
+      return verdict(createRequest(alice, requestInto(ACCOUNT, former)));
+    };
+    assert.equal(await allowed(writers, { locked: false }), "allowed");
+    assert.equal(await allowed({ locked: false }, writers), "denied");
+    assert.equal(await allowed({ locked: false }, { ...writers, ownerUid: ALICE }), "allowed");
+    await seedThread(ACCOUNT, LID_CHAT, {});
+    await seedThread(ACCOUNT, former, { mergedInto: `${ACCOUNT}_99999999@lid` });
+    assert.equal(await verdict(createRequest(alice, requestInto(ACCOUNT, former))), "denied");
+  });
+
+  test("a thread that says that it was merged into none takes requests", async () => {
+    await seedThread(ACCOUNT, chat, { mergedInto: null });
+    await assertAllowed(createRequest(alice, requestInto(ACCOUNT, chat)));
+  });
+
   test("the owner of a locked thread still needs a role", async () => {
     await seedThread(ACCOUNT, chat, { locked: true, ownerUid: ALICE, coWriterUids: [ALICE] });
     const withoutRole = as(environment, ALICE, { email: ALICE_EMAIL });

@@ -1,0 +1,287 @@
+"""A chat that began under a number and whose contact's LID becomes known later: one thread, whatever arrives under which name."""
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from backend.accept import Acceptance
+from backend.ingest import Ingest
+from backend.replies import Replies
+from backend.services import Services
+from backend.threads import Threads
+from core import schema
+from core.access import Person
+from core.ids import ChatId, RequestId, outbound_key, wa_message_id
+from core.thread import Thread, new_document
+from tests.backend.interrupted import InterruptedStores
+from tests.backend.world import World, key_of
+
+_lids = itertools.count(990000000000001)
+
+
+class Contact:
+    """A person under both names."""
+
+    def __init__(self, world: World, *, thread: bool = True) -> None:
+        self.world = world
+        self.number = world.chat(thread=thread)
+        self.lid = ChatId(f"{next(_lids)}@lid")
+
+    @property
+    def phone(self) -> str:
+        return f"+{self.number.split('@')[0]}"
+
+    def writes(self, chat: ChatId, text: str, key: str | None = None, **payload: Any) -> str:
+        """Under the LID, the event tells both names; under the number it tells that alone. The row was taken up."""
+        event = self.row(chat, text, key, **payload)
+        self.world.trigger_ingest(event)
+        return event
+
+    def row(self, chat: ChatId, text: str, key: str | None = None, **payload: Any) -> str:
+        return self.world.receive(chat, text, key, payload={"text": text, **self.names(chat), **payload})
+
+    def names(self, chat: ChatId) -> dict[str, str]:
+        return {"chatJid": chat, "chatOtherJid": self.number if chat == self.lid else ""}
+
+    def receipt(self, chat: ChatId, request: RequestId, value: str) -> None:
+        event = self.world.receipt(chat, key_of(request), value)
+        self.world.db.collection(schema.INGEST).document(event).update(
+            {f"payload.{name}": told for name, told in self.names(chat).items()}
+        )
+        self.world.trigger_ingest(event)
+
+    def texts(self) -> list[str]:
+        """What a reader of both names sees, in order."""
+        ids = [self.world.thread_id(self.lid), self.world.thread_id(self.number)]
+        query = self.world.db.collection(schema.MESSAGES).where(filter=FieldFilter("threadId", "in", ids))
+        found = [snapshot.to_dict() or {} for snapshot in query.stream()]
+        return [str(message["text"]) for message in sorted(found, key=lambda each: each["timestamp"])]
+
+    @property
+    def thread(self) -> dict[str, Any]:
+        return self.world.thread(self.lid)
+
+    @property
+    def old(self) -> dict[str, Any]:
+        return self.world.thread(self.number)
+
+
+def begin(world: World, chat: ChatId) -> None:
+    document = new_document(world.account, chat, Thread(), datetime.now(UTC))
+    world.db.collection(schema.THREADS).document(world.thread_id(chat)).create(document)
+
+
+def sent_texts(world: World) -> list[str]:
+    return [str(post["text"]) for post in world.connector.posts_of(world.account)]
+
+
+@pytest.fixture
+def contact(world: World) -> Contact:
+    return Contact(world)
+
+
+def test_a_thread_under_a_number_becomes_one_with_the_thread_under_the_lid(world: World, contact: Contact) -> None:
+    contact.writes(contact.number, "one")
+    contact.writes(contact.lid, "two")
+    assert contact.old["mergedInto"] == world.thread_id(contact.lid)
+    assert contact.thread["mergedFrom"] == [world.thread_id(contact.number)]
+    assert (contact.thread["unreadCountGlobal"], contact.thread["lastMessagePreview"]) == (2, "two")
+    assert (contact.thread["clientPhoneE164"], contact.old["unreadCountGlobal"]) == (contact.phone, 0)
+    assert contact.texts() == ["one", "two"]
+
+
+def test_owner_lock_and_unknown_fields_survive(world: World, contact: Contact) -> None:
+    owned = {"ownerUid": "ana", "ownerEmail": "ana@example.com", "coWriterUids": ["bob"], "locked": True, "later": 7}
+    world.db.collection(schema.THREADS).document(world.thread_id(contact.number)).update(owned)
+    contact.writes(contact.lid, "hello")
+    assert {name: contact.thread[name] for name in owned} == owned
+
+
+def test_two_threads_that_both_exist_are_joined(world: World, contact: Contact) -> None:
+    contact.writes(contact.number, "one")
+    world.receive(contact.lid, "two", payload={"chatJid": contact.lid, "chatOtherJid": ""})  # the number is not told
+    world.trigger_ingest(world.receive(contact.lid, "three", payload={"chatJid": contact.lid, "chatOtherJid": ""}))
+    world.services.ingest.drain(world.account, contact.lid)
+    assert "mergedInto" not in contact.old or contact.old["mergedInto"] is None
+    world.db.collection(schema.THREADS).document(world.thread_id(contact.number)).update({"ownerUid": "ana"})
+    contact.writes(contact.lid, "four")
+    assert contact.old["mergedInto"] == world.thread_id(contact.lid)
+    assert (contact.thread["unreadCountGlobal"], contact.thread["ownerUid"]) == (4, "ana")
+
+
+def test_what_comes_under_the_number_after_the_merge_goes_to_the_joined_thread(world: World, contact: Contact) -> None:
+    contact.writes(contact.lid, "one")
+    contact.writes(contact.number, "two")
+    assert (contact.thread["unreadCountGlobal"], contact.thread["lastMessagePreview"]) == (2, "two")
+    assert contact.texts() == ["one", "two"]
+    assert contact.old["lastMessagePreview"] is None
+
+
+def test_a_message_that_comes_again_under_the_other_name_stands_once(world: World, contact: Contact) -> None:
+    contact.writes(contact.number, "one", "A1-in")
+    contact.writes(contact.lid, "one", "A1-in")
+    contact.writes(contact.lid, "two", "A2-in")
+    contact.writes(contact.number, "two", "A2-in")
+    assert contact.texts() == ["one", "two"]
+    assert contact.thread["unreadCountGlobal"] == 2
+
+
+def test_a_row_that_waits_under_the_number_while_the_threads_merge_stands_once(world: World, contact: Contact) -> None:
+    waiting = contact.row(contact.number, "one", "A1-in")
+    contact.writes(contact.lid, "one", "A1-in")
+    world.trigger_ingest(waiting)
+    assert contact.texts() == ["one"]
+    assert world.row(waiting)["processed"] is True
+
+
+def test_a_contact_whose_thread_stands_under_the_lid_gets_no_second_one_under_the_number(world: World) -> None:
+    contact = Contact(world, thread=False)
+    contact.writes(contact.lid, "one")
+    contact.writes(contact.number, "two")
+    assert not world.db.collection(schema.THREADS).document(world.thread_id(contact.number)).get().exists
+    assert contact.thread["unreadCountGlobal"] == 2
+
+
+def test_two_threads_that_were_opened_at_one_moment_become_one_with_the_next_message(world: World) -> None:
+    """Each of two processes looked for the other name before the other one's commit."""
+    contact = Contact(world, thread=False)
+    contact.writes(contact.lid, "one")
+    begin(world, contact.number)
+    contact.writes(contact.number, "two")
+    assert contact.old["mergedInto"] == world.thread_id(contact.lid)
+    assert contact.thread["unreadCountGlobal"] == 2
+
+
+def test_an_echo_and_receipts_under_the_lid_find_the_message_under_the_number(world: World, contact: Contact) -> None:
+    request = world.write(contact.number)
+    world.accept(request)
+    contact.writes(contact.lid, "hello", key_of(request), fromMe=True)
+    assert world.message(contact.number, key_of(request))["delivery"] == "sent"
+    contact.receipt(contact.lid, request, "read")
+    assert world.message(contact.number, key_of(request))["delivery"] == "read"
+    assert contact.texts() == ["hello"]
+
+
+def test_a_receipt_alone_finds_the_message_and_merges(world: World, contact: Contact) -> None:
+    request = world.write(contact.number)
+    world.accept(request)
+    contact.receipt(contact.lid, request, "delivered")
+    assert world.message(contact.number, key_of(request))["delivery"] == "delivered"
+    assert contact.old["mergedInto"] == world.thread_id(contact.lid)
+
+
+def test_a_receipt_under_the_number_finds_the_message_under_the_lid(world: World, contact: Contact) -> None:
+    contact.writes(contact.lid, "one")
+    request = world.write(contact.lid)
+    world.accept(request)
+    contact.receipt(contact.number, request, "read")
+    assert world.message(contact.lid, key_of(request))["delivery"] == "read"
+
+
+def test_a_request_under_the_number_moves_the_joined_thread(world: World, contact: Contact) -> None:
+    contact.writes(contact.lid, "question")
+    request = world.write(contact.number, "answer")
+    assert world.trigger_outbox(request) is Acceptance.ACCEPTED
+    assert (contact.thread["unreadCountGlobal"], contact.thread["lastMessagePreview"]) == (0, "answer")
+    assert world.message(contact.number, key_of(request))["threadId"] == world.thread_id(contact.number)
+    world.wait_for(request, "sent")
+
+
+def test_a_reply_under_the_number_that_fails_makes_the_question_unread_again(world: World, contact: Contact) -> None:
+    contact.writes(contact.lid, "question")
+    request = world.write(contact.number, "answer", createdByUid="ana")
+    world.accept(request)
+    assert contact.thread["unreadCountGlobal"] == 0
+    stored = world.services.stores.request(request)
+    assert stored is not None
+    message = world.services.stores.message(wa_message_id(world.thread_id(contact.number), outbound_key(request)))
+    assert message is not None
+    commit = world.services.stores.commit()
+    Replies(stores=world.services.stores).add_outcome(
+        commit,
+        world.thread_id(contact.number),
+        message,
+        {"delivery": "failed", "error": "rejected: no"},
+        left_at=stored.update_time,
+        now=stored.update_time,
+    )
+    commit.run()
+    assert contact.thread["unreadCountGlobal"] == 1
+
+
+def test_requests_under_both_names_leave_in_the_order_in_which_they_were_written(
+    world: World, contact: Contact
+) -> None:
+    first = world.write(contact.number, "1")
+    contact.writes(contact.lid, "hello")
+    second = world.write(contact.lid, "2")
+    third = world.write(contact.number, "3")
+    fourth = world.write(contact.lid, "4")
+    requests = [first, second, third, fourth]
+    for request in requests:
+        world.accept(request)
+    world.send_job(contact.lid)
+    world.send_job(contact.number)
+    assert sent_texts(world) == ["1", "2", "3", "4"]
+    assert [world.request(request)["attempts"] for request in requests] == [1, 1, 1, 1]
+
+
+def test_a_head_that_a_job_of_the_other_name_holds_gets_a_job_for_the_end_of_its_claim(
+    world: World, contact: Contact
+) -> None:
+    first = world.write(contact.number, "1")
+    world.accept(first)
+    contact.writes(contact.lid, "hello")
+    second = world.write(contact.lid, "2")
+    world.accept(second)
+    world.hold_until(first, 1.0)
+    world.send_job(contact.lid)
+    assert world.request(second)["status"] == "queued"
+    world.wait_for(second, "sent")
+    assert sent_texts(world) == ["1", "2"]
+
+
+def test_a_conversation_with_a_number_that_was_merged_is_the_joined_one(world: World, contact: Contact) -> None:
+    contact.writes(contact.lid, "one")
+    by = Person(uid="ana", email="ana@example.com")
+    assert world.services.conversations.start(world.account, contact.phone, by=by) == world.thread_id(contact.lid)
+
+
+def test_a_number_that_changes_is_noted(world: World) -> None:
+    contact = Contact(world, thread=False)
+    contact.writes(contact.lid, "one")
+    contact.number = ChatId("40799123123@s.whatsapp.net")
+    contact.writes(contact.lid, "two")
+    assert contact.thread["clientPhoneE164"] == "+40799123123"
+    contact.writes(contact.lid, "three", chatOtherJid="")
+    assert contact.thread["clientPhoneE164"] == "+40799123123"
+
+
+def test_a_merge_that_meets_another_commit_is_made_again(
+    world: World, contact: Contact, another_process: Callable[[], Services]
+) -> None:
+    """The old thread gets a message between the merge's read and its commit."""
+    slow = another_process()
+    waits = InterruptedStores(slow.stores, lambda: contact.writes(contact.number, "two"))
+    ingest = replace(slow.ingest, stores=waits, threads=Threads(stores=waits))
+    world.trigger_ingest(contact.row(contact.lid, "one"), ingest)
+    assert sorted(contact.texts()) == ["one", "two"]
+    assert contact.thread["unreadCountGlobal"] == 2
+
+
+def test_many_workers_merge_once(world: World, contact: Contact, another_process: Callable[[], Services]) -> None:
+    contact.writes(contact.number, "0")
+    rows = [contact.row(contact.lid if n % 2 else contact.number, str(n)) for n in range(1, 9)]
+    workers: list[Ingest] = [another_process().ingest for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        for job in [pool.submit(world.trigger_ingest, row, workers[n % 4]) for n, row in enumerate(rows)]:
+            job.result()
+    assert sorted(contact.texts()) == [str(n) for n in range(9)]
+    assert contact.thread["unreadCountGlobal"] == 9
+    assert contact.thread["mergedFrom"] == [world.thread_id(contact.number)]
