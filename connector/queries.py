@@ -6,6 +6,7 @@ the index that it needs against `firestore.indexes.json`. Filters are passed as 
 ones raise a warning, which the tests treat as an error.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
@@ -136,42 +137,42 @@ def processed_rows_of_account(db: Client, account_id: AccountId) -> Query:
     )
 
 
-def newest_messages(db: Client, thread_id: ThreadId, limit: int) -> Query:
+def newest_messages(db: Client, thread_ids: Sequence[ThreadId], limit: int) -> Query:
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .order_by("timestamp", direction=Query.DESCENDING)
         .limit(limit)
     )
 
 
-def newest_replies(db: Client, thread_id: ThreadId, limit: int) -> Query:
+def newest_replies(db: Client, thread_ids: Sequence[ThreadId], limit: int) -> Query:
     """A thread's messages of ours that were not taken back, the last written first."""
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("delivery", "in", _COUNTING_DELIVERIES))
         .order_by("writtenAt", direction=Query.DESCENDING)
         .limit(limit)
     )
 
 
-def newest_messages_of_ours(db: Client, thread_id: ThreadId, limit: int) -> Query:
+def newest_messages_of_ours(db: Client, thread_ids: Sequence[ThreadId], limit: int) -> Query:
     """A thread's messages of ours by their timestamp, the last first; those that were taken back, too."""
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("direction", "==", "out"))
         .order_by("timestamp", direction=Query.DESCENDING)
         .limit(limit)
     )
 
 
-def messages_of_contact_from(db: Client, thread_id: ThreadId, since: datetime) -> Query:
+def messages_of_contact_from(db: Client, thread_ids: Sequence[ThreadId], since: datetime) -> Query:
     """When the contact wrote in a thread from a moment on, without the texts."""
     return (
         db.collection(schema.MESSAGES)
-        .where(filter=FieldFilter("threadId", "==", thread_id))
+        .where(filter=FieldFilter("threadId", "in", thread_ids))
         .where(filter=FieldFilter("direction", "==", "in"))
         .where(filter=FieldFilter("timestamp", ">=", since))
         .order_by("timestamp", direction=Query.DESCENDING)

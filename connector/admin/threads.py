@@ -2,16 +2,16 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from connector import queries
 from connector.admin.context import Context, Stored
 from connector.admin.endings import NotFound
+from connector.admin.merged import merged_thread, names_of
 from connector.admin.screen import cut, width_of
 from connector.admin.times import clock
-from core import schema
 from core.ids import ThreadId
 
 _LOOK_S = 1.0
@@ -21,10 +21,10 @@ _DELIVERY_WIDTH = 9
 
 def show(context: Context, arguments: Namespace) -> None:
     thread: ThreadId = arguments.thread
-    found = context.read(schema.THREADS, thread)
+    found = merged_thread(context, thread)
     if found is None:
         raise NotFound(f"there is no such thread in project {context.project}")
-    tail = _Tail(context=context, thread=thread, count=arguments.count, with_text=arguments.text)
+    tail = _Tail(context=context, threads=names_of(found, thread), count=arguments.count, with_text=arguments.text)
     if arguments.follow:
         _head(context, found.document)
         while True:
@@ -42,7 +42,7 @@ def show(context: Context, arguments: Namespace) -> None:
 @dataclass(kw_only=True)
 class _Tail:
     context: Context
-    thread: ThreadId
+    threads: Sequence[ThreadId]
     count: int
     with_text: bool
     shown: dict[str, object] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class _Tail:
 
     def newest(self) -> list[Stored]:
         """The oldest of them first."""
-        return self.context.find(queries.newest_messages(self.context.db, self.thread, self.count))[::-1]
+        return self.context.find(queries.newest_messages(self.context.db, self.threads, self.count))[::-1]
 
     def show(self, *, on_one_line: bool) -> None:
         """What was not shown so."""
