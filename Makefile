@@ -48,9 +48,9 @@ cost: ## what a message costs: documents read and written, functions invoked
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.cost
 
-faults: ## the promises under faults (seeds=20 n=300 seed=1 network=simulated|real; kinds=late,killed: only these)
+faults: ## the promises under faults (seeds=20 n=300 seed=1 network=simulated|real; kinds=late,killed: only these; merges=1: chats whose LIDs become known)
 	@$(call set_up,test)
-	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
+	@exec $(VENV)/python -m local.faults --seeds "$(seeds)" --n "$(n)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)") $(if $(merges),--merges)
 
 chaos: network = real
 chaos: seed = 7

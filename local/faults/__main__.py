@@ -30,11 +30,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first")
     parser.add_argument("--kinds", type=_kinds, help=f"only these, together: {','.join(FaultKind)}")
     parser.add_argument("--network", type=NetworkKind, default=NetworkKind.SIMULATED, help="simulated or real")
+    parser.add_argument(
+        "--merges", action="store_true", help="all chats begin under a number, and their LIDs become known"
+    )
     options = parser.parse_args()
     results: list[Result] = []
     try:
         for seed in range(options.seed, options.seed + options.seeds):
-            planned = rounds.rounds_of(seed, options.n, options.kinds)
+            planned = rounds.rounds_of(seed, options.n, options.kinds, merges=options.merges)
             results += _play_seed(planned, options.network, _command(seed, options))
     except (StartFailed, StageFailed, firestore_jar.NotFound) as problem:
         print(problem, file=sys.stderr)
@@ -42,7 +45,8 @@ def main() -> int:
     broken = totals([result.verdict for result in results])
     counts = " ".join(f"{kind}={broken[kind]}" for kind in Broken)
     requests, inbound = sum(result.requests for result in results), sum(result.inbound for result in results)
-    print(f"faults: seeds={options.seeds} requests={requests} inbound={inbound} {counts}", flush=True)
+    struck = sum(result.struck for result in results)
+    print(f"faults: seeds={options.seeds} requests={requests} inbound={inbound} {counts} (struck={struck})", flush=True)
     return 1 if broken.total() else 0
 
 
@@ -86,7 +90,8 @@ def _tell(this: Round, result: Result, up_s: float) -> None:
 def _command(seed: int, options: argparse.Namespace) -> str:
     kinds = f" kinds={','.join(options.kinds)}" if options.kinds else ""
     network = f" network={options.network}" if options.network is not NetworkKind.SIMULATED else ""
-    return f"make faults seeds=1 seed={seed} n={options.n}{kinds}{network}"
+    merges = " merges=1" if options.merges else ""
+    return f"make faults seeds=1 seed={seed} n={options.n}{kinds}{network}{merges}"
 
 
 def _kinds(text: str) -> tuple[FaultKind, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from core import ids
 from core.ids import AccountId, ChatId, RequestId, ThreadId, WaMessageKey
-from local.network.contacts import lid_of
+from local.network.contacts import Addressing, lid_of
 
 _ACCOUNTS = 4
 _MESSAGES_A_CHAT = 10
@@ -22,7 +22,10 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """A contact's chat with an account; `index` is what findings call it. `reads`: the contact opens what it gets."""
+    """A contact's chat with an account; `index` is what findings call it. `reads`: the contact opens what it gets.
+
+    `merges`: its thread begins under the number, and in the middle the contact's LID becomes known.
+    """
 
     index: int
     account: Account
@@ -30,6 +33,21 @@ class Chat:
     reads: bool
     requests: int
     inbound: int
+    merges: bool = False
+
+    @property
+    def former_id(self) -> ChatId:
+        """The chat's name before its merge."""
+        return ids.chat_of_phone(self.contact)
+
+    @property
+    def former_thread_id(self) -> ThreadId:
+        return ids.thread_id(self.account.account_id, self.former_id)
+
+    @property
+    def thread_ids(self) -> Sequence[ThreadId]:
+        """Under which its documents may stand."""
+        return (self.thread_id, self.former_thread_id) if self.merges else (self.thread_id,)
 
     @property
     def chat_id(self) -> ChatId:
@@ -49,10 +67,24 @@ class Request:
     text: str
     client_message_id: str
     uid: str
+    is_former: bool = False
+    """Whether the client writes it under the chat's former name."""
+
+    @property
+    def chat_id(self) -> ChatId:
+        return self.chat.former_id if self.is_former else self.chat.chat_id
+
+    @property
+    def thread_id(self) -> ThreadId:
+        return ids.thread_id(self.chat.account.account_id, self.chat_id)
+
+    @property
+    def message_id(self) -> str:
+        return f"{self.thread_id}_{self.key}"
 
     @property
     def request_id(self) -> RequestId:
-        return ids.request_id(self.chat.thread_id, self.chat.chat_id, self.text, self.client_message_id)
+        return ids.request_id(self.thread_id, self.chat_id, self.text, self.client_message_id)
 
     @property
     def key(self) -> WaMessageKey:
@@ -67,6 +99,13 @@ class Inbound:
     place: int
     text: str
     whatsapp_id: str
+    addressing: Addressing | None = None
+    """Under which name the event comes; None: as the contact's events do."""
+
+    @property
+    def message_ids(self) -> Sequence[str]:
+        """Of the row and of the message: each of them stands under one of these."""
+        return [f"{thread}_{self.whatsapp_id}-in" for thread in self.chat.thread_ids]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +121,7 @@ class Cast:
                 text=f"out {chat.index}-{place}",
                 client_message_id=f"c{place:04d}",
                 uid=f"uid-{place % _CLIENTS}",
+                is_former=chat.merges and (place < chat.requests // 2 or place % 2 == 1),
             )
             for place in range(chat.requests)
         ]
@@ -93,6 +133,7 @@ class Cast:
                 place=place,
                 text=f"in {chat.index}-{place}",
                 whatsapp_id=f"3A{ids.short_hash(f'{chat.thread_id}|{place}').upper()[:18]}",
+                addressing=_addressing(chat, place),
             )
             for place in range(chat.inbound)
         ]
@@ -102,6 +143,22 @@ class Cast:
 
     def all_inbound(self) -> list[Inbound]:
         return [inbound for chat in self.chats for inbound in self.inbound(chat)]
+
+
+def _addressing(chat: Chat, place: int) -> Addressing | None:
+    """Of a chat that merges: first under the number alone, then under either name in turn."""
+    if not chat.merges:
+        return None
+    is_known = place >= chat.inbound // 2 and place % 2 == (chat.inbound // 2) % 2
+    return Addressing.LID if is_known else Addressing.NUMBER_ONLY
+
+
+def merging_cast(seed: int, number: int, messages: int) -> Cast:
+    """The same where all chats merge, and in each of them both sides write."""
+    cast = make_cast(seed, number, messages)
+    each = max(4, messages // len(cast.chats))
+    chats = [replace(chat, merges=True, requests=each, inbound=each) for chat in cast.chats]
+    return Cast(accounts=cast.accounts, chats=chats)
 
 
 def make_cast(seed: int, number: int, messages: int, *, accounts: int = _ACCOUNTS) -> Cast:

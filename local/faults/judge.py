@@ -4,7 +4,7 @@ Findings name chats and messages by their place in the round, so that no number 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -114,7 +114,7 @@ def _requests(cast: Cast, record: Record, uncertain: Collection[RequestId]) -> I
 
 def _request(request: Request, record: Record) -> Iterator[tuple[Broken, str]]:
     stored = record.outbox.get(request.request_id)
-    message = record.messages.get(f"{request.chat.thread_id}_{request.key}")
+    message = record.messages.get(request.message_id)
     if stored is None:
         yield Broken.LOST, "its document is gone"
         return
@@ -145,7 +145,9 @@ def _inbound(cast: Cast, record: Record) -> Iterator[Finding]:
         if (inbound.chat.contact, inbound.whatsapp_id) not in written:
             yield Finding(broken=Broken.LOST, where=where, what="the driver did not write it")
             continue
-        row, message = record.rows.get(_message_id(inbound)), record.messages.get(_message_id(inbound))
+        row, message = _standing(inbound, record.rows), _standing(inbound, record.messages)
+        if sum(name in record.messages for name in inbound.message_ids) > 1:
+            yield Finding(broken=Broken.DUPLICATED, where=where, what="it stands under both names")
         if row is None:
             if not record.unacknowledged:
                 yield Finding(broken=Broken.LOST, where=where, what="it stands nowhere")
@@ -155,8 +157,8 @@ def _inbound(cast: Cast, record: Record) -> Iterator[Finding]:
 
 def _unasked(cast: Cast, record: Record, *, chaos: bool) -> Iterator[Finding]:
     """Messages and alerts that nobody has given cause for."""
-    expected = {_message_id(inbound) for inbound in cast.all_inbound()}
-    expected |= {f"{request.chat.thread_id}_{request.key}" for request in cast.all_requests()}
+    expected = {name for inbound in cast.all_inbound() for name in inbound.message_ids}
+    expected |= {request.message_id for request in cast.all_requests()}
     for message_id in record.messages.keys() - expected:
         where = _chat_of(cast, str(record.messages[message_id].fields.get("chatId")))
         yield Finding(broken=Broken.DUPLICATED, where=where, what="a message that nobody has written")
@@ -186,7 +188,7 @@ def _frames(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
 
 def _arrivals(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
     """Messages of a chat stand in the order in which the contact wrote them."""
-    found = [record.messages.get(_message_id(inbound)) for inbound in cast.inbound(chat)]
+    found = [_standing(inbound, record.messages) for inbound in cast.inbound(chat)]
     standing = [(place, message.fields["timestamp"]) for place, message in enumerate(found) if message is not None]
     for (_, before), (place, after) in pairwise(standing):
         if after <= before:
@@ -198,7 +200,7 @@ def _departures(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
     """Messages of ours stand in the order in which they left, none of them before it was written."""
     last: datetime | None = None
     for request in cast.requests(chat):
-        stored, message = _reply(chat, request, record)
+        stored, message = _reply(request, record)
         if stored is None or message is None or message.fields.get("delivery") not in _SENT:
             continue
         where, left = f"request {chat.index}-{request.place}", message.fields["timestamp"]
@@ -214,7 +216,10 @@ def _thread(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
     if stored is None:
         yield Finding(broken=Broken.LOST, where=where, what="it has no thread")
         return
-    replies = [found for request in cast.requests(chat) if (found := _line_of_reply(chat, request, record))]
+    former = record.threads.get(chat.former_thread_id)
+    if former is not None and former.fields.get("mergedInto") != chat.thread_id:
+        yield Finding(broken=Broken.MISCOUNTED, where=where, what="it has two threads")
+    replies = [found for request in cast.requests(chat) if (found := _line_of_reply(request, record))]
     received = [found for inbound in cast.inbound(chat) if (found := _line_of_contact(inbound, record))]
     answered = max((line.written for line in replies if line.counts), default=None)
     unread = sum(answered is None or line.written > answered for line in received)
@@ -247,7 +252,7 @@ class _Line:
 
 
 def _line_of_contact(inbound: Inbound, record: Record) -> _Line | None:
-    row, message = record.rows.get(_message_id(inbound)), record.messages.get(_message_id(inbound))
+    row, message = _standing(inbound, record.rows), _standing(inbound, record.messages)
     if row is None or message is None:
         return None
     at = row.fields["timestamp"]
@@ -255,8 +260,8 @@ def _line_of_contact(inbound: Inbound, record: Record) -> _Line | None:
     return _Line(written=when, earliest=when, latest=when, shown_as={(at, inbound.text)})
 
 
-def _line_of_reply(chat: Chat, request: Request, record: Record) -> _Line | None:
-    stored, message = _reply(chat, request, record)
+def _line_of_reply(request: Request, record: Record) -> _Line | None:
+    stored, message = _reply(request, record)
     if stored is None or message is None:
         return None
     written, left = stored.fields["createdAt"], message.fields["timestamp"]
@@ -276,8 +281,8 @@ def _when(at: datetime) -> _When:
     return int(at.timestamp()), at
 
 
-def _reply(chat: Chat, request: Request, record: Record) -> tuple[Document | None, Document | None]:
-    return record.outbox.get(request.request_id), record.messages.get(f"{chat.thread_id}_{request.key}")
+def _reply(request: Request, record: Record) -> tuple[Document | None, Document | None]:
+    return record.outbox.get(request.request_id), record.messages.get(request.message_id)
 
 
 def _adjacent_repeats(cast: Cast, record: Record) -> int:
@@ -288,13 +293,15 @@ def _keys(chat: Chat, record: Record) -> list[str]:
     return [f.whatsapp_id for f in record.frames if (f.account, f.contact) == (chat.account.phone, chat.contact)]
 
 
-def _message_id(inbound: Inbound) -> str:
-    """Of the row and of the message: both bear the same name."""
-    return f"{inbound.chat.thread_id}_{inbound.whatsapp_id}-in"
+def _standing(inbound: Inbound, documents: Mapping[str, Document]) -> Document | None:
+    return next((documents[name] for name in inbound.message_ids if name in documents), None)
 
 
 def _chat_of(cast: Cast, chat_id: str) -> str:
-    return next((f"chat {chat.index}" for chat in cast.chats if chat.chat_id == chat_id), "no chat of this round")
+    return next(
+        (f"chat {chat.index}" for chat in cast.chats if chat_id in (chat.chat_id, chat.former_id)),
+        "no chat of this round",
+    )
 
 
 def totals(verdicts: Sequence[Verdict]) -> Counter[Broken]:

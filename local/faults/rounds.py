@@ -9,7 +9,7 @@ from google.cloud.firestore import Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
-from local.faults.cast import Cast, make_cast
+from local.faults.cast import Cast, make_cast, merging_cast
 from local.faults.judge import Verdict, judge
 from local.faults.record import take_record, unacknowledged
 from local.faults.stage import Stage
@@ -40,6 +40,9 @@ _RATES: Mapping[FaultKind, tuple[float, float]] = {
 """Where a kind strikes alone, and where it strikes with others. What is lost is found by others' work in a busy chat, so that
 only a high rate leaves something to the sweeper."""
 
+_KILLED_IN_MERGES = 0.1
+"""Often, so that some kills meet the merge itself."""
+
 STALLED_S = 40.0
 """Several sweeps, claims and back-offs: what has not moved for so long is stuck. However slow the machine, it moves."""
 _POLL_S = 0.4
@@ -51,8 +54,16 @@ class Round:
     number: int
     kinds: Sequence[FaultKind]
     messages: int
+    merges: bool = False
+    """All chats begin under a number and merge."""
+
+    def cast(self) -> Cast:
+        make = merging_cast if self.merges else make_cast
+        return make(self.seed, self.number, self.messages)
 
     def plan(self) -> FaultPlan:
+        if self.merges and self.kinds == (FaultKind.KILLED,):
+            return FaultPlan(seed=self.seed, rates={FaultKind.KILLED: _KILLED_IN_MERGES})
         if len(self.kinds) == 1:
             return FaultPlan(seed=self.seed, rates={kind: _RATES[kind][0] for kind in self.kinds})
         return plan_with_others(self.seed, self.kinds)
@@ -72,20 +83,20 @@ def plan_with_others(seed: int, kinds: Sequence[FaultKind] = tuple(FaultKind)) -
     return FaultPlan(seed=seed, rates={kind: _RATES[kind][1] for kind in kinds})
 
 
-def rounds_of(seed: int, n: int, kinds: Sequence[FaultKind] | None) -> list[Round]:
+def rounds_of(seed: int, n: int, kinds: Sequence[FaultKind] | None, *, merges: bool = False) -> list[Round]:
     """A seed's rounds: one kind alone (each in its turn, as seeds go by), then all together; or just the kinds asked for."""
     if kinds is not None:
-        return [Round(seed=seed, number=0, kinds=kinds, messages=n)]
+        return [Round(seed=seed, number=0, kinds=kinds, messages=n, merges=merges)]
     alone = tuple(FaultKind)[(seed - 1) % len(FaultKind)]
     return [
-        Round(seed=seed, number=0, kinds=(alone,), messages=n // 3),
-        Round(seed=seed, number=1, kinds=tuple(FaultKind), messages=n - n // 3),
+        Round(seed=seed, number=0, kinds=(alone,), messages=n // 3, merges=merges),
+        Round(seed=seed, number=1, kinds=tuple(FaultKind), messages=n - n // 3, merges=merges),
     ]
 
 
 def play(world: World, db: Client, this: Round) -> Result:
     """Raises StageFailed when the round cannot begin."""
-    cast = make_cast(this.seed, this.number, this.messages)
+    cast = this.cast()
     stage = Stage(db=db, network=world.network)
     stage.prepare(cast)
     began, struck_before = time.monotonic(), _struck(world)

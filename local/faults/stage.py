@@ -17,6 +17,7 @@ from core.thread import Thread
 from local.control_client import ControlRefused
 from local.faults.cast import Account, Cast, Chat, Inbound, Request
 from local.network.client import Network
+from local.network.contacts import Addressing
 from local.network.faults import FaultKind as NetworkFault
 
 _WRITERS = 12
@@ -42,7 +43,7 @@ class Stage:
     def prepare(self, cast: Cast) -> None:
         """Returns when all accounts are connected. Raises StageFailed."""
         for chat in cast.chats:
-            self.network.add_contact(chat.contact, f"Contact {chat.index}", reads=chat.reads)
+            self._add_contact(chat, Addressing.NUMBER_ONLY if chat.merges else Addressing.NUMBER)
         for account in cast.accounts:
             self.ask_for_pairing(account)
         for account in cast.accounts:
@@ -66,6 +67,9 @@ class Stage:
                 batch.create(self.db.collection(schema.LEASES).document(account.account_id), new_lease_document(now))
             batch.commit()
 
+    def _add_contact(self, chat: Chat, addressing: Addressing) -> None:
+        self.network.add_contact(chat.contact, f"Contact {chat.index}", reads=chat.reads, addressing=addressing)
+
     def _begin_chats(self, cast: Cast) -> None:
         for chat in cast.chats:
             if chat.requests:
@@ -84,10 +88,31 @@ class Stage:
     def write_one(self, message: Request | Inbound) -> None:
         """Returns when it stands in Firestore, or at the network: that is what defines the chat's order."""
         if isinstance(message, Request):
+            if message.chat.merges and not message.is_former:
+                self._await_thread(message)
             self.db.collection(schema.OUTBOX).document(message.request_id).create(outbox_document(message))
         else:
             chat = message.chat
-            self.network.write(chat.contact, chat.account.phone, message.text, whatsapp_id=message.whatsapp_id)
+            if message.addressing is Addressing.LID:  # from now on its receipts, too
+                self._add_contact(chat, Addressing.LID)
+            self.network.write(
+                chat.contact,
+                chat.account.phone,
+                message.text,
+                whatsapp_id=message.whatsapp_id,
+                addressing=message.addressing,
+            )
+
+    def _await_thread(self, request: Request) -> None:
+        """A client writes into a thread that it sees."""
+        reference, deadline = (
+            self.db.collection(schema.THREADS).document(request.thread_id),
+            time.monotonic() + _LIMIT_S,
+        )
+        while not reference.get().exists:
+            if time.monotonic() > deadline:
+                raise StageFailed(f"a thread that was to be merged did not exist after {_LIMIT_S:.0f} s")
+            time.sleep(_POLL_S)
 
     def _write_all(self, messages: Sequence[Request | Inbound]) -> None:
         for message in messages:
@@ -146,20 +171,19 @@ class Stage:
         return document.get("status") == "connected"
 
     def _start_thread(self, chat: Chat) -> None:
-        document = thread.new_document(
-            chat.account.account_id, chat.chat_id, Thread(phone=chat.contact), datetime.now(UTC)
-        )
-        self.db.collection(schema.THREADS).document(chat.thread_id).create(document)
+        name = chat.former_id if chat.merges else chat.chat_id
+        document = thread.new_document(chat.account.account_id, name, Thread(phone=chat.contact), datetime.now(UTC))
+        self.db.collection(schema.THREADS).document(chat.thread_ids[-1]).create(document)
 
 
 def outbox_document(request: Request) -> dict[str, object]:
     """Exactly the fields that a client writes."""
     chat = request.chat
     return {
-        "threadId": chat.thread_id,
+        "threadId": request.thread_id,
         "accountId": chat.account.account_id,
-        "chatId": chat.chat_id,
-        "to": chat.chat_id,
+        "chatId": request.chat_id,
+        "to": request.chat_id,
         "text": request.text,
         "clientMessageId": request.client_message_id,
         "createdByUid": request.uid,

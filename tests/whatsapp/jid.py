@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from local.network.contacts import lid_of
+
 NUMBER_SERVER: Final = "s.whatsapp.net"
 LID_SERVER: Final = "lid"
 
@@ -43,5 +45,5 @@ def number_jid(phone_e164: str) -> Jid:
 
 
 def invented_lid(phone_e164: str) -> Jid:
-    """A LID for a number of a test: never the number itself, always the same."""
-    return Jid(f"9{phone_e164.removeprefix('+')[::-1]}", LID_SERVER)
+    """A LID for a number of a test, the same as the simulated network's: never the number itself, always the same."""
+    return Jid(lid_of(phone_e164).partition("@")[0], LID_SERVER)
