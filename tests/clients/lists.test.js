@@ -42,7 +42,7 @@ const SHOWN = {
   threadsOfAccount: { of: ["sales-1"], ids: ["b", "a"] },
   myThreads: { of: [{ uid: ALICE }], ids: ["c", "a"] },
   unreadThreads: { of: [], ids: ["d", "a"] },
-  messagesOfThread: { of: ["a"], ids: ["a3", "a2", "a1"] },
+  messagesOfThread: { of: ["a", ["b"]], ids: ["b2", "b1", "a3", "a2", "a1"] },
   myFailedMessages: { of: [{ uid: ALICE }], ids: ["b1", "a2"] },
 };
 
