@@ -296,5 +296,5 @@ async def test_a_number_can_be_looked_up(linked: Linked) -> None:
         return response
 
     found = await look(linked.ana.number)
-    assert (found.registered, found.jid) == (True, linked.ana_jid)
+    assert (found.registered, found.jid) == (True, str(linked.ana.lid))
     assert not (await look("+40799999999")).registered

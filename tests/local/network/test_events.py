@@ -7,7 +7,7 @@ import pytest
 
 from connector.contract import engine_pb2 as pb
 from local.network.client import Network
-from local.network.contacts import Addressing
+from local.network.contacts import Addressing, lid_of
 from local.network.faults import FaultKind
 from tests.local.network.driver import ANA, ANA_JID, SHOP, Driver
 
@@ -22,7 +22,7 @@ async def test_a_contacts_message_arrives_as_it_was_written(driver: Driver, netw
     message = event.message
     assert event.sequence == 1
     assert pb.MessageReceived.FromString(event.wire) == message
-    assert (message.whatsapp_id, message.chat_jid, message.chat_other_jid) == (whatsapp_id, ANA_JID, "")
+    assert (message.whatsapp_id, message.chat_jid, message.chat_other_jid) == (whatsapp_id, ANA_JID, lid_of(ANA))
     assert (message.text, message.push_name, message.from_me) == ("Bună 👋\nsecond line", "Ana", False)
     assert before_s <= message.timestamp_s <= time.time()
     assert [written.whatsapp_id for written in network.written(contact=ANA)] == [whatsapp_id]
@@ -94,7 +94,7 @@ async def test_a_contact_may_be_addressed_by_its_lid(driver: Driver, network: Ne
     await driver.send("3EB0A", chat_jid=lid)
 
     names = [(m.chat_jid, m.chat_other_jid) for m in [await events.next_message() for _ in range(3)]]
-    assert names == [(lid, ANA_JID), (lid, ""), (ANA_JID, "")]
+    assert names == [(lid, ANA_JID), (lid, ""), (ANA_JID, lid_of(ANA))]
     receipt = await events.next_receipt()
     assert (receipt.chat_jid, receipt.chat_other_jid) == (lid, ANA_JID)
     assert [message.text for message in network.inbox(ANA)] == ["hello"]

@@ -8,6 +8,7 @@ import pytest
 
 from connector.contract import engine_pb2 as pb
 from local.network.client import Network
+from local.network.contacts import lid_of
 from local.network.faults import FaultKind
 from local.network.trouble import Break
 from tests.local.network.driver import ANA, ANA_JID, SHOP, Driver, ends_ms, in_ms
@@ -214,7 +215,7 @@ async def test_numbers_are_looked_up(driver: Driver, network: Network) -> None:
     async def look_up(phone: str) -> pb.IsOnWhatsAppResponse:
         return await driver.engine.IsOnWhatsApp(pb.IsOnWhatsAppRequest(session=driver.session(), phone_e164=phone))
 
-    assert await look_up(ANA) == pb.IsOnWhatsAppResponse(registered=True, jid=ANA_JID)
+    assert await look_up(ANA) == pb.IsOnWhatsAppResponse(registered=True, jid=lid_of(ANA))
     assert await look_up("+40799999999") == pb.IsOnWhatsAppResponse(registered=False)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await look_up("40712345678")
