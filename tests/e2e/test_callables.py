@@ -10,6 +10,7 @@ from google.cloud import firestore
 
 from core import contract, ids, schema
 from core.ids import RequestId, ThreadId
+from local.network.contacts import lid_of
 from local.project import PROJECT_ID
 from tests.e2e.outside import NOBODY, Outside, User, post
 from tests.waiting import wait_until
@@ -176,7 +177,7 @@ def test_an_employee_starts_a_conversation_with_a_number_on_whatsapp_and_a_secon
 ) -> None:
     data = {"accountId": paired, "phoneE164": CONTACT}
     thread = outside.call(employee, "threadlineStartConversation", data).result["threadId"]
-    assert thread == f"{paired}_{CONTACT[1:]}@s.whatsapp.net"
+    assert thread == f"{paired}_{lid_of(CONTACT)}"
     document = store.collection(schema.THREADS).document(thread).get().to_dict()
     assert document is not None
     assert (document["clientPhoneE164"], document["unreadCountGlobal"], document["locked"]) == (CONTACT, 0, False)
