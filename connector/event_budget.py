@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from connector import metrics
 from connector.events import WalRow
 
-DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024
+DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024
 _BYTES_A_ROW = 2048
 """Of the objects around a row: the queue's entry, its future, and the row itself."""
 

@@ -99,6 +99,7 @@ func run(read settings.Settings, orphaned <-chan struct{}) int {
 	server := grpc.NewServer(
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
 		grpc.UnaryInterceptor(service.NameAccount),
+		service.Codec(),
 		grpc.ConnectionTimeout(greetWithin), // who connects and says nothing would hold up the stop
 	)
 	contract.RegisterEngineServer(server, engine)

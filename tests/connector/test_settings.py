@@ -26,8 +26,8 @@ def test_what_must_be_set_is_enough() -> None:
 
 
 def test_memory_for_events_is_given_in_mib() -> None:
-    assert read_settings(GOOD).event_memory_bytes == 128 * 1024 * 1024
-    assert read_settings(GOOD | {"EVENT_MEMORY_MIB": "64"}).event_memory_bytes == 64 * 1024 * 1024
+    assert read_settings(GOOD).event_memory_bytes == 64 * 1024 * 1024
+    assert read_settings(GOOD | {"EVENT_MEMORY_MIB": "32"}).event_memory_bytes == 32 * 1024 * 1024
 
 
 def test_the_number_that_whatsapp_announces_is_not_trusted_unless_asked_for() -> None:
