@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from connector.contract.engine_pb2 import Event
 from core.account import Status
 from core.delivery import Delivery
 from core.outbox import Outcome
@@ -20,10 +21,10 @@ from tests.waiting import wait_until
 
 NETWORKS = (NetworkKind.REAL,)
 LABELS = {
-    "kind": {"message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "history", "unknown"},
+    "kind": {field.name for field in Event.DESCRIPTOR.oneofs_by_name["kind"].fields} | {"unknown"},
     "status": {str(each) for each in Status},
     "outcome": {str(each) for each in Outcome},
-    "result": {"ok", "failed", "changed", "created", "stood_already", "accepted"},
+    "result": {"ok", "failed", "changed", "created", "stood_already", "other_content", "accepted"},
 }
 """Every value that a label may have: none is an account's, a chat's or a person's."""
 _NAME = re.compile(r"\bconnector_\w+")

@@ -85,6 +85,6 @@ def test_days_pass_until_the_warning(simulated_stage: Stage) -> None:
     stage, ours = simulated_stage, new_phone()
     connector = stage.start_connector(PHONE_DAY_S="0.3")
     account = stage.paired_account(connector, ours)
-    stage.network.fault(FaultKind.PHONE_OFF, account=ours)
+    stage.network.fault(FaultKind.PHONE_OFF, account=ours, times=None)
     stage.await_connected(account, degraded=True)
     assert pings(connector, account) >= 1
