@@ -8,8 +8,6 @@ n ?= 300
 seed ?= 1
 network ?= simulated
 faults ?= 1000
-seconds ?= 60
-store ?= postgres
 scale ?= 0.15
 folder ?= out/pair
 workers ?= 2
@@ -58,6 +56,8 @@ chaos: ## connectors and engines killed and frozen while people converse (faults
 	@$(call set_up,test)
 	@exec $(VENV)/python -m local.chaos --faults "$(faults)" --seed "$(seed)" --network "$(network)" $(if $(kinds),--kinds "$(kinds)")
 
+fuzz: seconds = 60
+fuzz: store = postgres
 fuzz: ## random and mutated stanzas thrown at a real engine (seconds=60 seed=1 store=postgres|sqlite)
 	@$(call set_up,test)
 	@exec $(VENV)/python -m tests.fuzz --seconds "$(seconds)" --seed "$(seed)" --store "$(store)"

@@ -22,7 +22,7 @@ PING_S = 1.5
 
 LOSSES = {
     "stream error 503": (Break.STREAM_ERROR, 503, "stream_error_503"),
-    "stream error 515": (Break.STREAM_ERROR, 515, "stream_error_515"),
+    "stream error 515 in a session that is linked already": (Break.STREAM_ERROR, 515, "stream_error_515"),
     "unknown stream error": (Break.STREAM_ERROR, 599, "stream_error_599"),
     "TCP abort": (Break.RESET, 503, "disconnected"),
     "half-closed socket": (Break.HALF_CLOSE, 503, "disconnected"),
@@ -31,7 +31,7 @@ LOSSES = {
 ENDS = {
     "opened elsewhere": (None, "replaced", "conflict", 0),
     "login failure 402": (402, "banned", "temporary_ban", 1),
-    "login failure 405": (405, "outdated", "client_outdated", 1),
+    "login failure 405, with the newest version too": (405, "outdated", "client_outdated", 1),
 }
 REMOVALS = {
     "logged out on the phone": (None, "device_removed", 0),

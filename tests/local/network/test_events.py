@@ -111,6 +111,7 @@ async def test_what_is_typed_on_the_phone_reaches_the_contact_and_the_account(dr
 
     whatsapp_id = network.type_on_phone(SHOP, ANA, "from my phone")
 
+    assert (await events.next()).HasField("phone_seen")
     message = await events.next_message()
     assert (message.whatsapp_id, message.from_me, message.text) == (whatsapp_id, True, "from my phone")
     assert [m.whatsapp_id for m in network.inbox(ANA)] == [whatsapp_id]
