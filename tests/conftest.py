@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from google.cloud import firestore
@@ -26,13 +25,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Under make, the process that hands tests out ends with make; those that run them end with it."""
     if "MAKELEVEL" in os.environ and not hasattr(config, "workerinput"):
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A folder's tests stay together, in their order: what its session-wide servers hold is theirs."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder))
 
 
 def _end_with(parent: int) -> None:
