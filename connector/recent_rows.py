@@ -1,4 +1,4 @@
-"""Remembers which rows stand in the ingest log, so that an event that comes again costs no write.
+"""Remembers which rows exist in the ingest log, so that an event that comes again costs no write.
 
 Receipts come again all the time: each linked device of a contact sends its own, and all of them have one row.
 """
@@ -19,7 +19,7 @@ class RecentRows:
         self._keys: dict[bytes, None] = {}
 
     def add(self, rows: Iterable[WalRow]) -> None:
-        """Only rows that are known to stand in Firestore: a row that is remembered is not written again."""
+        """Remembers rows that exist in Firestore. The caller must know that they do: a remembered row is not written again."""
         for row in rows:
             self._keys[row.content_key] = None
         while len(self._keys) > self._limit:

@@ -1033,8 +1033,8 @@ Global___MessageAwaited: _TypeAlias = MessageAwaited  # noqa: Y015
 
 @_typing.final
 class PhoneSeen(_message.Message):
-    """The account's phone, not another of its linked devices, has said something: a message, a receipt, or an answer to this device. Told once
-    a minute at most.
+    """The account's phone was active: it sent a message, a receipt, or an answer to this device. Another linked device does not count. Comes
+    once a minute at most.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -104,7 +104,7 @@ class Threads:
         return Stored(id=newest.id, value=thread.parse(newest.value), update_time=newest.update_time)
 
     def placed(self, rows: Sequence[Row], found: Found) -> tuple[list[Row], Messages]:
-        """The rows, each in the chat under whose name its message stands, or else in the thread's own; and the messages that stand.
+        """The rows, and the messages that exist already. Each row names the chat under which its message exists, or else the thread's chat.
 
         For a thread that has, or had, one name alone: the rows as they are, and nothing is read.
         """

@@ -14,7 +14,7 @@ def _sights(account: Account) -> list[int]:
 
 
 async def _reopened(linked: Linked, engine: RunningEngine) -> Account:
-    """Each word of the phone is told, and what it said at pairing is over."""
+    """The engine reports each sign of the phone. What the phone said at pairing was reported before the test begins."""
     await engine.kill()
     await engine.start(WIRE_PHONE_MS="0")
     account = engine.account("shop")

@@ -2602,8 +2602,8 @@ func (x *MessageAwaited) GetSender() *Person {
 	return nil
 }
 
-// The account's phone, not another of its linked devices, has said something: a message, a receipt, or an answer to this device. Told once
-// a minute at most.
+// The account's phone was active: it sent a message, a receipt, or an answer to this device. Another linked device does not count. Comes
+// once a minute at most.
 type PhoneSeen struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it did, by WhatsApp's time: what waited for this device is older than its arrival.
