@@ -136,7 +136,12 @@ class Processes:
         grace_s: float = 5.0,
         shown: bool = False,
     ) -> Child:
-        """Starts a process without waiting; await_ready does. `shown`: its standard output is ours, the log has its errors."""
+        """Starts a process without waiting; await_ready does. `shown`: its standard output is ours, the log has its errors.
+
+        Raises ValueError while another of this name runs: files and sockets are named after a process.
+        """
+        if any(child.name == name and child.is_running for child in self.children):
+            raise ValueError(f"{name} runs already: give the second process another name, or a folder of its own")
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             log_start = output.tell()

@@ -10,8 +10,11 @@ import pytest
 from google.cloud import firestore
 
 from local import emulator, ports
-from local.processes import Processes
+from local.processes import Child, Processes
 from local.project import PROJECT_ID
+
+# Of these there is one each in a test process, whichever folder's tests ask for them.
+pytest_plugins = ["tests.backend.surroundings", "tests.connector.surroundings"]
 
 # A shell that starts a command in the background has it ignore SIGINT, and its children inherit that: tests that interrupt one
 # would wait in vain.
@@ -40,14 +43,27 @@ def processes() -> Iterator[Processes]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def own_processes() -> Iterator[Processes]:
+    """A module's own, in a folder of their own: for a whole deployment, whose processes and sockets have the names of the session's."""
+    with Processes(purpose="test", ends_with_parent="MAKELEVEL" in os.environ) as started:
+        yield started
+
+
 @pytest.fixture(scope="session")
-def firestore_emulator(processes: Processes) -> str:
-    """host:port of a Firestore emulator; FIRESTORE_EMULATOR_HOST names it for this process and its children."""
+def firestore_process(processes: Processes) -> Child:
+    """The Firestore emulator of the session; FIRESTORE_EMULATOR_HOST names it for this process and its children."""
     port = ports.free_port()
-    emulator.start_firestore(processes, port)
+    started = emulator.start_firestore(processes, port)
     os.environ["FIRESTORE_EMULATOR_HOST"] = f"{ports.HOST}:{port}"
     os.environ["GOOGLE_CLOUD_PROJECT"] = PROJECT_ID
-    return f"{ports.HOST}:{port}"
+    return started
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator(firestore_process: Child) -> str:
+    """Its host:port."""
+    return os.environ["FIRESTORE_EMULATOR_HOST"]
 
 
 @pytest.fixture(scope="session")

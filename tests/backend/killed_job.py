@@ -7,7 +7,7 @@ from backend.send_queue import Job
 from backend.settings import Settings
 from core.ids import ThreadId
 from core.timing import Timing
-from tests.backend.conftest import TIME_SCALE, build_services
+from tests.backend.surroundings import TIME_SCALE, build_services
 
 
 def main() -> None:

@@ -30,13 +30,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def deployed(processes: Processes, receiver: Receiver) -> Iterator[World]:
-    before = list(processes.children)
+def deployed(own_processes: Processes, receiver: Receiver) -> World:
     environment = {"ALERT_WEBHOOK_URL": receiver.url, "THREADLINE_ALERT_WEBHOOK_SECRET": "of the test"}
     names = ("threadlineOnAlert", "threadlinePostAlert")
-    yield production.start(processes, names=names, workers=0, gates=False, time_scale=_SCALE, environment=environment)
-    for child in [child for child in processes.children if child not in before]:
-        processes.stop(child)
+    return production.start(
+        own_processes, names=names, workers=0, gates=False, time_scale=_SCALE, environment=environment
+    )
 
 
 @pytest.fixture

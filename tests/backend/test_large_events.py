@@ -28,13 +28,10 @@ _NAMES = ("threadlineOnIngest", "threadlineOnOutbox", "threadlineSend", "threadl
 
 
 @pytest.fixture(scope="module")
-def world(processes: Processes) -> Iterator[World]:
-    before = list(processes.children)
-    started = production.start(processes, names=_NAMES, workers=0, gates=False, time_scale=_SCALE)
+def world(own_processes: Processes) -> World:
+    started = production.start(own_processes, names=_NAMES, workers=0, gates=False, time_scale=_SCALE)
     production.start_scheduler(started, interval_s=60.0, time_scale=_SCALE)
-    yield started
-    for child in [child for child in processes.children if child not in before]:
-        processes.stop(child)
+    return started
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from backend.send_queue import Job
 from core import contract, schema
 from core.outbox import MAX_ATTEMPTS
 from identity.tokens import IdentityTokens
-from tests.backend.conftest import build_services, close_services
 from tests.backend.scripted_connector import Answer
+from tests.backend.surroundings import build_services, close_services
 from tests.backend.world import NOBODY_LISTENS, World, key_of
 
 

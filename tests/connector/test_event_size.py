@@ -74,11 +74,10 @@ def taking() -> Iterator[Events]:
 
 
 @pytest.fixture(scope="module")
-def events(processes: Processes) -> Iterator[tuple[Events, Client]]:
-    before = list(processes.children)
+def events(own_processes: Processes) -> Iterator[tuple[Events, Client]]:
     with taking() as taken:
         port = ports.free_port()
-        emulator.start_firestore(processes, port, functions_port=taken.port)
+        emulator.start_firestore(own_processes, port, functions_port=taken.port)
         trigger = {
             "eventType": "google.cloud.firestore.document.v1.created",
             "database": "(default)",
@@ -95,8 +94,6 @@ def events(processes: Processes) -> Iterator[tuple[Events, Client]]:
         db = emulator_client(f"{ports.HOST}:{port}")
         yield taken, db
         db.close()
-    for child in [child for child in processes.children if child not in before]:
-        processes.stop(child)
 
 
 def row(text: str | None, *, wire: bytes = b"", unsupported: str = "", push_name: str = "Ana") -> WalRow:

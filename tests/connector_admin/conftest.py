@@ -6,24 +6,11 @@ from collections.abc import Iterator
 import pytest
 from google.cloud.firestore import Client
 
-from tests.backend.conftest import scripted, services, settings, task_server_ports, world
-from tests.connector.conftest import identities, real, simulated, simulated_stage, surroundings
+from tests.connector.conftest import simulated_stage
 from tests.connector_admin.inbox import Inbox
 from tests.connector_admin.running import CommandLine
 
-__all__ = [
-    "identities",
-    "inbox",
-    "real",
-    "scripted",
-    "services",
-    "settings",
-    "simulated",
-    "simulated_stage",
-    "surroundings",
-    "task_server_ports",
-    "world",
-]
+__all__ = ["inbox", "simulated_stage"]
 
 
 @pytest.fixture

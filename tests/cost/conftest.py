@@ -75,14 +75,18 @@ class Conversation:
 
 
 @pytest.fixture(scope="session")
-def measured(processes: Processes) -> Iterator[dict[str, Measured]]:
+def measured() -> Iterator[dict[str, Measured]]:
     """What each flow cost when it met no other."""
     names = [name for name in production.MESSAGE_PATH if name != "threadlineSweep"]
-    world = production.start(processes, names=names, gates=False, counted=True)
-    with closing(world.client()) as db, closing(world.counted_client()) as app:
-        conversation = Conversation(world=world, db=db, app=app, meter=Meter(world=world))
-        conversation.begin()
-        bills = {"inbound, the chat's first": conversation.receive("first"), "inbound": conversation.receive("second")}
-        request, bills["outbound"] = conversation.send()
-        bills["receipt"] = conversation.get_receipt(request)
-        yield bills
+    with Processes(purpose="test", ends_with_parent=False) as processes:
+        world = production.start(processes, names=names, gates=False, counted=True)
+        with closing(world.client()) as db, closing(world.counted_client()) as app:
+            conversation = Conversation(world=world, db=db, app=app, meter=Meter(world=world))
+            conversation.begin()
+            bills = {
+                "inbound, the chat's first": conversation.receive("first"),
+                "inbound": conversation.receive("second"),
+            }
+            request, bills["outbound"] = conversation.send()
+            bills["receipt"] = conversation.get_receipt(request)
+            yield bills

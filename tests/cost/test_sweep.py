@@ -20,13 +20,12 @@ IDLE_READS = 8
 
 
 @pytest.fixture
-def counted(processes: Processes) -> Iterator[tuple[Services, FirestoreCounter]]:
+def counted(own_processes: Processes) -> Iterator[tuple[Services, FirestoreCounter]]:
     """The workflows on a Firestore of their own, which holds nothing."""
-    before = list(processes.children)
     firestore, port, control = ports.free_port(), ports.free_port(), ports.free_port()
-    emulator.start_firestore(processes, firestore)
+    emulator.start_firestore(own_processes, firestore)
     arguments = ["--client", f"sweep={port}", "--control-port", control, "--firestore", f"{ports.HOST}:{firestore}"]
-    processes.start(
+    own_processes.start(
         "counter",
         [sys.executable, "-m", "local.production.firestore_counter", *map(str, arguments)],
         environment={"PYTHONPATH": PYTHONPATH},
@@ -43,8 +42,6 @@ def counted(processes: Processes) -> Iterator[tuple[Services, FirestoreCounter]]
         db = services.stores.db  # the client is made with its first use
     with closing(db):
         yield services, FirestoreCounter(control)
-    for child in [child for child in processes.children if child not in before]:
-        processes.stop(child)
 
 
 def test_a_run_without_anything_to_do_reads_one_document_a_query_and_writes_none(

@@ -16,18 +16,18 @@ from tests.doctor.deployed import Deployed
 
 
 @pytest.fixture(scope="module")
-def store(processes: Processes) -> Iterator[Postgres]:
-    with postgres.running(processes) as running:
+def store(own_processes: Processes) -> Iterator[Postgres]:
+    with postgres.running(own_processes) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def deployed(processes: Processes, store: Postgres) -> Iterator[Deployed]:
+def deployed(own_processes: Processes, store: Postgres) -> Iterator[Deployed]:
     engine_build.build()
-    world = production.start(processes, workers=2, gates=False, network=NetworkKind.REAL, engine_store=store.dsn)
+    world = production.start(own_processes, workers=2, gates=False, network=NetworkKind.REAL, engine_store=store.dsn)
     with closing(world.client()) as db:
         admin = CommandLine(project=PROJECT_ID, environment={"FIRESTORE_EMULATOR_HOST": world.firestore})
-        started = Deployed(processes=processes, world=world, db=db, admin=admin)
+        started = Deployed(processes=own_processes, world=world, db=db, admin=admin)
         for worker in world.workers:
             started.await_ready(worker)
         yield started

@@ -13,11 +13,8 @@ from backend.services import Services
 from backend.stores import stored_as
 from core import diagnosis, schema
 from local.project import PROJECT_ID
-from tests.backend.conftest import scripted, services, settings, task_server_ports
 from tests.connector_admin.running import CommandLine
 from tests.doctor.deployed import examined
-
-__all__ = ["scripted", "services", "settings", "task_server_ports"]
 
 ROWS = schema.INGEST
 

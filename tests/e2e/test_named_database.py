@@ -32,12 +32,8 @@ NOBODY: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
-def world(processes: Processes) -> Iterator[World]:
-    """In the session's processes: what this module starts ends with it."""
-    before = list(processes.children)
-    yield production.start(processes, time_scale=0.1, gates=False, database=DATABASE, rules=RULES)
-    for child in [child for child in processes.children if child not in before]:
-        processes.stop(child)
+def world(own_processes: Processes) -> World:
+    return production.start(own_processes, time_scale=0.1, gates=False, database=DATABASE, rules=RULES)
 
 
 @pytest.fixture(scope="module")

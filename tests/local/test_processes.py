@@ -76,11 +76,17 @@ def test_a_process_that_ends_before_it_is_ready_is_reported_with_the_end_of_its_
 
 
 def test_the_second_of_a_name_is_ready_by_its_own_word(started: Processes) -> None:
-    started.start(
-        "twin", [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)"], ready=printed("up")
-    )
+    first = started.start("twin", [sys.executable, "-c", "print('up', flush=True)"], ready=printed("up"))
+    first.process.wait(timeout=10)
     with pytest.raises(StartFailed):
         started.start("twin", [sys.executable, "-c", "pass"], ready=printed("up"))
+
+
+def test_two_that_run_have_two_names(started: Processes) -> None:
+    command = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)"]
+    started.start("network", command, ready=printed("up"))
+    with pytest.raises(ValueError, match="network runs already"):
+        started.spawn("network", command)
 
 
 def test_a_process_that_is_not_ready_in_time_is_reported(started: Processes) -> None:

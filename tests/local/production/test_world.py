@@ -45,18 +45,11 @@ def wait_for(found: Callable[[], Any], what: str, limit_s: float = 30.0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def world(processes: Processes) -> Iterator[World]:
-    """In the session's processes: what this module starts ends with it."""
-    before, others = list(processes.children), function_processes(processes)
-
-    def ours() -> list[psutil.Process]:
-        return [found for found in function_processes(processes) if found not in others]
-
-    yield production.start(processes, time_scale=SCALE, source=BARE, names=None, workers=0, late_s=1.0)
-    assert len(ours()) == 4  # two functions, each a master and its worker
-    for child in [child for child in processes.children if child not in before]:
-        processes.stop(child)
-    wait_for(lambda: not ours(), "no function is left", limit_s=2.0)
+def world() -> Iterator[World]:
+    with Processes(purpose="test", ends_with_parent=False) as processes:
+        yield production.start(processes, time_scale=SCALE, source=BARE, names=None, workers=0, late_s=1.0)
+        assert len(function_processes(processes)) == 4  # two functions, each a master and its worker
+    wait_for(lambda: not function_processes(processes), "no function is left", limit_s=2.0)
 
 
 def function_processes(processes: Processes) -> list[psutil.Process]:
