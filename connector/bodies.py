@@ -46,6 +46,14 @@ def parse_number(body: bytes) -> str:
         raise InvalidCall(f"phoneE164: {error}") from error
 
 
+def parse_passkey_answer(body: bytes) -> str:
+    """The engine reads the answer itself."""
+    answer = _object(body).get("answer")
+    if not isinstance(answer, str):
+        raise InvalidCall("answer must be a string")
+    return answer
+
+
 def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body)

@@ -31,11 +31,13 @@ _CONTRACT_WITHOUT_HELLO = 1
 
 
 class EngineFailed(Exception):
-    """The call broke: what it asked for may have been done or not. `status` is gRPC's."""
+    """The call broke: what it asked for may have been done or not. `status` is gRPC's, `detail` the engine's own words, which quote
+    nothing."""
 
-    def __init__(self, status: str) -> None:
+    def __init__(self, status: str, detail: str = "") -> None:
         super().__init__(status)
         self.status = status
+        self.detail = detail
 
 
 class EngineRefused(EngineFailed):
@@ -121,6 +123,14 @@ class Engine:
         request = pb.PairRequest(session=_session(term), phone_e164=phone_e164 or "")
         with _translated():
             await self.stub.Pair(request, timeout=self.call_s)
+
+    async def answer_passkey(self, term: Term, assertion_json: str) -> bool:
+        """Whether WhatsApp takes the answer; the pairing has ended where it does not. Raises CallMalformed and EngineRefused with words
+        for the person."""
+        request = pb.AnswerPasskeyRequest(session=_session(term), assertion_json=assertion_json)
+        with _translated():
+            answer = await self.stub.AnswerPasskey(request, timeout=self.call_s)
+        return bool(answer.result == pb.AnswerPasskeyResponse.TAKEN)
 
     async def logout(self, term: Term) -> None:
         with _translated():
@@ -211,9 +221,9 @@ def _translated() -> Iterator[None]:
         if error.code() is grpc.StatusCode.NOT_FOUND:
             raise SessionNotOpen(status) from error
         if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-            raise CallMalformed(status) from error
+            raise CallMalformed(status, error.details() or "") from error
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
             raise CallUnknown(status) from error
         if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
-            raise EngineRefused(status) from error
+            raise EngineRefused(status, error.details() or "") from error
         raise EngineFailed(status) from error

@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from connector import log, metrics
-from connector.bodies import InvalidCall, parse_number, parse_send
+from connector.bodies import InvalidCall, parse_number, parse_passkey_answer, parse_send
 from connector.diagnosis import Diagnosis
-from connector.engine import EngineFailed, EngineRefused
+from connector.engine import CallMalformed, EngineFailed, EngineRefused, SessionNotOpen
 from connector.health import Health
 from connector.ownership import Ownership
 from connector.sending import NOT_OWNER, OtherSendUnderWay
@@ -40,6 +40,7 @@ class HttpApi:
         application.router.add_post("/v1/send", self.send)
         application.router.add_post("/v1/accounts/{accountId}/poke", self.poke)
         application.router.add_post("/v1/accounts/{accountId}/is-on-whatsapp", self.is_on_whatsapp)
+        application.router.add_post("/v1/accounts/{accountId}/answer-passkey", self.answer_passkey)
         application.router.add_post("/v1/diagnose", self.diagnose)
         application.router.add_get("/healthz", self.healthz)
         application.router.add_get("/readyz", self.readyz)
@@ -85,6 +86,28 @@ class HttpApi:
             return web.json_response({"registered": True, "chatId": chat_id(canonical_chat(found.jid, ""))})
         except InvalidId:
             return error_response(502, ErrorCode.ENGINE_FAILED, "the engine named a chat that is none")
+
+    async def answer_passkey(self, request: web.Request) -> web.Response:
+        account, answer = _account(request), parse_passkey_answer(await request.read())
+        owned = self._owned(account)
+        if owned is None or not owned.term.is_live():
+            return _not_connected()
+        try:
+            is_taken = await owned.engine.answer_passkey(owned.term, answer)
+        except SessionNotOpen:
+            return _not_connected()
+        except CallMalformed as error:
+            raise InvalidCall(error.detail) from error
+        except EngineRefused as error:
+            return error_response(409, ErrorCode.PASSKEY_NOT_WANTED, error.detail)
+        except EngineFailed as error:
+            log.engine_failed(account, "answer_passkey", error)
+            return error_response(502, ErrorCode.ENGINE_FAILED, "the engine did not answer; try again")
+        if not is_taken:
+            return error_response(
+                409, ErrorCode.PASSKEY_REFUSED, "WhatsApp refused the answer; begin the pairing again"
+            )
+        return web.json_response({})
 
     async def diagnose(self, _request: web.Request) -> web.Response:
         return web.json_response(await self.diagnosis.report())

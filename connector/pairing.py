@@ -14,6 +14,9 @@ _QR_BORDER = 4
 """The quiet zone that the standard asks for."""
 
 
+PASSKEY_EXPIRED = "passkey_expired"
+"""The engine's word for a passkey's request that nobody has answered in time."""
+
 NO_LINK: Mapping[str, Any] = {"authMeta": None}
 """The fields while no device is linked."""
 
@@ -34,11 +37,12 @@ def connected_fields(device: pb.LinkedDevice, engine_version: str) -> dict[str, 
     }
 
 
+_WITHOUT_PASSKEY = "if it fails again, remove the passkey on the phone (WhatsApp, Settings, Account, Passkeys), which helps some accounts"
 _REFUSALS: Mapping[str, str] = {
-    "passkey_wanted": (
-        "WhatsApp wants the phone's passkey, which this version cannot use. On the phone, remove the passkey (WhatsApp, Settings, Account, "
-        "Passkeys) and pair again, which helps some accounts. If WhatsApp then asks for a new passkey, the account cannot be linked for now"
-    ),
+    "passkey_refused": f"WhatsApp refused the passkey's answer; pair again, and sign with this account's passkey; {_WITHOUT_PASSKEY}",
+    "passkey_cut_off": f"WhatsApp ended the pairing before the passkey's answer was taken; pair again and sign sooner; {_WITHOUT_PASSKEY}",
+    "passkey_code_wanted": "WhatsApp wants a code compared on the phone, since the passkey's answer came late; pair again and sign sooner",
+    "passkey_failed": f"WhatsApp's passkey step failed; pair again; {_WITHOUT_PASSKEY}",
     "no_multidevice": "the phone's WhatsApp is too old to link devices; update WhatsApp on the phone, then pair again",
     "code_refused": "WhatsApp gave no code for this number; check the number, or pair by QR",
 }
@@ -49,12 +53,19 @@ def refusal_in_words(reason: str) -> str:
     return _REFUSALS.get(reason) or f"WhatsApp refused: {reason or 'no reason given'}"
 
 
+def expiry_in_words(reason: str) -> str:
+    """What was not done in time. `reason` is the engine's word."""
+    if reason == PASSKEY_EXPIRED:
+        return f"nobody signed with the passkey in time; pair again; {_WITHOUT_PASSKEY}"
+    return "nobody used the code in time"
+
+
 def qr_data_url(code: str) -> str:
     """The QR code as a PNG in a data: URL."""
     return str(segno.make_qr(code, error="l").png_data_uri(scale=_QR_SCALE, border=_QR_BORDER))
 
 
-def expires_at(code: pb.PairingCode) -> datetime:
+def expires_at(code: pb.PairingCode | pb.PasskeyRequest) -> datetime:
     return datetime.fromtimestamp(code.expires_at_unix_ms / 1000, UTC)
 
 
@@ -66,4 +77,5 @@ def private_state(code: pb.PairingCode, now: datetime) -> dict[str, Any]:
         "pairingCode": None if is_qr else code.phone_code,
         "qrGeneratedAt": now,
         "qrExpiresAt": expires_at(code),
+        "passkey": None,
     }

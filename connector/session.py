@@ -299,6 +299,8 @@ class Session:
                     await self._session_changed(event.session)
                 case "pairing_code":
                     await self._show_code(event.pairing_code)
+                case "passkey_request":
+                    await self._codes.ask_passkey(event.passkey_request)
                 case "pairing_ended":
                     await self._pairing_ended(event.pairing_ended)
                 case "history_dropped":
@@ -454,7 +456,7 @@ class Session:
                 fields = {"lastError": None, **self.account.phone.fields()}
                 await self._telling.tell(Status.CONNECTING, fields, private={**NO_CODES, **linked_fields(now)})
             case pb.PairingEnded.EXPIRED:
-                await self._codes.expire()
+                await self._codes.expire(ended.reason)
             case _:
                 error = described(ErrorCode.PAIRING_FAILED, refusal_in_words(ended.reason))
                 await self._telling.tell(Status.NEEDS_QR, {"lastError": error}, private=NO_CODES)

@@ -96,6 +96,7 @@ FUNCTIONS = (
     Function(name="threadlineSweep", caller=Caller.SCHEDULER),
     Function(name="threadlineCreateAccount", caller=Caller.PEOPLE),
     Function(name="threadlinePairAccount", caller=Caller.PEOPLE),
+    Function(name="threadlineAnswerPasskey", caller=Caller.PEOPLE),
     Function(name="threadlineSetDesiredState", caller=Caller.PEOPLE),
     Function(name="threadlineLogoutAccount", caller=Caller.PEOPLE),
     Function(name="threadlineCloseGap", caller=Caller.PEOPLE),

@@ -4,6 +4,7 @@ import firebase_admin
 
 from backend.triggers.alerts import threadlineOnAlert, threadlinePostAlert
 from backend.triggers.callables import (
+    threadlineAnswerPasskey,
     threadlineCancelRequest,
     threadlineCloseGap,
     threadlineCreateAccount,
@@ -20,6 +21,7 @@ from backend.triggers.sending import threadlineFlush, threadlineSend, threadline
 firebase_admin.initialize_app()  # for the callables' check of ID tokens; opens no connection
 
 __all__ = [
+    "threadlineAnswerPasskey",
     "threadlineCancelRequest",
     "threadlineCloseGap",
     "threadlineCreateAccount",

@@ -20,6 +20,8 @@ import segno
 from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed
 from connector.engine_process import engine_of
+from connector.pairing import refusal_in_words
+from connector.passkey import HOW_TO_SIGN, WITHOUT_PASSKEY, script
 from connector.settings import EngineProgram
 from connector.term import Term
 from core.ids import AccountId, WorkerId
@@ -90,6 +92,7 @@ class _Visit:
     term: Term
     terminal: TextIO
     texts: int = 0
+    _answering: "asyncio.Task[None] | None" = None
 
     async def keep(self) -> None:
         """Opens the session, again whenever the engine was lost. Raises _Over."""
@@ -110,6 +113,10 @@ class _Visit:
                     "\nWhatsApp on the phone: Settings, Linked devices, Link a device. The code changes by itself."
                 )
                 self._say(_drawn(event.pairing_code.qr, coloured=self.terminal.isatty()))
+            case "passkey_request":
+                self._say(f"\n{HOW_TO_SIGN} Paste the answer here, and press Enter. {WITHOUT_PASSKEY}\n")
+                self._say(script(event.passkey_request.options_json))
+                self._answering = asyncio.create_task(self._answer_passkey())
             case "pairing_ended":
                 await self._pairing_ended(event.pairing_ended)
             case "session":
@@ -119,14 +126,26 @@ class _Visit:
         if event.sequence:
             await self.engine.acknowledge(self.term, event.sequence)
 
+    async def _answer_passkey(self) -> None:
+        """Until WhatsApp has taken what is pasted, or has refused it, which ends the pairing."""
+        while answer := await _next_line():
+            try:
+                await self.engine.answer_passkey(self.term, answer)
+            except EngineFailed as error:
+                self._say(f"Not taken: {error.detail or error.status}. Paste the answer again.")
+            else:
+                return
+
     async def _pairing_ended(self, ended: pb.PairingEnded) -> None:
+        if self._answering is not None:
+            self._answering.cancel()
         match ended.result:
             case pb.PairingEnded.PAIRED:
                 self._say("Linked.")
             case pb.PairingEnded.EXPIRED:
                 await self.engine.pair(self.term, None)
             case _:
-                raise _Over(f"WhatsApp could not be paired with ({ended.reason})")
+                raise _Over(f"the pairing has failed: {refusal_in_words(ended.reason)}")
 
     def _session_changed(self, changed: pb.SessionChanged) -> None:
         if changed.state in _ENDINGS:
@@ -144,6 +163,18 @@ class _Visit:
 
     def _say(self, line: str) -> None:
         print(line, file=self.terminal, flush=True)
+
+
+async def _next_line() -> str:
+    """What is typed or pasted next; empty at the input's end."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(sys.stdin, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline().strip()
 
 
 def _drawn(code: str, *, coloured: bool) -> str:

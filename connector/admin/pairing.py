@@ -98,6 +98,10 @@ class _Pairing:
             raise Failed(f"the pairing has ended: {error}{advice}")
 
     def _show(self, state: Mapping[str, object]) -> None:
+        passkey = state.get("passkey")
+        if isinstance(passkey, Mapping) and passkey.get("script") != self._shown:
+            self._show_passkey(passkey)
+            return
         code = state.get("qrCodeDataUrl") or state.get("pairingCode")
         if not isinstance(code, str) or code == self._shown:
             return
@@ -106,6 +110,11 @@ class _Pairing:
             lines = [f"\033[{self._lines}F\033[J{lines[0]}", *lines[1:]]  # in the place of the one before
         self.context.screen.draw(lines)
         self._shown, self._lines = code, len(lines)
+
+    def _show_passkey(self, passkey: Mapping[str, object]) -> None:
+        self.context.screen.say_folded(str(passkey.get("whatToDo")))
+        self.context.screen.draw(["", str(passkey.get("script"))])
+        self._shown, self._lines = str(passkey.get("script")), 0
 
     def _words(self, code: str) -> list[str]:
         return [

@@ -128,6 +128,70 @@ class PingPhoneResponse(_message.Message):
 Global___PingPhoneResponse: _TypeAlias = PingPhoneResponse  # noqa: Y015
 
 @_typing.final
+class AnswerPasskeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    ASSERTION_JSON_FIELD_NUMBER: _builtins.int
+    assertion_json: _builtins.str
+    """WebAuthn's AuthenticationResponseJSON (https://www.w3.org/TR/webauthn-3/#dictdef-authenticationresponsejson). A secret: whoever has it
+    can link a device, for minutes.
+    """
+    @_builtins.property
+    def session(self) -> Global___Session: ...
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+        assertion_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assertion_json", b"assertion_json", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPasskeyRequest: _TypeAlias = AnswerPasskeyRequest  # noqa: Y015
+
+@_typing.final
+class AnswerPasskeyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Result:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AnswerPasskeyResponse._Result.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        RESULT_UNSPECIFIED: AnswerPasskeyResponse._Result.ValueType  # 0
+        TAKEN: AnswerPasskeyResponse._Result.ValueType  # 1
+        """WhatsApp has taken the answer. A PairingEnded follows."""
+        REFUSED: AnswerPasskeyResponse._Result.ValueType  # 2
+        """WhatsApp has refused the answer. The pairing has ended; it can be begun again."""
+
+    class Result(_Result, metaclass=_ResultEnumTypeWrapper): ...
+    RESULT_UNSPECIFIED: AnswerPasskeyResponse.Result.ValueType  # 0
+    TAKEN: AnswerPasskeyResponse.Result.ValueType  # 1
+    """WhatsApp has taken the answer. A PairingEnded follows."""
+    REFUSED: AnswerPasskeyResponse.Result.ValueType  # 2
+    """WhatsApp has refused the answer. The pairing has ended; it can be begun again."""
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    result: Global___AnswerPasskeyResponse.Result.ValueType
+    def __init__(
+        self,
+        *,
+        result: Global___AnswerPasskeyResponse.Result.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPasskeyResponse: _TypeAlias = AnswerPasskeyResponse  # noqa: Y015
+
+@_typing.final
 class CheckStoreRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -489,6 +553,7 @@ class Event(_message.Message):
     REACHOUT_LOCK_FIELD_NUMBER: _builtins.int
     HISTORY_DROPPED_FIELD_NUMBER: _builtins.int
     PHONE_SEEN_FIELD_NUMBER: _builtins.int
+    PASSKEY_REQUEST_FIELD_NUMBER: _builtins.int
     WIRE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3... of the events that must be acknowledged (messages, receipts, and what is said of missing messages); 0 for the rest,
@@ -524,6 +589,8 @@ class Event(_message.Message):
 
     @_builtins.property
     def phone_seen(self) -> Global___PhoneSeen: ...
+    @_builtins.property
+    def passkey_request(self) -> Global___PasskeyRequest: ...
     def __init__(
         self,
         *,
@@ -538,13 +605,14 @@ class Event(_message.Message):
         reachout_lock: Global___ReachoutLock | None = ...,
         history_dropped: Global___HistoryDropped | None = ...,
         phone_seen: Global___PhoneSeen | None = ...,
+        passkey_request: Global___PasskeyRequest | None = ...,
         wire: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "phone_seen", b"phone_seen", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "passkey_request", b"passkey_request", "phone_seen", b"phone_seen", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "phone_seen", b"phone_seen", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "backlog", b"backlog", "history_dropped", b"history_dropped", "kind", b"kind", "message", b"message", "pairing_code", b"pairing_code", "pairing_ended", b"pairing_ended", "passkey_request", b"passkey_request", "phone_seen", b"phone_seen", "reachout_lock", b"reachout_lock", "receipt", b"receipt", "sequence", b"sequence", "session", b"session", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock", "history_dropped", "phone_seen"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "receipt", "session", "pairing_code", "pairing_ended", "backlog", "awaited", "reachout_lock", "history_dropped", "phone_seen", "passkey_request"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1260,6 +1328,32 @@ class PairingCode(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_code) -> _WhichOneofReturnType_code | None: ...
 
 Global___PairingCode: _TypeAlias = PairingCode  # noqa: Y015
+
+@_typing.final
+class PasskeyRequest(_message.Message):
+    """The pairing's code was used, and WhatsApp asks for the account's passkey. No code is shown any more; AnswerPasskey hands over the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_JSON_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_UNIX_MS_FIELD_NUMBER: _builtins.int
+    options_json: _builtins.str
+    """WebAuthn's PublicKeyCredentialRequestOptionsJSON (https://www.w3.org/TR/webauthn-3/#dictdef-publickeycredentialrequestoptionsjson)."""
+    expires_at_unix_ms: _builtins.int
+    """From then on no answer is taken: the pairing ends as EXPIRED."""
+    def __init__(
+        self,
+        *,
+        options_json: _builtins.str = ...,
+        expires_at_unix_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_unix_ms", b"expires_at_unix_ms", "options_json", b"options_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasskeyRequest: _TypeAlias = PasskeyRequest  # noqa: Y015
 
 @_typing.final
 class PairingEnded(_message.Message):

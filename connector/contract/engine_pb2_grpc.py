@@ -99,6 +99,11 @@ class EngineStub:
                 request_serializer=connector_dot_contract_dot_engine__pb2.PingPhoneRequest.SerializeToString,
                 response_deserializer=connector_dot_contract_dot_engine__pb2.PingPhoneResponse.FromString,
                 _registered_method=True)
+        self.AnswerPasskey = channel.unary_unary(
+                '/threadline.engine.v1.Engine/AnswerPasskey',
+                request_serializer=connector_dot_contract_dot_engine__pb2.AnswerPasskeyRequest.SerializeToString,
+                response_deserializer=connector_dot_contract_dot_engine__pb2.AnswerPasskeyResponse.FromString,
+                _registered_method=True)
         self.CheckStore = channel.unary_unary(
                 '/threadline.engine.v1.Engine/CheckStore',
                 request_serializer=connector_dot_contract_dot_engine__pb2.CheckStoreRequest.SerializeToString,
@@ -208,6 +213,15 @@ class EngineServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerPasskey(self, request, context):
+        """Hands over what the account's passkey has signed for a PasskeyRequest. FAILED_PRECONDITION when no pairing waits for it, or not any
+        more; INVALID_ARGUMENT when it is malformed or signed for another request: the pairing goes on then. The messages quote nothing of
+        it. Added within version 3: UNIMPLEMENTED where it is not known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckStore(self, request, context):
         """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
         it is not known.
@@ -283,6 +297,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.PingPhone,
                     request_deserializer=connector_dot_contract_dot_engine__pb2.PingPhoneRequest.FromString,
                     response_serializer=connector_dot_contract_dot_engine__pb2.PingPhoneResponse.SerializeToString,
+            ),
+            'AnswerPasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerPasskey,
+                    request_deserializer=connector_dot_contract_dot_engine__pb2.AnswerPasskeyRequest.FromString,
+                    response_serializer=connector_dot_contract_dot_engine__pb2.AnswerPasskeyResponse.SerializeToString,
             ),
             'CheckStore': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckStore,
@@ -641,6 +660,33 @@ class Engine:
             '/threadline.engine.v1.Engine/PingPhone',
             connector_dot_contract_dot_engine__pb2.PingPhoneRequest.SerializeToString,
             connector_dot_contract_dot_engine__pb2.PingPhoneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerPasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threadline.engine.v1.Engine/AnswerPasskey',
+            connector_dot_contract_dot_engine__pb2.AnswerPasskeyRequest.SerializeToString,
+            connector_dot_contract_dot_engine__pb2.AnswerPasskeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,11 @@ class EngineStub:
     """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
     Added within version 3.
     """
+    AnswerPasskey: _grpc.UnaryUnaryMultiCallable[_engine_pb2.AnswerPasskeyRequest, _engine_pb2.AnswerPasskeyResponse]
+    """Hands over what the account's passkey has signed for a PasskeyRequest. FAILED_PRECONDITION when no pairing waits for it, or not any
+    more; INVALID_ARGUMENT when it is malformed or signed for another request: the pairing goes on then. The messages quote nothing of
+    it. Added within version 3: UNIMPLEMENTED where it is not known.
+    """
     CheckStore: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CheckStoreRequest, _engine_pb2.CheckStoreResponse]
     """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
     it is not known.
@@ -125,6 +130,11 @@ class EngineAsyncStub(EngineStub):
     PingPhone: _aio.UnaryUnaryMultiCallable[_engine_pb2.PingPhoneRequest, _engine_pb2.PingPhoneResponse]  # type: ignore[assignment]
     """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
     Added within version 3.
+    """
+    AnswerPasskey: _aio.UnaryUnaryMultiCallable[_engine_pb2.AnswerPasskeyRequest, _engine_pb2.AnswerPasskeyResponse]  # type: ignore[assignment]
+    """Hands over what the account's passkey has signed for a PasskeyRequest. FAILED_PRECONDITION when no pairing waits for it, or not any
+    more; INVALID_ARGUMENT when it is malformed or signed for another request: the pairing goes on then. The messages quote nothing of
+    it. Added within version 3: UNIMPLEMENTED where it is not known.
     """
     CheckStore: _aio.UnaryUnaryMultiCallable[_engine_pb2.CheckStoreRequest, _engine_pb2.CheckStoreResponse]  # type: ignore[assignment]
     """Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
@@ -249,6 +259,17 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_engine_pb2.PingPhoneResponse, _abc.Awaitable[_engine_pb2.PingPhoneResponse]]:
         """Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
         Added within version 3.
+        """
+
+    @_abc_1.abstractmethod
+    def AnswerPasskey(
+        self,
+        request: _engine_pb2.AnswerPasskeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.AnswerPasskeyResponse, _abc.Awaitable[_engine_pb2.AnswerPasskeyResponse]]:
+        """Hands over what the account's passkey has signed for a PasskeyRequest. FAILED_PRECONDITION when no pairing waits for it, or not any
+        more; INVALID_ARGUMENT when it is malformed or signed for another request: the pairing goes on then. The messages quote nothing of
+        it. Added within version 3: UNIMPLEMENTED where it is not known.
         """
 
     @_abc_1.abstractmethod

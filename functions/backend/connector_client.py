@@ -31,6 +31,8 @@ _NOT_TAKEN = frozenset({408, 413})
 """A platform's answers in the connector's place: the call never reached it."""
 _NO_INSTANCE = 429
 """Cloud Run's answer where no instance could take the call (https://cloud.google.com/run/docs/about-instance-autoscaling)."""
+_PASSKEY_REFUSALS = frozenset({ErrorCode.INVALID_REQUEST, ErrorCode.PASSKEY_NOT_WANTED, ErrorCode.PASSKEY_REFUSED})
+"""Of which the connector's own words tell the person what to do."""
 _CONNECTOR_OUTCOMES = frozenset(
     {
         Outcome.SENT,
@@ -63,6 +65,24 @@ class NotConnected(Exception):
 
 class EndpointNotAllowed(Exception):
     """The lease names an address outside the allow-list: neither a text nor a token goes there."""
+
+
+class PasskeyNotTaken(Exception):
+    """A passkey's answer was refused, by WhatsApp or before: `detail` is for the person who signed."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+CONNECTOR_ERRORS: Mapping[type[Exception], tuple[ErrorCode, str]] = {
+    NotConnected: (ErrorCode.NOT_CONNECTED, "the account is not connected"),
+    EndpointNotAllowed: (ErrorCode.ENDPOINT_NOT_ALLOWED, "the account's connector is not on the allow-list"),
+    ConnectorRefused: (ErrorCode.CONNECTOR_REFUSED, "the connector refused the functions' call"),
+    ConnectorUnreachable: (ErrorCode.CONNECTOR_UNREACHABLE, "the connector did not answer; try again"),
+}
+"""What a caller is told of each."""
 
 
 class Diagnosed(StrEnum):
@@ -129,15 +149,7 @@ class ConnectorClient:
 
         Raises NotConnected, EndpointNotAllowed, ConnectorRefused and ConnectorUnreachable.
         """
-        if lease.endpoint is None:
-            raise NotConnected
-        if not self.allows(lease.endpoint):
-            raise EndpointNotAllowed
-        path = f"/v1/accounts/{account}/is-on-whatsapp"
-        try:
-            response = self._post(lease.endpoint, path, {"phoneE164": phone_e164}, httpx.Timeout(_CALL_TIMEOUT_S))
-        except (httpx.HTTPError, NoIdentityToken) as error:
-            raise ConnectorUnreachable from error
+        response = self._call(lease, account, "is-on-whatsapp", {"phoneE164": phone_e164})
         if response.status_code == httpx.codes.CONFLICT:
             raise NotConnected
         if response.status_code in _REFUSALS:
@@ -148,6 +160,35 @@ class ConnectorClient:
         try:
             return chat_id(answer.get("chatId")) if answer["registered"] else None
         except InvalidId as error:
+            raise ConnectorUnreachable from error
+
+    def answer_passkey(self, lease: Lease, account: AccountId, answer: str) -> None:
+        """Hands over a passkey's answer. Returns when WhatsApp has taken it.
+
+        Raises PasskeyNotTaken, NotConnected, EndpointNotAllowed, ConnectorRefused and ConnectorUnreachable.
+        """
+        response = self._call(lease, account, "answer-passkey", {"answer": answer})
+        if response.is_success:
+            return
+        code = _code(response)
+        if code in _PASSKEY_REFUSALS:
+            raise PasskeyNotTaken(code, str(_error(response).get("message")))
+        if response.status_code == httpx.codes.CONFLICT:
+            raise NotConnected
+        if response.status_code in _REFUSALS:
+            raise ConnectorRefused
+        raise ConnectorUnreachable
+
+    def _call(self, lease: Lease, account: AccountId, name: str, body: Mapping[str, object]) -> httpx.Response:
+        """Asks an account's owner. Raises NotConnected, EndpointNotAllowed and ConnectorUnreachable."""
+        if lease.endpoint is None:
+            raise NotConnected
+        if not self.allows(lease.endpoint):
+            raise EndpointNotAllowed
+        path = f"/v1/accounts/{account}/{name}"
+        try:
+            return self._post(lease.endpoint, path, body, httpx.Timeout(_CALL_TIMEOUT_S))
+        except (httpx.HTTPError, NoIdentityToken) as error:
             raise ConnectorUnreachable from error
 
     def poke(self, endpoint: str | None, account: AccountId, silent: set[str] | None = None) -> bool:

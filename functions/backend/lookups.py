@@ -7,13 +7,7 @@ from datetime import datetime
 
 from backend import log
 from backend.clock import jitter, now
-from backend.connector_client import (
-    ConnectorClient,
-    ConnectorRefused,
-    ConnectorUnreachable,
-    EndpointNotAllowed,
-    NotConnected,
-)
+from backend.connector_client import CONNECTOR_ERRORS, ConnectorClient, NotConnected
 from backend.contention import until_committed
 from backend.refusal import Refused
 from backend.stores import Commit, Document, Stored, Stores
@@ -28,10 +22,8 @@ from core.lookups import Lookup, NothingLeft, Share
 _LOOK_AGAIN_S = 0.4
 _AWAY = "the account is not connected, so the number cannot be looked up"
 _CONNECTOR_ERRORS: Mapping[type[Exception], tuple[ErrorCode, str]] = {
+    **CONNECTOR_ERRORS,
     NotConnected: (ErrorCode.NOT_CONNECTED, _AWAY),
-    EndpointNotAllowed: (ErrorCode.ENDPOINT_NOT_ALLOWED, "the account's connector is not on the allow-list"),
-    ConnectorRefused: (ErrorCode.CONNECTOR_REFUSED, "the connector refused the functions' call"),
-    ConnectorUnreachable: (ErrorCode.CONNECTOR_UNREACHABLE, "the connector did not answer; try again"),
 }
 
 

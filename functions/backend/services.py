@@ -19,6 +19,7 @@ from backend.flush import Flush
 from backend.ingest import Ingest
 from backend.lookups import Lookups
 from backend.owners import Owners
+from backend.passkeys import Passkeys
 from backend.replies import Replies
 from backend.running import Running
 from backend.send import Send
@@ -105,6 +106,10 @@ class Services:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(stores=self.stores, connector=self._connector, flush=self.flush)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        return Passkeys(stores=self.stores, connector=self._connector)
 
     @cached_property
     def conversations(self) -> Conversations:

@@ -222,6 +222,7 @@ NO_CODES: Mapping[str, object] = {
     "pairingCode": None,
     "qrGeneratedAt": None,
     "qrExpiresAt": None,
+    "passkey": None,
 }
 """private/state when no pairing is under way."""
 

@@ -34,6 +34,8 @@ class ErrorCode(StrEnum):
     QUARANTINED = "quarantined"
     PAIRING_EXPIRED = "pairing_expired"
     PAIRING_FAILED = "pairing_failed"
+    PASSKEY_NOT_WANTED = "passkey_not_wanted"
+    PASSKEY_REFUSED = "passkey_refused"
     ENGINE_FAILED = "engine_failed"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -225,6 +227,16 @@ CATALOGUE: dict[ErrorCode, Entry] = {
         seen_in=_ACCOUNT,
         meaning="WhatsApp refused the pairing; the text says why.",
         what_to_do="Start pairing again; by QR where it was by code.",
+    ),
+    ErrorCode.PASSKEY_NOT_WANTED: Entry(
+        seen_in=f"{_CALLABLE}; {_CONNECTOR}",
+        meaning="No pairing of the account waits for a passkey's answer: none was asked for, it was answered already, or its time is over. The text says which.",
+        what_to_do="Look at private/state: answer the request that is shown there, or start pairing again.",
+    ),
+    ErrorCode.PASSKEY_REFUSED: Entry(
+        seen_in=f"{_CALLABLE}; {_CONNECTOR}",
+        meaning="WhatsApp refused the passkey's answer. The pairing has ended.",
+        what_to_do="Start pairing again, and sign with the passkey of the account's own number. If it fails again, remove the passkey on the phone (docs/sessions.md).",
     ),
     ErrorCode.ENGINE_FAILED: Entry(
         seen_in=f"{_ACCOUNT}; {_CONNECTOR}",

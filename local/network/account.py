@@ -22,7 +22,8 @@ from connector.contract.engine_pb2 import (
 )
 from local.network import trouble
 from local.network.faults import FaultBook, FaultKind
-from local.network.pairing import Pairing
+from local.network.pairing import Pairing, PasskeyStep
+from local.network.passkey import AnswerRefused, challenge_of
 from local.refusals import Malformed, NotPossible, Unknown
 
 State = SessionChanged.State
@@ -121,6 +122,8 @@ class Account:
         self._stream: Stream | None = None
         self._untold: list[Event] = []
         self._had_stream = False
+        self._has_expired_passkey = False
+        """The latest pairing has ended because nobody answered for the passkey."""
         self._reachout_locks: set[int] = set()
         """The faults for which the account was told that its cold messages are refused."""
 
@@ -275,7 +278,7 @@ class Account:
     def start_pairing(self, pairing: Pairing) -> None:
         if self.phone is not None:
             raise NotPossible("the account is paired already")
-        self.pairing = pairing
+        self.pairing, self._has_expired_passkey = pairing, False
 
     def show(self, code: PairingCode) -> None:
         self._tell(Event(pairing_code=code))
@@ -287,6 +290,38 @@ class Account:
         self.links += 1
         self._tell(Event(pairing_ended=PairingEnded(result=PairingEnded.PAIRED, phone_e164=phone)))
         self._connect()
+
+    def want_passkey(self, pairing: Pairing, step: PasskeyStep) -> None:
+        """The code was used, by a phone whose account has a passkey."""
+        pairing.passkey = step
+        self._tell(Event(passkey_request=step.request()))
+
+    def answer_passkey(self, answer: str) -> bool:
+        """Whether the answer links the device; else the pairing has ended."""
+        if self._has_expired_passkey:
+            raise NotPossible("the passkey's request has expired; begin the pairing again")
+        step = None if self.pairing is None else self.pairing.passkey
+        if step is None:
+            raise NotPossible("no pairing waits for a passkey's answer")
+        try:
+            challenge = challenge_of(answer)
+        except ValueError as error:
+            raise Malformed(
+                "the answer cannot be read: it must be a JSON object as the script has printed it"
+            ) from error
+        if challenge != step.challenge:
+            raise Malformed("the answer was signed for another request; sign the request that is shown now")
+        try:
+            step.passkey.check(answer, step.challenge)
+        except AnswerRefused:
+            self.end_pairing(PairingEnded.FAILED, "passkey_refused")
+            return False
+        self.link(step.phone)
+        return True
+
+    def passkey_expired(self) -> None:
+        self.end_pairing(PairingEnded.EXPIRED, "passkey_expired")
+        self._has_expired_passkey = True
 
     def end_pairing(self, result: PairingEnded.Result.ValueType, reason: str) -> None:
         self.pairing = None

@@ -64,6 +64,15 @@ class Network:
         """The phone of this number is given a pairing code. Returns the accountId that is linked now."""
         return str(self._control.post("/enter-code", account=account, code=code)["account_id"])
 
+    def want_passkey(self, account: str) -> None:
+        """The account of this number has a passkey, which WhatsApp wants from now on when a device is linked. Over the wire, `scan` and
+        `enter_code` then return when it was used."""
+        self._control.post("/want-passkey", account=account)
+
+    def sign(self, account: str, options: str) -> str:
+        """What a browser at web.whatsapp.com answers to a request, with this account's passkey: both in WebAuthn's JSON."""
+        return str(self._control.post("/sign", account=account, options=options)["answer"])
+
     def fail_pairing(self, account_id: str) -> None:
         """The connection that shows the codes is cut. Over the wire: every one that does."""
         self._control.post("/fail-pairing", account_id=account_id)
@@ -218,13 +227,16 @@ class Network:
         *,
         ack_timeout_s: float | None = None,
         code_lifetime_s: float | None = None,
+        passkey_lifetime_s: float | None = None,
         receipt_delay_s: float | None = None,
     ) -> None:
-        """Seconds: until a send without ack ends, how long a QR code is good, from a frame to its receipt."""
+        """Seconds: until a send without ack ends, how long a QR code is good, how long a passkey may be
+        used, from a frame to its receipt."""
         self._control.post(
             "/settings",
             ack_timeout_s=ack_timeout_s,
             code_lifetime_s=code_lifetime_s,
+            passkey_lifetime_s=passkey_lifetime_s,
             receipt_delay_s=receipt_delay_s,
         )
 

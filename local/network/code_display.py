@@ -1,10 +1,11 @@
 """Shows a pairing's codes one after the other, as they run out."""
 
 import asyncio
+from contextlib import suppress
 
 from connector.contract.engine_pb2 import PairingEnded
 from local.network.account import Account
-from local.network.pairing import QR_CODES
+from local.network.pairing import QR_CODES, Pairing, PasskeyStep
 from local.network.sending import Settings
 from local.network.world import World
 
@@ -40,4 +41,17 @@ class CodeDisplay:
                 account.end_pairing(PairingEnded.EXPIRED, "codes_used_up")
                 return
             account.show(code)
-            await asyncio.sleep(lifetime_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(pairing.code_taken.wait(), lifetime_s)
+            if pairing.taken_by is not None:
+                await self._want_passkey(account, pairing, pairing.taken_by)
+                return
+
+    async def _want_passkey(self, account: Account, pairing: Pairing, phone: str) -> None:
+        """Ends the pairing where nobody answers in time."""
+        lifetime_s = self._settings.passkey_lifetime_s
+        step = PasskeyStep(phone=phone, passkey=self._world.passkeys[phone], expires_at=self._world.now() + lifetime_s)
+        account.want_passkey(pairing, step)
+        await asyncio.sleep(lifetime_s)
+        if account.pairing is pairing:
+            account.passkey_expired()

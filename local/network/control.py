@@ -45,6 +45,8 @@ class Control:
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
             ("POST", "/enter-code", self.enter_code, "account code"),
+            ("POST", "/want-passkey", self.want_passkey, "account"),
+            ("POST", "/sign", self.sign, "account options"),
             ("POST", "/link", self.link, "account_id account"),
             ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
@@ -55,7 +57,12 @@ class Control:
             ("POST", "/connection", self.connection, "account change how code seconds"),
             ("POST", "/fault", self.add_fault, "kind account contact times seconds code"),
             ("POST", "/clear-faults", self.clear_faults, "fault_id"),
-            ("POST", "/settings", self.change_settings, "ack_timeout_s code_lifetime_s receipt_delay_s"),
+            (
+                "POST",
+                "/settings",
+                self.change_settings,
+                "ack_timeout_s code_lifetime_s passkey_lifetime_s receipt_delay_s",
+            ),
             ("POST", "/reset", self.reset, ""),
         ]
 
@@ -107,6 +114,13 @@ class Control:
 
     def enter_code(self, fields: Fields) -> Json:
         return {"account_id": self._world.enter_code(fields.phone("account"), fields.text("code")).account_id}
+
+    def want_passkey(self, fields: Fields) -> Json:
+        self._world.want_passkey(fields.phone("account"))
+        return {}
+
+    def sign(self, fields: Fields) -> Json:
+        return {"answer": self._world.sign(fields.phone("account"), fields.text("options"))}
 
     def link(self, fields: Fields) -> Json:
         self._world.link(fields.text("account_id"), fields.phone("account"))
@@ -204,7 +218,8 @@ class Control:
         return {}
 
     def change_settings(self, fields: Fields) -> Json:
-        changes = {name: fields.seconds(name) for name in ("ack_timeout_s", "code_lifetime_s", "receipt_delay_s")}
+        names = ("ack_timeout_s", "code_lifetime_s", "passkey_lifetime_s", "receipt_delay_s")
+        changes = {name: fields.seconds(name) for name in names}
         self._change_settings({name: value for name, value in changes.items() if value is not None})
         return asdict(self._settings)
 

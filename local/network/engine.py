@@ -99,6 +99,12 @@ class SimulatedEngine(EngineServicer):
             self._codes.start(account, _phone(request.phone_e164) if request.phone_e164 else None)
             return pb.PairResponse()
 
+    async def AnswerPasskey(self, request: pb.AnswerPasskeyRequest, context: Context) -> pb.AnswerPasskeyResponse:
+        async with _refusals_told(context):
+            is_taken = self._open_session(request.session).answer_passkey(request.assertion_json)
+            result = pb.AnswerPasskeyResponse.TAKEN if is_taken else pb.AnswerPasskeyResponse.REFUSED
+            return pb.AnswerPasskeyResponse(result=result)
+
     async def Logout(self, request: pb.LogoutRequest, context: Context) -> pb.LogoutResponse:
         async with _refusals_told(context):
             self._open_session(request.session).unlink()

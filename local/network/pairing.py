@@ -1,14 +1,32 @@
-"""Pairing: the codes that are shown one after the other, and which of them is good now."""
+"""Pairing: the codes that are shown one after the other, which of them is good now, and the passkey that may be wanted after it."""
 
+import asyncio
+import os
 import random
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connector.contract import engine_pb2
+from local.network.passkey import Passkey, request_options
 
 QR_CODES = 6
 _PHONE_CODE_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 """WhatsApp's: no letter that looks like a digit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyStep:
+    """The phone has taken the code, and WhatsApp waits for the passkey of its account."""
+
+    phone: str
+    passkey: Passkey
+    expires_at: float
+    challenge: bytes = field(default_factory=lambda: os.urandom(32))
+
+    def request(self) -> engine_pb2.PasskeyRequest:
+        return engine_pb2.PasskeyRequest(
+            options_json=request_options(self.challenge), expires_at_unix_ms=int(self.expires_at * 1000)
+        )
 
 
 @dataclass(kw_only=True)
@@ -20,6 +38,14 @@ class Pairing:
     shown: int = 0
     code: str | None = None
     expires_at: float = 0.0
+    taken_by: str | None = None
+    """The phone whose account has a passkey, once it has taken the code."""
+    code_taken: asyncio.Event = field(default_factory=asyncio.Event)
+    passkey: PasskeyStep | None = None
+
+    def take_code(self, phone: str) -> None:
+        self.taken_by, self.code = phone, None
+        self.code_taken.set()
 
     def next_code(self, now: float, lifetime_s: float) -> engine_pb2.PairingCode | None:
         """Shows the next code, in place of the one before; None when there are no more."""

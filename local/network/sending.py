@@ -23,6 +23,8 @@ class Settings:
     """How long a send that lost its connection waits for the next."""
     code_lifetime_s: float = 20.0
     """How long a QR code is good; a code for a number, as long as all six of them."""
+    passkey_lifetime_s: float = 290.0
+    """How long a passkey's request may be answered."""
     receipt_delay_s: float = 0.05
     """How long after a frame the contact's phone says DELIVERED, and again until it says READ."""
 

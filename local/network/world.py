@@ -9,6 +9,7 @@ from local.network.account import Account, Incoming, Opening
 from local.network.contacts import Addressing, Contact, InboxMessage
 from local.network.faults import FaultBook, FaultKind
 from local.network.pairing import Pairing
+from local.network.passkey import Passkey
 from local.network.trouble import Break, word
 from local.refusals import NotPossible, Unknown
 
@@ -73,6 +74,8 @@ class World:
         self.frames: list[Frame] = []
         self.written: list[Written] = []
         self.marked: list[MarkedRead] = []
+        self.passkeys: dict[str, Passkey] = {}
+        """By the phone's number: of accounts for which WhatsApp wants one when a device is linked."""
         self._unanswered: list[tuple[int, Account, str, str, int]] = []
 
     # People and accounts
@@ -137,9 +140,22 @@ class World:
         for account in self.accounts.values():
             pairing = account.pairing
             if pairing is not None and pairing.phone == by_phone and pairing.accepts(code, self.now()):
-                account.link(phone)
+                if phone in self.passkeys:
+                    pairing.take_code(phone)
+                else:
+                    account.link(phone)
                 return account
         raise NotPossible("no pairing shows this code now")
+
+    def want_passkey(self, phone: str) -> None:
+        """The account of this number has a passkey, which WhatsApp wants from now on."""
+        self.passkeys.setdefault(phone, Passkey())
+
+    def sign(self, phone: str, options: str) -> str:
+        """What a browser at web.whatsapp.com answers to a request, with this account's passkey."""
+        if phone not in self.passkeys:
+            raise Unknown("the account of this number has no passkey")
+        return self.passkeys[phone].sign(options)
 
     def new_pairing(self, phone: str | None) -> Pairing:
         return Pairing(phone=phone, random=self.random)

@@ -61,6 +61,10 @@ class ScriptedConnector:
     """The accounts and numbers of each look-up. A number that ends in 0 is not on WhatsApp."""
     lookups: deque[Answer] = field(default_factory=deque)
     """How the next look-ups are answered: with which status, and what happens before. Without any: as WhatsApp does."""
+    passkeys: deque[Answer] = field(default_factory=deque)
+    """How the next answers to a passkey's request are answered. Without any: as when WhatsApp takes them."""
+    signed: list[tuple[str, str]] = field(default_factory=list)
+    """The accounts and the answers."""
     versions: dict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     """The contract versions that the posts of an account have named."""
     _scripts: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
@@ -126,6 +130,9 @@ def _handler(connector: ScriptedConnector) -> type[BaseHTTPRequestHandler]:
                 self._reply(202, b"{}")
             elif self.path.endswith("/is-on-whatsapp"):
                 self._look_up(self.path.split("/")[-2], body["phoneE164"])
+            elif self.path.endswith("/answer-passkey"):
+                connector.signed.append((self.path.split("/")[-2], body["answer"]))
+                self._answer(connector.passkeys.popleft() if connector.passkeys else Answer(body="{}"))
             else:
                 self._reply(404, b"{}")
 

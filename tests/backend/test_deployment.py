@@ -56,6 +56,7 @@ def test_exactly_these_functions_are_deployed(manifest: dict[str, Any]) -> None:
         "threadlineOnIngest", "threadlineOnOutbox", "threadlineSend", "threadlineFlush", "threadlineSweep", "threadlineOnAlert", "threadlinePostAlert",
         "threadlineCreateAccount", "threadlinePairAccount", "threadlineSetDesiredState", "threadlineLogoutAccount", "threadlineStartConversation",
         "threadlineCancelRequest", "threadlineResolveRequest", "threadlineCloseGap", "threadlineSetAccountLimits",
+        "threadlineAnswerPasskey",
     }  # fmt: skip
 
 

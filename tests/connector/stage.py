@@ -44,6 +44,7 @@ from tests.waiting import wait_until
 TIME_SCALE = 0.25
 LEASE_TTL_S = 24 * TIME_SCALE
 QR_CODE_S = 20.0
+PASSKEY_S = 290.0
 _names = itertools.count(1)
 _phones = itertools.count(40700000001)
 NUMBERS = re.compile(r"40700000\d{3}")
@@ -198,6 +199,13 @@ class Stage:
         self.network.change_settings(code_lifetime_s=seconds)
         return {}
 
+    def short_passkey(self, seconds: float) -> dict[str, str]:
+        """Settings for a connector whose passkeys' requests may be answered for so long, until the stage is closed."""
+        if self.kind is NetworkKind.REAL:
+            return {"WIRE_PASSKEY_MS": str(int(seconds * 1000))}
+        self.network.change_settings(passkey_lifetime_s=seconds)
+        return {}
+
     @contextmanager
     def frozen_engine(self, connector: Connector) -> Iterator[None]:
         """The engine does nothing meanwhile. The simulated one is WhatsApp at once; the real one may be killed for it."""
@@ -231,7 +239,7 @@ class Stage:
         for connector in list(self._connectors):
             self.processes.stop(connector.child)
         if self.kind is NetworkKind.SIMULATED:
-            self.network.change_settings(code_lifetime_s=QR_CODE_S)
+            self.network.change_settings(code_lifetime_s=QR_CODE_S, passkey_lifetime_s=PASSKEY_S)
         self.db.close()
         for child in self._children:
             log = child.log_text()

@@ -22,6 +22,7 @@ ENDPOINTS = [
     ("/v1/send", send_body("shop", CHAT, KEY, "hello")),
     ("/v1/accounts/shop/poke", {}),
     ("/v1/accounts/shop/is-on-whatsapp", {"phoneE164": "+40712345678"}),
+    ("/v1/accounts/shop/answer-passkey", {"answer": "{}"}),
     ("/v1/no-such-address", {}),
 ]
 

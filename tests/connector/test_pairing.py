@@ -144,8 +144,10 @@ def test_a_pairing_that_whatsapp_refuses_says_so(shared: Shared) -> None:
     assert codes_of(stage.private_state(account)) == [None] * 4
 
 
-def test_a_passkey_that_the_phone_wants_is_told_with_what_to_do() -> None:
-    assert "remove the passkey" in refusal_in_words("passkey_wanted")
+def test_a_passkey_that_failed_is_told_with_what_to_do() -> None:
+    for reason in ("passkey_refused", "passkey_cut_off", "passkey_failed"):
+        assert "pair again" in refusal_in_words(reason)
+        assert "remove the passkey" in refusal_in_words(reason)
     assert refusal_in_words("refused") == "WhatsApp refused: refused"
 
 

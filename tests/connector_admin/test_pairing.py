@@ -116,6 +116,21 @@ def test_a_phone_code_is_shown_as_text(simulated_stage: Stage) -> None:
     assert screen.end() == (0, "")
 
 
+def test_a_passkeys_script_is_shown_with_what_to_do(simulated_stage: Stage) -> None:
+    stage, phone = simulated_stage, new_phone()
+    connector, account = stage.start_connector(), stage.create_account()
+    stage.network.want_passkey(phone)
+    screen = Screen(stage, account)
+    stage.network.scan(phone, read_qr(wait_until(lambda: qr_of(stage, account), "a QR code")))
+    passkey = wait_until(lambda: stage.private_state(account).get("passkey"), "a passkey's request")
+    wait_until(lambda: passkey["script"] in screen.text, "the script on the screen")
+    assert screen.text.count(passkey["script"]) == 1
+    assert "threadlineAnswerPasskey" in screen.text
+    answer = {"answer": stage.network.sign(phone, passkey["request"])}
+    assert connector.post(f"/v1/accounts/{account}/answer-passkey", answer).status_code == 200
+    assert screen.end() == (0, "")
+
+
 def test_codes_that_nobody_uses_end_it_with_what_to_do(simulated_stage: Stage) -> None:
     stage = simulated_stage
     stage.start_connector(wait=True, **stage.short_codes(1.0))

@@ -17,7 +17,7 @@ TO_ITS_OWN_DATABASE = example_parameters(PROJECT, "threadline")
 CALLABLES = {
     "threadlineCreateAccount", "threadlinePairAccount", "threadlineSetDesiredState", "threadlineLogoutAccount",
     "threadlineStartConversation", "threadlineCancelRequest", "threadlineResolveRequest", "threadlineCloseGap",
-    "threadlineSetAccountLimits",
+    "threadlineSetAccountLimits", "threadlineAnswerPasskey",
 }  # fmt: skip
 TRIGGERS = {"threadlineOnIngest", "threadlineOnOutbox", "threadlineOnAlert", "threadlinePostAlert"}
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def pair(outside: Outside, super_admin: User, store: firestore.Client, phone: st
     "name",
     [
         "threadlineCreateAccount", "threadlinePairAccount", "threadlineSetDesiredState", "threadlineLogoutAccount", "threadlineStartConversation", "threadlineCancelRequest",
-        "threadlineResolveRequest", "threadlineCloseGap", "threadlineSetAccountLimits",
+        "threadlineResolveRequest", "threadlineCloseGap", "threadlineSetAccountLimits", "threadlineAnswerPasskey",
     ],
 )  # fmt: skip
 def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, name: str) -> None:
@@ -83,6 +84,7 @@ def test_nobody_calls_without_signing_in_and_without_a_role(outside: Outside, na
         "threadlineResolveRequest",
         "threadlineCloseGap",
         "threadlineSetAccountLimits",
+        "threadlineAnswerPasskey",
     ],
 )
 def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, employee: User, name: str) -> None:
@@ -113,6 +115,9 @@ def test_accounts_and_decisions_are_the_super_admins_alone(outside: Outside, emp
             "account_unknown",
             "no account",
         ),
+        ("threadlineAnswerPasskey", {"accountId": "nobody", "answer": "{}"}, "account_unknown", "no account"),
+        ("threadlineAnswerPasskey", {"accountId": "nobody", "answer": []}, "invalid_request", "answer"),
+        ("threadlineAnswerPasskey", {"accountId": "nobody"}, "invalid_request", "answer"),
         ("threadlineLogoutAccount", {"accountId": "nobody"}, "account_unknown", "no account"),
         ("threadlineCloseGap", {"accountId": "nobody"}, "account_unknown", "no account"),
         ("threadlineSetAccountLimits", {"accountId": "nobody"}, "account_unknown", "no account"),
@@ -348,6 +353,30 @@ def test_an_accounts_limits_are_set_shown_and_set_back(
     limits = outside.call(super_admin, "threadlineSetAccountLimits", back).result["limits"]
     assert limits["coldPerDay"] == {"value": 50, "isDefault": True}
     assert all(limit["isDefault"] for limit in limits.values())
+
+
+def test_a_super_admin_answers_for_the_accounts_passkey(
+    outside: Outside, super_admin: User, employee: User, store: firestore.Client
+) -> None:
+    phone = "+40312000077"
+    outside.network.want_passkey(phone)
+    account = str(outside.call(super_admin, "threadlineCreateAccount", {"name": "With a passkey"}).result["accountId"])
+    outside.call(super_admin, "threadlinePairAccount", {"accountId": account, "phoneE164": phone})
+    state = store.document(f"{schema.ACCOUNTS}/{account}/{schema.PRIVATE}/{schema.PRIVATE_STATE}")
+    code = wait_until(lambda: (state.get().to_dict() or {}).get("pairingCode"), "a pairing code", 60)
+    with ThreadPoolExecutor(1) as threads:
+        linking = threads.submit(outside.network.enter_code, phone, code)
+        passkey = wait_until(lambda: (state.get().to_dict() or {}).get("passkey"), "a passkey's request", 30)
+        answer = {"accountId": account, "answer": outside.network.sign(phone, passkey["request"])}
+        assert outside.call(employee, "threadlineAnswerPasskey", answer).code == "forbidden"
+        malformed = outside.call(super_admin, "threadlineAnswerPasskey", answer | {"answer": "what is no answer"})
+        assert (malformed.code, "script" in malformed.body["error"]["message"]) == ("invalid_request", True)
+        assert outside.call(super_admin, "threadlineAnswerPasskey", answer).result == {}
+        linking.result(30)
+    wait_for_status(store, account, "connected")
+    assert (state.get().to_dict() or {})["passkey"] is None
+    again = outside.call(super_admin, "threadlineAnswerPasskey", answer)
+    assert (again.status, again.code) == (400, "passkey_not_wanted")
 
 
 def test_logging_out_unlinks_the_device_and_keeps_the_account(

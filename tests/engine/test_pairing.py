@@ -138,15 +138,3 @@ async def test_messages_pass_both_ways_while_the_app_state_and_the_history_come(
     late.end()
     await server.until(lambda: phone.announced_name == phone.name, 30, what="the account's name")
     assert account.states == ["CONNECTING", "CONNECTED"]
-
-
-async def test_a_phone_that_wants_its_passkey_ends_the_pairing_with_that_word(
-    server: WhatsAppServer, engine: RunningEngine
-) -> None:
-    server.add_phone(PHONE)
-    account = engine.account("shop")
-    await account.open()
-    await account.pair()
-    assert server.faults.want_passkey() == 1
-    ended = await account.until(lambda: _ended(account.events), "the pairing's end")
-    assert (ended.result, ended.reason) == (pb.PairingEnded.FAILED, "passkey_wanted")

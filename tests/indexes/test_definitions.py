@@ -45,6 +45,7 @@ LONG_OR_SECRET = [
     ("whatsapp_account_leases", "command"),
     ("private", "qrCodeDataUrl"),
     ("private", "pairingCode"),
+    ("private", "passkey"),
     ("private", "authMeta"),
     ("whatsapp_lookups", "chatId"),
 ]

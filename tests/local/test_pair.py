@@ -11,6 +11,7 @@ import sys
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,12 @@ def start(processes: Processes, engine: Path, folder: Path, environment: dict[st
 
 
 def shown_qr(child: Child) -> str:
+    return qr_in(child.log_text())
+
+
+def qr_in(text: str) -> str:
     """What a phone's camera reads off the last code in the terminal."""
-    blocks = re.findall(r"(?:^[█▀▄ ]{20,}\n)+", child.log_text(), re.MULTILINE)
+    blocks = re.findall(r"(?:^[█▀▄ ]{20,}\n)+", text, re.MULTILINE)
     rows = []
     for line in blocks[-1].splitlines():
         rows.append([block in "█▀" for block in line])  # a light module in the upper half
@@ -102,6 +107,39 @@ def test_a_phone_is_linked_texts_are_counted_and_the_next_run_connects_at_once(
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
 
 
+def test_the_passkeys_answer_is_taken_from_the_terminal(wire: tuple[Network, dict[str, str]], tmp_path: Path) -> None:
+    network, environment = wire
+    phone = "+40700009003"
+    network.want_passkey(phone)
+    shown = tmp_path / "shown"
+    with shown.open("w") as out, ThreadPoolExecutor(1) as threads:
+        child = subprocess.Popen(
+            [sys.executable, "-c", PAIR, WIRETEST_ENGINE, "--folder", tmp_path / "kept"],
+            env={**os.environ, **environment, "PYTHONPATH": PYTHONPATH, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE, stdout=out, text=True,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: "█" in shown.read_text(), "a code")
+            linking = threads.submit(network.scan, phone, wait_until(lambda: qr_in(shown.read_text()), "a code"))
+            request = wait_until(lambda: re.search(r"signForThreadline\((\{.*\})\);", shown.read_text()), "the script")
+            assert child.stdin is not None
+            child.stdin.write("no answer\n")
+            child.stdin.flush()
+            wait_until(lambda: "Not taken: the answer cannot be read" in shown.read_text(), "a complaint")
+            answer = network.sign(phone, request[1])
+            child.stdin.write(f"{answer}\n")
+            child.stdin.flush()
+            wait_until(lambda: "Connected." in shown.read_text(), "the link")
+            linking.result(20)
+            child.send_signal(signal.SIGINT)
+            assert child.wait(20) == 0
+        finally:
+            child.kill()
+            child.communicate()
+    written = shown.read_text() + (tmp_path / "kept/pair.log").read_text()
+    assert json.loads(answer)["response"]["signature"] not in written
+
+
 def test_the_released_engine_shows_no_code_of_a_server_whose_root_key_is_not_whatsapps(
     processes: Processes, tmp_path: Path
 ) -> None:
@@ -120,6 +158,6 @@ def test_the_released_engine_shows_no_code_of_a_server_whose_root_key_is_not_wha
     child = start(processes, RELEASE_ENGINE, tmp_path / "kept", way)
     assert child.process.wait(timeout=60) == 1
     # The connection stood and TLS was good: it is WhatsApp's own handshake that shows another root key.
-    assert "WhatsApp could not be paired with (handshake_failed)" in child.log_text()
+    assert "the pairing has failed: WhatsApp refused: handshake_failed" in child.log_text()
     assert "█" not in child.log_text()
     processes.stop(server)

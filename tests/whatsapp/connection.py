@@ -18,6 +18,7 @@ from tests.whatsapp.record import Login, Stanza
 if TYPE_CHECKING:
     from tests.whatsapp.device import Device
     from tests.whatsapp.listener import WebSocket
+    from tests.whatsapp.pairing_passkey import PasskeyPairing
     from tests.whatsapp.world import World
 
 _LENGTH_BYTES: Final = 3
@@ -28,6 +29,18 @@ _READ_S: Final = 0.3
 
 class ConnectionEnded(Exception):
     """The client's connection ended before it answered."""
+
+
+class PairingRefused(Exception):
+    """The phone or the client does not go on: the message says why."""
+
+
+class RequestRefused(Exception):
+    """A client's request is answered with this error."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Connection:
@@ -53,6 +66,8 @@ class Connection:
         """While it wants to be paired: wa6.ClientPayload.DevicePairingRegistrationData."""
         self.refs: list[str] = []
         """What its QR codes begin with."""
+        self.passkey_pairing: PasskeyPairing | None = None
+        """While the account's passkey is wanted of it."""
         self.payload: Any = None
         self.noise_key = b""
         self.is_active = False

@@ -13,14 +13,15 @@ from google.protobuf import json_format
 from local.control_api import Fields, Handler, Json, control_application
 from local.network.contacts import Addressing
 from local.network.faults import FaultKind
+from local.network.passkey import Passkey
 from local.network.trouble import NO_SERVICE, REMOVED_CODES, Break, Change
 from local.network.world import Frame, Written
 from local.refusals import Malformed, NotPossible, Unknown
+from tests.whatsapp.connection import PairingRefused
 from tests.whatsapp.contact import Contact, ReceiptKind
 from tests.whatsapp.device import Device
 from tests.whatsapp.faults import Fault
 from tests.whatsapp.groups import Group
-from tests.whatsapp.pairing import PairingRefused
 from tests.whatsapp.phone import Phone
 from tests.whatsapp.protobufs import e2e
 from tests.whatsapp.record import Frame as WireFrame
@@ -55,6 +56,8 @@ class Control:
             ("POST", "/contact", self.put_contact, "phone name reads addressing"),
             ("POST", "/scan", self.scan, "account qr"),
             ("POST", "/enter-code", self.enter_code, "account code"),
+            ("POST", "/want-passkey", self.want_passkey, "account"),
+            ("POST", "/sign", self.sign, "account options"),
             ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
@@ -164,6 +167,17 @@ class Control:
     async def enter_code(self, fields: Fields) -> Json:
         phone, code = self._phone_of(fields.phone("account")), fields.text("code")
         return await _linked_by(phone.enter_code(code))
+
+    def want_passkey(self, fields: Fields) -> Json:
+        phone = self._phone_of(fields.phone("account"))
+        phone.passkey = phone.passkey or Passkey()
+        return {}
+
+    def sign(self, fields: Fields) -> Json:
+        passkey = self._phone_of(fields.phone("account")).passkey
+        if passkey is None:
+            raise Unknown("the account of this number has no passkey")
+        return {"answer": passkey.sign(fields.text("options"))}
 
     def fail_pairing(self, fields: Fields) -> Json:
         """The server knows no accountId: every connection that shows codes is cut."""

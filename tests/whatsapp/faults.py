@@ -1,29 +1,17 @@
 """The faults that tests ask for by name: what stands, for whom, and how often."""
 
-import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.whatsapp.jid import SERVER
-from tests.whatsapp.node import Attribute, Node
+from tests.whatsapp.node import Node
 
 if TYPE_CHECKING:
     from tests.whatsapp.connection import Connection
     from tests.whatsapp.device import Device
     from tests.whatsapp.person import Person
 
-_PASSKEY: Final = json.dumps(
-    {
-        "challenge": "AAAA",
-        "rpId": "whatsapp.com",
-        "timeout": 600_000,
-        "userVerification": "required",
-        "allowCredentials": [],
-    }
-).encode()
 _CLOSE_AFTER_S: Final = 0.3
 """A client must be able to read the stream's end before the socket's."""
 
@@ -129,20 +117,11 @@ class Faults:
         device.need_connection().end(Node("stream:error", {}, [conflict]), _CLOSE_AFTER_S)
 
     def end_pairing(self) -> int:
-        """Connections that show QR codes are closed, as when all codes have been shown. Answers how many there were."""
-        pairing = [connection for connection in self._connections if connection.refs]
+        """Connections that show codes, or wait for a passkey, are closed, as when all codes have been shown. Answers how many there
+        were."""
+        pairing = [connection for connection in self._connections if connection.refs or connection.passkey_pairing]
         for connection in pairing:
             connection.close()
-        return len(pairing)
-
-    def want_passkey(self) -> int:
-        """Connections that show codes are asked for the account's passkey, as after a scan. Answers how many there were."""
-        pairing = [connection for connection in self._connections if connection.refs]
-        for connection in pairing:
-            attributes: dict[str, Attribute] = {
-                "from": SERVER, "type": "passkey_prologue_request", "id": connection.world.new_id(), "t": int(time.time()),
-            }  # fmt: skip
-            connection.send(Node("notification", attributes, [Node("passkey_request_options", {}, _PASSKEY)]))
         return len(pairing)
 
     # Connecting

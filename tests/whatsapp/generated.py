@@ -25,6 +25,7 @@ _MODULE: Final = "go.mau.fi/whatsmeow"
 _WANTED: Final = (
     "waAdv/WAAdv.proto",
     "waCert/WACert.proto",
+    "waCompanionReg/WACompanionReg.proto",
     "waE2E/WAWebProtobufsE2E.proto",
     "waHistorySync/WAWebProtobufsHistorySync.proto",
     "waServerSync/WAWebProtobufsServerSync.proto",

@@ -8,7 +8,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from tests.whatsapp.connection import Connection
+from tests.whatsapp import pairing_passkey
+from tests.whatsapp.connection import Connection, PairingRefused
 from tests.whatsapp.device import Device
 from tests.whatsapp.jid import SERVER
 from tests.whatsapp.keys import is_signed
@@ -22,10 +23,6 @@ _ACCOUNT_SIGNATURE: Final = b"\x06\x00"
 _DEVICE_SIGNATURE: Final = b"\x06\x01"
 _RESTART_REQUIRED: Final = 515
 _CLOSE_AFTER_S: Final = 1.0
-
-
-class PairingRefused(Exception):
-    """The phone or the client does not go on: the message says why."""
 
 
 async def scan(phone: "Phone", qr: str) -> Device:
@@ -44,7 +41,11 @@ async def scan(phone: "Phone", qr: str) -> Device:
 
 
 async def link(phone: "Phone", connection: Connection, adv_secret: bytes) -> Device:
-    """Signs the device with the account's key, hands it over, and checks what the device signed. Raises PairingRefused."""
+    """Signs the device with the account's key, hands it over, and checks what the device signed, once the account's passkey has
+    been used where it has one. Raises PairingRefused."""
+    if phone.passkey is not None:
+        connection.refs = []
+        adv_secret = await pairing_passkey.new_adv_secret(phone, connection, phone.passkey, adv_secret)
     registration = connection.registration
     number, identity = phone.next_device_number(), bytes(registration.eIdent)
     account = phone.party.identity

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.whatsapp import pairing
-from tests.whatsapp.connection import Connection
+from tests.whatsapp.connection import Connection, PairingRefused
 from tests.whatsapp.device import Device
 from tests.whatsapp.hashing import hkdf
 from tests.whatsapp.jid import SERVER
@@ -60,7 +60,7 @@ def answer(connection: Connection, node: Node) -> list[Node]:
 
 
 async def enter(phone: "Phone", code: str) -> Device:
-    """Raises pairing.PairingRefused, also for a wrong code."""
+    """Raises PairingRefused, also for a wrong code."""
     world = phone.world
     pairings = [
         (ref, one)
@@ -68,7 +68,7 @@ async def enter(phone: "Phone", code: str) -> Device:
         if one.user == phone.number_jid.user and one.key_bundle is None and not one.connection.ended.is_set()
     ]
     if not pairings:
-        raise pairing.PairingRefused("nobody shows a code for this number")
+        raise PairingRefused("nobody shows a code for this number")
     ref, pending = pairings[-1]
     plain_code = code.replace("-", "").upper()
     wrapped = pending.wrapped_ephemeral
@@ -84,10 +84,10 @@ async def enter(phone: "Phone", code: str) -> Device:
     try:
         bundle = AESGCM(key).decrypt(key_bundle[32:44], key_bundle[44:], None)
     except InvalidTag as error:
-        raise pairing.PairingRefused("the code is wrong") from error
+        raise PairingRefused("the code is wrong") from error
     identity, named_account, random = bundle[:32], bundle[32:64], bundle[64:96]
     if named_account != account.public:
-        raise pairing.PairingRefused("the key bundle names another account")
+        raise PairingRefused("the key bundle names another account")
     adv_secret = hkdf(shared + account.agree(identity) + random, b"adv_secret", 32)
     return await pairing.link(phone, pending.connection, adv_secret)
 

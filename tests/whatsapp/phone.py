@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from local.network.passkey import Passkey
 from tests.whatsapp import pairing, pairing_code
 from tests.whatsapp.app_state import AppState
 from tests.whatsapp.jid import Jid
@@ -27,6 +28,8 @@ class Phone(Person):
         self.app_state = AppState()
         self.shares_app_state = True
         """Whether it gives a device that it links the key to the app state, as phones do."""
+        self.passkey: Passkey | None = None
+        """Wanted of whoever links a device. None: WhatsApp does not ask for it."""
         self.announced_name = "-"
         """The account's name as contacts see it: what a linked device has announced."""
         self.answers_requests = True
@@ -54,11 +57,11 @@ class Phone(Person):
         return self._devices.get(number)
 
     async def scan(self, qr: str) -> "Device":
-        """Scans a QR code that a client shows. Raises pairing.PairingRefused."""
+        """Scans a QR code that a client shows. Raises PairingRefused."""
         return await pairing.scan(self, qr)
 
     async def enter_code(self, code: str) -> "Device":
-        """Types the code that a client shows for this phone's number. Raises pairing.PairingRefused."""
+        """Types the code that a client shows for this phone's number. Raises PairingRefused."""
         return await pairing_code.enter(self, code)
 
     def next_device_number(self) -> int:

@@ -14,6 +14,7 @@ sys.path.append(str(_FOLDER))  # the generated modules import each other by thes
 # Generated at build, so a type checker cannot see them: Any is the honest type.
 adv: Any = import_module("waAdv.WAAdv_pb2")
 cert: Any = import_module("waCert.WACert_pb2")
+companion_reg: Any = import_module("waCompanionReg.WACompanionReg_pb2")
 e2e: Any = import_module("waE2E.WAWebProtobufsE2E_pb2")
 history: Any = import_module("waHistorySync.WAWebProtobufsHistorySync_pb2")
 server_sync: Any = import_module("waServerSync.WAWebProtobufsServerSync_pb2")

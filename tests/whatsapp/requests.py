@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from tests.whatsapp import media_host, pairing_code, prekeys, usync
-from tests.whatsapp.connection import Connection
+from tests.whatsapp import media_host, pairing_code, pairing_passkey, prekeys, usync
+from tests.whatsapp.connection import Connection, RequestRefused
 from tests.whatsapp.faults import Fault
 from tests.whatsapp.groups import group_query
 from tests.whatsapp.jid import SERVER
@@ -29,6 +29,10 @@ def request_received(connection: Connection, node: Node) -> None:
     reply: dict[str, Attribute] = {"from": SERVER, "id": node.need_text("id"), "type": "result"}
     try:
         answer = _ANSWERS[namespace](connection, node) if namespace in _ANSWERS else _unknown(connection, node)
+    except RequestRefused as refused:
+        error = Node("error", {"code": refused.code, "text": str(refused)})
+        connection.send(Node("iq", {**reply, "type": "error"}, [error]))
+        return
     except UnknownRequest:
         connection.world.record.add_problem("unknown_request", str(node))
         error = Node("error", {"code": _NOT_IMPLEMENTED, "text": "feature-not-implemented"})
@@ -83,6 +87,8 @@ def _privacy(_: Connection, node: Node) -> list[Node]:
 def _multi_device(connection: Connection, node: Node) -> list[Node]:
     if node.child("link_code_companion_reg") is not None:
         return pairing_code.answer(connection, node)
+    if (answer := pairing_passkey.answer(connection, node)) is not None:
+        return answer
     if node.child("remove-companion-device") is None:
         return _unknown(connection, node)
     if connection.device is None:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.whatsapp.connection import PairingRefused
 from tests.whatsapp.keys import KeyPair
 from tests.whatsapp.node import Node
-from tests.whatsapp.pairing import PairingRefused
 from tests.whatsapp.raw_client import Newcomer, RawClient
 from tests.whatsapp.server import WhatsAppServer
 

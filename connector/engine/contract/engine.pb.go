@@ -27,6 +27,57 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type AnswerPasskeyResponse_Result int32
+
+const (
+	AnswerPasskeyResponse_RESULT_UNSPECIFIED AnswerPasskeyResponse_Result = 0
+	// WhatsApp has taken the answer. A PairingEnded follows.
+	AnswerPasskeyResponse_TAKEN AnswerPasskeyResponse_Result = 1
+	// WhatsApp has refused the answer. The pairing has ended; it can be begun again.
+	AnswerPasskeyResponse_REFUSED AnswerPasskeyResponse_Result = 2
+)
+
+// Enum value maps for AnswerPasskeyResponse_Result.
+var (
+	AnswerPasskeyResponse_Result_name = map[int32]string{
+		0: "RESULT_UNSPECIFIED",
+		1: "TAKEN",
+		2: "REFUSED",
+	}
+	AnswerPasskeyResponse_Result_value = map[string]int32{
+		"RESULT_UNSPECIFIED": 0,
+		"TAKEN":              1,
+		"REFUSED":            2,
+	}
+)
+
+func (x AnswerPasskeyResponse_Result) Enum() *AnswerPasskeyResponse_Result {
+	p := new(AnswerPasskeyResponse_Result)
+	*p = x
+	return p
+}
+
+func (x AnswerPasskeyResponse_Result) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AnswerPasskeyResponse_Result) Descriptor() protoreflect.EnumDescriptor {
+	return file_connector_contract_engine_proto_enumTypes[0].Descriptor()
+}
+
+func (AnswerPasskeyResponse_Result) Type() protoreflect.EnumType {
+	return &file_connector_contract_engine_proto_enumTypes[0]
+}
+
+func (x AnswerPasskeyResponse_Result) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AnswerPasskeyResponse_Result.Descriptor instead.
+func (AnswerPasskeyResponse_Result) EnumDescriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6, 0}
+}
+
 type CheckStoreResponse_Result int32
 
 const (
@@ -66,11 +117,11 @@ func (x CheckStoreResponse_Result) String() string {
 }
 
 func (CheckStoreResponse_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[0].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[1].Descriptor()
 }
 
 func (CheckStoreResponse_Result) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[0]
+	return &file_connector_contract_engine_proto_enumTypes[1]
 }
 
 func (x CheckStoreResponse_Result) Number() protoreflect.EnumNumber {
@@ -79,7 +130,7 @@ func (x CheckStoreResponse_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckStoreResponse_Result.Descriptor instead.
 func (CheckStoreResponse_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8, 0}
 }
 
 type Media_Type int32
@@ -139,11 +190,11 @@ func (x Media_Type) String() string {
 }
 
 func (Media_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[1].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[2].Descriptor()
 }
 
 func (Media_Type) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[1]
+	return &file_connector_contract_engine_proto_enumTypes[2]
 }
 
 func (x Media_Type) Number() protoreflect.EnumNumber {
@@ -152,7 +203,7 @@ func (x Media_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Media_Type.Descriptor instead.
 func (Media_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type ReceiptReceived_Type int32
@@ -196,11 +247,11 @@ func (x ReceiptReceived_Type) String() string {
 }
 
 func (ReceiptReceived_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[2].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[3].Descriptor()
 }
 
 func (ReceiptReceived_Type) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[2]
+	return &file_connector_contract_engine_proto_enumTypes[3]
 }
 
 func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
@@ -209,7 +260,7 @@ func (x ReceiptReceived_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReceiptReceived_Type.Descriptor instead.
 func (ReceiptReceived_Type) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35, 0}
 }
 
 type SessionChanged_State int32
@@ -266,11 +317,11 @@ func (x SessionChanged_State) String() string {
 }
 
 func (SessionChanged_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[3].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[4].Descriptor()
 }
 
 func (SessionChanged_State) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[3]
+	return &file_connector_contract_engine_proto_enumTypes[4]
 }
 
 func (x SessionChanged_State) Number() protoreflect.EnumNumber {
@@ -279,7 +330,7 @@ func (x SessionChanged_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionChanged_State.Descriptor instead.
 func (SessionChanged_State) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36, 0}
 }
 
 type PairingEnded_Result int32
@@ -319,11 +370,11 @@ func (x PairingEnded_Result) String() string {
 }
 
 func (PairingEnded_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[4].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[5].Descriptor()
 }
 
 func (PairingEnded_Result) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[4]
+	return &file_connector_contract_engine_proto_enumTypes[5]
 }
 
 func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
@@ -332,7 +383,7 @@ func (x PairingEnded_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PairingEnded_Result.Descriptor instead.
 func (PairingEnded_Result) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{40, 0}
 }
 
 type SendResponse_Outcome int32
@@ -386,11 +437,11 @@ func (x SendResponse_Outcome) String() string {
 }
 
 func (SendResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_connector_contract_engine_proto_enumTypes[5].Descriptor()
+	return file_connector_contract_engine_proto_enumTypes[6].Descriptor()
 }
 
 func (SendResponse_Outcome) Type() protoreflect.EnumType {
-	return &file_connector_contract_engine_proto_enumTypes[5]
+	return &file_connector_contract_engine_proto_enumTypes[6]
 }
 
 func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
@@ -399,7 +450,7 @@ func (x SendResponse_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_Outcome.Descriptor instead.
 func (SendResponse_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42, 0}
 }
 
 // Names a session and its owner's term: whatever carries a stale epoch is refused.
@@ -634,6 +685,104 @@ func (*PingPhoneResponse) Descriptor() ([]byte, []int) {
 	return file_connector_contract_engine_proto_rawDescGZIP(), []int{4}
 }
 
+type AnswerPasskeyRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// WebAuthn's AuthenticationResponseJSON (https://www.w3.org/TR/webauthn-3/#dictdef-authenticationresponsejson). A secret: whoever has it
+	// can link a device, for minutes.
+	AssertionJson string `protobuf:"bytes,2,opt,name=assertion_json,json=assertionJson,proto3" json:"assertion_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerPasskeyRequest) Reset() {
+	*x = AnswerPasskeyRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerPasskeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerPasskeyRequest) ProtoMessage() {}
+
+func (x *AnswerPasskeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerPasskeyRequest.ProtoReflect.Descriptor instead.
+func (*AnswerPasskeyRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AnswerPasskeyRequest) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *AnswerPasskeyRequest) GetAssertionJson() string {
+	if x != nil {
+		return x.AssertionJson
+	}
+	return ""
+}
+
+type AnswerPasskeyResponse struct {
+	state         protoimpl.MessageState       `protogen:"open.v1"`
+	Result        AnswerPasskeyResponse_Result `protobuf:"varint,1,opt,name=result,proto3,enum=threadline.engine.v1.AnswerPasskeyResponse_Result" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerPasskeyResponse) Reset() {
+	*x = AnswerPasskeyResponse{}
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerPasskeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerPasskeyResponse) ProtoMessage() {}
+
+func (x *AnswerPasskeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerPasskeyResponse.ProtoReflect.Descriptor instead.
+func (*AnswerPasskeyResponse) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AnswerPasskeyResponse) GetResult() AnswerPasskeyResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return AnswerPasskeyResponse_RESULT_UNSPECIFIED
+}
+
 type CheckStoreRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -642,7 +791,7 @@ type CheckStoreRequest struct {
 
 func (x *CheckStoreRequest) Reset() {
 	*x = CheckStoreRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +803,7 @@ func (x *CheckStoreRequest) String() string {
 func (*CheckStoreRequest) ProtoMessage() {}
 
 func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[5]
+	mi := &file_connector_contract_engine_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +816,7 @@ func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
 func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{5}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
 }
 
 type CheckStoreResponse struct {
@@ -683,7 +832,7 @@ type CheckStoreResponse struct {
 
 func (x *CheckStoreResponse) Reset() {
 	*x = CheckStoreResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +844,7 @@ func (x *CheckStoreResponse) String() string {
 func (*CheckStoreResponse) ProtoMessage() {}
 
 func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[6]
+	mi := &file_connector_contract_engine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +857,7 @@ func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
 func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{6}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CheckStoreResponse) GetResult() CheckStoreResponse_Result {
@@ -748,7 +897,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +909,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[7]
+	mi := &file_connector_contract_engine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +922,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{7}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenRequest) GetSession() *Session {
@@ -812,7 +961,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +973,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[8]
+	mi := &file_connector_contract_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +986,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{8}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OpenResponse) GetPaired() bool {
@@ -872,7 +1021,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -884,7 +1033,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[9]
+	mi := &file_connector_contract_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -897,7 +1046,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{9}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExtendRequest) GetSession() *Session {
@@ -923,7 +1072,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1084,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[10]
+	mi := &file_connector_contract_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1097,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{10}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExtendResponse) GetStoreMark() uint64 {
@@ -967,7 +1116,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1128,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[11]
+	mi := &file_connector_contract_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1141,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{11}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CloseRequest) GetSession() *Session {
@@ -1012,7 +1161,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1173,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[12]
+	mi := &file_connector_contract_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1186,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{12}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CloseResponse) GetStoreMark() uint64 {
@@ -1056,7 +1205,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1217,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[13]
+	mi := &file_connector_contract_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1230,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{13}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EventsRequest) GetSession() *Session {
@@ -1101,7 +1250,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1262,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[14]
+	mi := &file_connector_contract_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1275,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{14}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AcknowledgeRequest) GetSession() *Session {
@@ -1152,7 +1301,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1313,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[15]
+	mi := &file_connector_contract_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1326,7 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{15}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AcknowledgeResponse) GetStoreMark() uint64 {
@@ -1198,7 +1347,7 @@ type PairRequest struct {
 
 func (x *PairRequest) Reset() {
 	*x = PairRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1359,7 @@ func (x *PairRequest) String() string {
 func (*PairRequest) ProtoMessage() {}
 
 func (x *PairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[16]
+	mi := &file_connector_contract_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1372,7 @@ func (x *PairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairRequest.ProtoReflect.Descriptor instead.
 func (*PairRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{16}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PairRequest) GetSession() *Session {
@@ -1248,7 +1397,7 @@ type PairResponse struct {
 
 func (x *PairResponse) Reset() {
 	*x = PairResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1409,7 @@ func (x *PairResponse) String() string {
 func (*PairResponse) ProtoMessage() {}
 
 func (x *PairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[17]
+	mi := &file_connector_contract_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1422,7 @@ func (x *PairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairResponse.ProtoReflect.Descriptor instead.
 func (*PairResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{17}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
 }
 
 type LogoutRequest struct {
@@ -1285,7 +1434,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1446,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[18]
+	mi := &file_connector_contract_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1459,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{18}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LogoutRequest) GetSession() *Session {
@@ -1328,7 +1477,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1489,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[19]
+	mi := &file_connector_contract_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1502,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{19}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
 }
 
 type Event struct {
@@ -1373,6 +1522,7 @@ type Event struct {
 	//	*Event_ReachoutLock
 	//	*Event_HistoryDropped
 	//	*Event_PhoneSeen
+	//	*Event_PasskeyRequest
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
 	// The event as it came over the wire: the truth, when a later reader understands more of it.
 	Wire          []byte `protobuf:"bytes,10,opt,name=wire,proto3" json:"wire,omitempty"`
@@ -1382,7 +1532,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1544,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[20]
+	mi := &file_connector_contract_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1557,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{20}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -1514,6 +1664,15 @@ func (x *Event) GetPhoneSeen() *PhoneSeen {
 	return nil
 }
 
+func (x *Event) GetPasskeyRequest() *PasskeyRequest {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_PasskeyRequest); ok {
+			return x.PasskeyRequest
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetWire() []byte {
 	if x != nil {
 		return x.Wire
@@ -1569,6 +1728,10 @@ type Event_PhoneSeen struct {
 	PhoneSeen *PhoneSeen `protobuf:"bytes,12,opt,name=phone_seen,json=phoneSeen,proto3,oneof"`
 }
 
+type Event_PasskeyRequest struct {
+	PasskeyRequest *PasskeyRequest `protobuf:"bytes,13,opt,name=passkey_request,json=passkeyRequest,proto3,oneof"`
+}
+
 func (*Event_Message) isEvent_Kind() {}
 
 func (*Event_Receipt) isEvent_Kind() {}
@@ -1589,6 +1752,8 @@ func (*Event_HistoryDropped) isEvent_Kind() {}
 
 func (*Event_PhoneSeen) isEvent_Kind() {}
 
+func (*Event_PasskeyRequest) isEvent_Kind() {}
+
 // A person under both names, each as a JID: the one that the event used, and the other one, empty where it is not known.
 type Person struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1600,7 +1765,7 @@ type Person struct {
 
 func (x *Person) Reset() {
 	*x = Person{}
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1612,7 +1777,7 @@ func (x *Person) String() string {
 func (*Person) ProtoMessage() {}
 
 func (x *Person) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[21]
+	mi := &file_connector_contract_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1625,7 +1790,7 @@ func (x *Person) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Person.ProtoReflect.Descriptor instead.
 func (*Person) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{21}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Person) GetJid() string {
@@ -1680,7 +1845,7 @@ type MessageReceived struct {
 
 func (x *MessageReceived) Reset() {
 	*x = MessageReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1857,7 @@ func (x *MessageReceived) String() string {
 func (*MessageReceived) ProtoMessage() {}
 
 func (x *MessageReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[22]
+	mi := &file_connector_contract_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1870,7 @@ func (x *MessageReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageReceived.ProtoReflect.Descriptor instead.
 func (*MessageReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{22}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MessageReceived) GetWhatsappId() string {
@@ -1924,7 +2089,7 @@ type Media struct {
 
 func (x *Media) Reset() {
 	*x = Media{}
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2101,7 @@ func (x *Media) String() string {
 func (*Media) ProtoMessage() {}
 
 func (x *Media) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[23]
+	mi := &file_connector_contract_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2114,7 @@ func (x *Media) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Media.ProtoReflect.Descriptor instead.
 func (*Media) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{23}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Media) GetType() Media_Type {
@@ -2072,7 +2237,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2249,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[24]
+	mi := &file_connector_contract_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2262,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{24}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Location) GetLatitude() float64 {
@@ -2151,7 +2316,7 @@ type Contacts struct {
 
 func (x *Contacts) Reset() {
 	*x = Contacts{}
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2328,7 @@ func (x *Contacts) String() string {
 func (*Contacts) ProtoMessage() {}
 
 func (x *Contacts) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[25]
+	mi := &file_connector_contract_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2341,7 @@ func (x *Contacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contacts.ProtoReflect.Descriptor instead.
 func (*Contacts) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Contacts) GetCards() []*Contacts_Card {
@@ -2198,7 +2363,7 @@ type Poll struct {
 
 func (x *Poll) Reset() {
 	*x = Poll{}
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2375,7 @@ func (x *Poll) String() string {
 func (*Poll) ProtoMessage() {}
 
 func (x *Poll) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[26]
+	mi := &file_connector_contract_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2388,7 @@ func (x *Poll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Poll.ProtoReflect.Descriptor instead.
 func (*Poll) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{26}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Poll) GetQuestion() string {
@@ -2262,7 +2427,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2439,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[27]
+	mi := &file_connector_contract_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2452,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Note) GetKind() string {
@@ -2331,7 +2496,7 @@ type Context struct {
 
 func (x *Context) Reset() {
 	*x = Context{}
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +2508,7 @@ func (x *Context) String() string {
 func (*Context) ProtoMessage() {}
 
 func (x *Context) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[28]
+	mi := &file_connector_contract_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2356,7 +2521,7 @@ func (x *Context) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Context.ProtoReflect.Descriptor instead.
 func (*Context) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{28}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Context) GetQuotedId() string {
@@ -2438,7 +2603,7 @@ type BacklogDelivered struct {
 
 func (x *BacklogDelivered) Reset() {
 	*x = BacklogDelivered{}
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2615,7 @@ func (x *BacklogDelivered) String() string {
 func (*BacklogDelivered) ProtoMessage() {}
 
 func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[29]
+	mi := &file_connector_contract_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2628,7 @@ func (x *BacklogDelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacklogDelivered.ProtoReflect.Descriptor instead.
 func (*BacklogDelivered) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{29}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BacklogDelivered) GetAnnounced() uint32 {
@@ -2532,7 +2697,7 @@ type MessageAwaited struct {
 
 func (x *MessageAwaited) Reset() {
 	*x = MessageAwaited{}
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2709,7 @@ func (x *MessageAwaited) String() string {
 func (*MessageAwaited) ProtoMessage() {}
 
 func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[30]
+	mi := &file_connector_contract_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2722,7 @@ func (x *MessageAwaited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageAwaited.ProtoReflect.Descriptor instead.
 func (*MessageAwaited) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{30}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MessageAwaited) GetWhatsappId() string {
@@ -2614,7 +2779,7 @@ type PhoneSeen struct {
 
 func (x *PhoneSeen) Reset() {
 	*x = PhoneSeen{}
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2791,7 @@ func (x *PhoneSeen) String() string {
 func (*PhoneSeen) ProtoMessage() {}
 
 func (x *PhoneSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[31]
+	mi := &file_connector_contract_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2804,7 @@ func (x *PhoneSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneSeen.ProtoReflect.Descriptor instead.
 func (*PhoneSeen) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{31}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PhoneSeen) GetAtUnixS() int64 {
@@ -2661,7 +2826,7 @@ type ReachoutLock struct {
 
 func (x *ReachoutLock) Reset() {
 	*x = ReachoutLock{}
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2838,7 @@ func (x *ReachoutLock) String() string {
 func (*ReachoutLock) ProtoMessage() {}
 
 func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[32]
+	mi := &file_connector_contract_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2851,7 @@ func (x *ReachoutLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReachoutLock.ProtoReflect.Descriptor instead.
 func (*ReachoutLock) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{32}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReachoutLock) GetActive() bool {
@@ -2717,7 +2882,7 @@ type ReceiptReceived struct {
 
 func (x *ReceiptReceived) Reset() {
 	*x = ReceiptReceived{}
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2894,7 @@ func (x *ReceiptReceived) String() string {
 func (*ReceiptReceived) ProtoMessage() {}
 
 func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[33]
+	mi := &file_connector_contract_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2907,7 @@ func (x *ReceiptReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReceived.ProtoReflect.Descriptor instead.
 func (*ReceiptReceived) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{33}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReceiptReceived) GetWhatsappIds() []string {
@@ -2797,7 +2962,7 @@ type SessionChanged struct {
 
 func (x *SessionChanged) Reset() {
 	*x = SessionChanged{}
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2809,7 +2974,7 @@ func (x *SessionChanged) String() string {
 func (*SessionChanged) ProtoMessage() {}
 
 func (x *SessionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[34]
+	mi := &file_connector_contract_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2822,7 +2987,7 @@ func (x *SessionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionChanged.ProtoReflect.Descriptor instead.
 func (*SessionChanged) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{34}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SessionChanged) GetState() SessionChanged_State {
@@ -2873,7 +3038,7 @@ type LinkedDevice struct {
 
 func (x *LinkedDevice) Reset() {
 	*x = LinkedDevice{}
-	mi := &file_connector_contract_engine_proto_msgTypes[35]
+	mi := &file_connector_contract_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +3050,7 @@ func (x *LinkedDevice) String() string {
 func (*LinkedDevice) ProtoMessage() {}
 
 func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[35]
+	mi := &file_connector_contract_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +3063,7 @@ func (x *LinkedDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkedDevice.ProtoReflect.Descriptor instead.
 func (*LinkedDevice) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{35}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *LinkedDevice) GetNumber() uint32 {
@@ -2929,7 +3094,7 @@ type PairingCode struct {
 
 func (x *PairingCode) Reset() {
 	*x = PairingCode{}
-	mi := &file_connector_contract_engine_proto_msgTypes[36]
+	mi := &file_connector_contract_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2941,7 +3106,7 @@ func (x *PairingCode) String() string {
 func (*PairingCode) ProtoMessage() {}
 
 func (x *PairingCode) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[36]
+	mi := &file_connector_contract_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2954,7 +3119,7 @@ func (x *PairingCode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingCode.ProtoReflect.Descriptor instead.
 func (*PairingCode) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{36}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PairingCode) GetCode() isPairingCode_Code {
@@ -3006,6 +3171,61 @@ func (*PairingCode_Qr) isPairingCode_Code() {}
 
 func (*PairingCode_PhoneCode) isPairingCode_Code() {}
 
+// The pairing's code was used, and WhatsApp asks for the account's passkey. No code is shown any more; AnswerPasskey hands over the answer.
+type PasskeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// WebAuthn's PublicKeyCredentialRequestOptionsJSON (https://www.w3.org/TR/webauthn-3/#dictdef-publickeycredentialrequestoptionsjson).
+	OptionsJson string `protobuf:"bytes,1,opt,name=options_json,json=optionsJson,proto3" json:"options_json,omitempty"`
+	// From then on no answer is taken: the pairing ends as EXPIRED.
+	ExpiresAtUnixMs int64 `protobuf:"varint,2,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3" json:"expires_at_unix_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PasskeyRequest) Reset() {
+	*x = PasskeyRequest{}
+	mi := &file_connector_contract_engine_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PasskeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PasskeyRequest) ProtoMessage() {}
+
+func (x *PasskeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_contract_engine_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PasskeyRequest.ProtoReflect.Descriptor instead.
+func (*PasskeyRequest) Descriptor() ([]byte, []int) {
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *PasskeyRequest) GetOptionsJson() string {
+	if x != nil {
+		return x.OptionsJson
+	}
+	return ""
+}
+
+func (x *PasskeyRequest) GetExpiresAtUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresAtUnixMs
+	}
+	return 0
+}
+
 type PairingEnded struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Result PairingEnded_Result    `protobuf:"varint,1,opt,name=result,proto3,enum=threadline.engine.v1.PairingEnded_Result" json:"result,omitempty"`
@@ -3018,7 +3238,7 @@ type PairingEnded struct {
 
 func (x *PairingEnded) Reset() {
 	*x = PairingEnded{}
-	mi := &file_connector_contract_engine_proto_msgTypes[37]
+	mi := &file_connector_contract_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +3250,7 @@ func (x *PairingEnded) String() string {
 func (*PairingEnded) ProtoMessage() {}
 
 func (x *PairingEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[37]
+	mi := &file_connector_contract_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +3263,7 @@ func (x *PairingEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairingEnded.ProtoReflect.Descriptor instead.
 func (*PairingEnded) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{37}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PairingEnded) GetResult() PairingEnded_Result {
@@ -3080,7 +3300,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[38]
+	mi := &file_connector_contract_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3092,7 +3312,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[38]
+	mi := &file_connector_contract_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3105,7 +3325,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{38}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SendRequest) GetSession() *Session {
@@ -3158,7 +3378,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[39]
+	mi := &file_connector_contract_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3170,7 +3390,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[39]
+	mi := &file_connector_contract_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3183,7 +3403,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{39}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SendResponse) GetOutcome() SendResponse_Outcome {
@@ -3224,7 +3444,7 @@ type IsOnWhatsAppRequest struct {
 
 func (x *IsOnWhatsAppRequest) Reset() {
 	*x = IsOnWhatsAppRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[40]
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3236,7 +3456,7 @@ func (x *IsOnWhatsAppRequest) String() string {
 func (*IsOnWhatsAppRequest) ProtoMessage() {}
 
 func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[40]
+	mi := &file_connector_contract_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3249,7 +3469,7 @@ func (x *IsOnWhatsAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppRequest.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{40}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *IsOnWhatsAppRequest) GetSession() *Session {
@@ -3277,7 +3497,7 @@ type IsOnWhatsAppResponse struct {
 
 func (x *IsOnWhatsAppResponse) Reset() {
 	*x = IsOnWhatsAppResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[41]
+	mi := &file_connector_contract_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3509,7 @@ func (x *IsOnWhatsAppResponse) String() string {
 func (*IsOnWhatsAppResponse) ProtoMessage() {}
 
 func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[41]
+	mi := &file_connector_contract_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3522,7 @@ func (x *IsOnWhatsAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsOnWhatsAppResponse.ProtoReflect.Descriptor instead.
 func (*IsOnWhatsAppResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{41}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *IsOnWhatsAppResponse) GetRegistered() bool {
@@ -3331,7 +3551,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[42]
+	mi := &file_connector_contract_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3343,7 +3563,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[42]
+	mi := &file_connector_contract_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3356,7 +3576,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{42}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MarkReadRequest) GetSession() *Session {
@@ -3388,7 +3608,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	mi := &file_connector_contract_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3400,7 +3620,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[43]
+	mi := &file_connector_contract_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3413,7 +3633,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{43}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{46}
 }
 
 type RequestHistoryRequest struct {
@@ -3433,7 +3653,7 @@ type RequestHistoryRequest struct {
 
 func (x *RequestHistoryRequest) Reset() {
 	*x = RequestHistoryRequest{}
-	mi := &file_connector_contract_engine_proto_msgTypes[44]
+	mi := &file_connector_contract_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3445,7 +3665,7 @@ func (x *RequestHistoryRequest) String() string {
 func (*RequestHistoryRequest) ProtoMessage() {}
 
 func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[44]
+	mi := &file_connector_contract_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3458,7 +3678,7 @@ func (x *RequestHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryRequest.ProtoReflect.Descriptor instead.
 func (*RequestHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{44}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RequestHistoryRequest) GetSession() *Session {
@@ -3511,7 +3731,7 @@ type RequestHistoryResponse struct {
 
 func (x *RequestHistoryResponse) Reset() {
 	*x = RequestHistoryResponse{}
-	mi := &file_connector_contract_engine_proto_msgTypes[45]
+	mi := &file_connector_contract_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3523,7 +3743,7 @@ func (x *RequestHistoryResponse) String() string {
 func (*RequestHistoryResponse) ProtoMessage() {}
 
 func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[45]
+	mi := &file_connector_contract_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3536,7 +3756,7 @@ func (x *RequestHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHistoryResponse.ProtoReflect.Descriptor instead.
 func (*RequestHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{45}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{48}
 }
 
 // Parts of the account's history that its phone had handed over by itself are not kept, or not any more: there is no room, they are too
@@ -3552,7 +3772,7 @@ type HistoryDropped struct {
 
 func (x *HistoryDropped) Reset() {
 	*x = HistoryDropped{}
-	mi := &file_connector_contract_engine_proto_msgTypes[46]
+	mi := &file_connector_contract_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3564,7 +3784,7 @@ func (x *HistoryDropped) String() string {
 func (*HistoryDropped) ProtoMessage() {}
 
 func (x *HistoryDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[46]
+	mi := &file_connector_contract_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3577,7 +3797,7 @@ func (x *HistoryDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryDropped.ProtoReflect.Descriptor instead.
 func (*HistoryDropped) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{46}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *HistoryDropped) GetParts() uint32 {
@@ -3605,7 +3825,7 @@ type Contacts_Card struct {
 
 func (x *Contacts_Card) Reset() {
 	*x = Contacts_Card{}
-	mi := &file_connector_contract_engine_proto_msgTypes[47]
+	mi := &file_connector_contract_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +3837,7 @@ func (x *Contacts_Card) String() string {
 func (*Contacts_Card) ProtoMessage() {}
 
 func (x *Contacts_Card) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_contract_engine_proto_msgTypes[47]
+	mi := &file_connector_contract_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +3850,7 @@ func (x *Contacts_Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contacts_Card.ProtoReflect.Descriptor instead.
 func (*Contacts_Card) Descriptor() ([]byte, []int) {
-	return file_connector_contract_engine_proto_rawDescGZIP(), []int{25, 0}
+	return file_connector_contract_engine_proto_rawDescGZIP(), []int{27, 0}
 }
 
 func (x *Contacts_Card) GetName() string {
@@ -3663,7 +3883,16 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\twhatsmeow\x18\x02 \x01(\tR\twhatsmeow\"K\n" +
 	"\x10PingPhoneRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x13\n" +
-	"\x11PingPhoneResponse\"\x13\n" +
+	"\x11PingPhoneResponse\"v\n" +
+	"\x14AnswerPasskeyRequest\x127\n" +
+	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\x12%\n" +
+	"\x0eassertion_json\x18\x02 \x01(\tR\rassertionJson\"\x9d\x01\n" +
+	"\x15AnswerPasskeyResponse\x12J\n" +
+	"\x06result\x18\x01 \x01(\x0e22.threadline.engine.v1.AnswerPasskeyResponse.ResultR\x06result\"8\n" +
+	"\x06Result\x12\x16\n" +
+	"\x12RESULT_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05TAKEN\x10\x01\x12\v\n" +
+	"\aREFUSED\x10\x02\"\x13\n" +
 	"\x11CheckStoreRequest\"\xdb\x01\n" +
 	"\x12CheckStoreResponse\x12G\n" +
 	"\x06result\x18\x01 \x01(\x0e2/.threadline.engine.v1.CheckStoreResponse.ResultR\x06result\x12\x12\n" +
@@ -3713,7 +3942,7 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fPairResponse\"H\n" +
 	"\rLogoutRequest\x127\n" +
 	"\asession\x18\x01 \x01(\v2\x1d.threadline.engine.v1.SessionR\asession\"\x10\n" +
-	"\x0eLogoutResponse\"\xfe\x05\n" +
+	"\x0eLogoutResponse\"\xcf\x06\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12A\n" +
 	"\amessage\x18\x02 \x01(\v2%.threadline.engine.v1.MessageReceivedH\x00R\amessage\x12A\n" +
@@ -3726,7 +3955,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\rreachout_lock\x18\t \x01(\v2\".threadline.engine.v1.ReachoutLockH\x00R\freachoutLock\x12O\n" +
 	"\x0fhistory_dropped\x18\v \x01(\v2$.threadline.engine.v1.HistoryDroppedH\x00R\x0ehistoryDropped\x12@\n" +
 	"\n" +
-	"phone_seen\x18\f \x01(\v2\x1f.threadline.engine.v1.PhoneSeenH\x00R\tphoneSeen\x12\x12\n" +
+	"phone_seen\x18\f \x01(\v2\x1f.threadline.engine.v1.PhoneSeenH\x00R\tphoneSeen\x12O\n" +
+	"\x0fpasskey_request\x18\r \x01(\v2$.threadline.engine.v1.PasskeyRequestH\x00R\x0epasskeyRequest\x12\x12\n" +
 	"\x04wire\x18\n" +
 	" \x01(\fR\x04wireB\x06\n" +
 	"\x04kind\"7\n" +
@@ -3881,7 +4111,10 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\n" +
 	"phone_code\x18\x02 \x01(\tH\x00R\tphoneCode\x12+\n" +
 	"\x12expires_at_unix_ms\x18\x03 \x01(\x03R\x0fexpiresAtUnixMsB\x06\n" +
-	"\x04code\"\xcf\x01\n" +
+	"\x04code\"`\n" +
+	"\x0ePasskeyRequest\x12!\n" +
+	"\foptions_json\x18\x01 \x01(\tR\voptionsJson\x12+\n" +
+	"\x12expires_at_unix_ms\x18\x02 \x01(\x03R\x0fexpiresAtUnixMs\"\xcf\x01\n" +
 	"\fPairingEnded\x12A\n" +
 	"\x06result\x18\x01 \x01(\x0e2).threadline.engine.v1.PairingEnded.ResultR\x06result\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n" +
@@ -3942,7 +4175,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\x16RequestHistoryResponse\"<\n" +
 	"\x0eHistoryDropped\x12\x14\n" +
 	"\x05parts\x18\x01 \x01(\rR\x05parts\x12\x14\n" +
-	"\x05bytes\x18\x02 \x01(\x04R\x05bytes2\xe3\t\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes2\xcd\n" +
+	"\n" +
 	"\x06Engine\x12P\n" +
 	"\x05Hello\x12\".threadline.engine.v1.HelloRequest\x1a#.threadline.engine.v1.HelloResponse\x12M\n" +
 	"\x04Open\x12!.threadline.engine.v1.OpenRequest\x1a\".threadline.engine.v1.OpenResponse\x12S\n" +
@@ -3956,7 +4190,8 @@ const file_connector_contract_engine_proto_rawDesc = "" +
 	"\fIsOnWhatsApp\x12).threadline.engine.v1.IsOnWhatsAppRequest\x1a*.threadline.engine.v1.IsOnWhatsAppResponse\x12Y\n" +
 	"\bMarkRead\x12%.threadline.engine.v1.MarkReadRequest\x1a&.threadline.engine.v1.MarkReadResponse\x12k\n" +
 	"\x0eRequestHistory\x12+.threadline.engine.v1.RequestHistoryRequest\x1a,.threadline.engine.v1.RequestHistoryResponse\x12\\\n" +
-	"\tPingPhone\x12&.threadline.engine.v1.PingPhoneRequest\x1a'.threadline.engine.v1.PingPhoneResponse\x12_\n" +
+	"\tPingPhone\x12&.threadline.engine.v1.PingPhoneRequest\x1a'.threadline.engine.v1.PingPhoneResponse\x12h\n" +
+	"\rAnswerPasskey\x12*.threadline.engine.v1.AnswerPasskeyRequest\x1a+.threadline.engine.v1.AnswerPasskeyResponse\x12_\n" +
 	"\n" +
 	"CheckStore\x12'.threadline.engine.v1.CheckStoreRequest\x1a(.threadline.engine.v1.CheckStoreResponseb\x06proto3"
 
@@ -3972,138 +4207,147 @@ func file_connector_contract_engine_proto_rawDescGZIP() []byte {
 	return file_connector_contract_engine_proto_rawDescData
 }
 
-var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_connector_contract_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_connector_contract_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_connector_contract_engine_proto_goTypes = []any{
-	(CheckStoreResponse_Result)(0), // 0: threadline.engine.v1.CheckStoreResponse.Result
-	(Media_Type)(0),                // 1: threadline.engine.v1.Media.Type
-	(ReceiptReceived_Type)(0),      // 2: threadline.engine.v1.ReceiptReceived.Type
-	(SessionChanged_State)(0),      // 3: threadline.engine.v1.SessionChanged.State
-	(PairingEnded_Result)(0),       // 4: threadline.engine.v1.PairingEnded.Result
-	(SendResponse_Outcome)(0),      // 5: threadline.engine.v1.SendResponse.Outcome
-	(*Session)(nil),                // 6: threadline.engine.v1.Session
-	(*HelloRequest)(nil),           // 7: threadline.engine.v1.HelloRequest
-	(*HelloResponse)(nil),          // 8: threadline.engine.v1.HelloResponse
-	(*PingPhoneRequest)(nil),       // 9: threadline.engine.v1.PingPhoneRequest
-	(*PingPhoneResponse)(nil),      // 10: threadline.engine.v1.PingPhoneResponse
-	(*CheckStoreRequest)(nil),      // 11: threadline.engine.v1.CheckStoreRequest
-	(*CheckStoreResponse)(nil),     // 12: threadline.engine.v1.CheckStoreResponse
-	(*OpenRequest)(nil),            // 13: threadline.engine.v1.OpenRequest
-	(*OpenResponse)(nil),           // 14: threadline.engine.v1.OpenResponse
-	(*ExtendRequest)(nil),          // 15: threadline.engine.v1.ExtendRequest
-	(*ExtendResponse)(nil),         // 16: threadline.engine.v1.ExtendResponse
-	(*CloseRequest)(nil),           // 17: threadline.engine.v1.CloseRequest
-	(*CloseResponse)(nil),          // 18: threadline.engine.v1.CloseResponse
-	(*EventsRequest)(nil),          // 19: threadline.engine.v1.EventsRequest
-	(*AcknowledgeRequest)(nil),     // 20: threadline.engine.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),    // 21: threadline.engine.v1.AcknowledgeResponse
-	(*PairRequest)(nil),            // 22: threadline.engine.v1.PairRequest
-	(*PairResponse)(nil),           // 23: threadline.engine.v1.PairResponse
-	(*LogoutRequest)(nil),          // 24: threadline.engine.v1.LogoutRequest
-	(*LogoutResponse)(nil),         // 25: threadline.engine.v1.LogoutResponse
-	(*Event)(nil),                  // 26: threadline.engine.v1.Event
-	(*Person)(nil),                 // 27: threadline.engine.v1.Person
-	(*MessageReceived)(nil),        // 28: threadline.engine.v1.MessageReceived
-	(*Media)(nil),                  // 29: threadline.engine.v1.Media
-	(*Location)(nil),               // 30: threadline.engine.v1.Location
-	(*Contacts)(nil),               // 31: threadline.engine.v1.Contacts
-	(*Poll)(nil),                   // 32: threadline.engine.v1.Poll
-	(*Note)(nil),                   // 33: threadline.engine.v1.Note
-	(*Context)(nil),                // 34: threadline.engine.v1.Context
-	(*BacklogDelivered)(nil),       // 35: threadline.engine.v1.BacklogDelivered
-	(*MessageAwaited)(nil),         // 36: threadline.engine.v1.MessageAwaited
-	(*PhoneSeen)(nil),              // 37: threadline.engine.v1.PhoneSeen
-	(*ReachoutLock)(nil),           // 38: threadline.engine.v1.ReachoutLock
-	(*ReceiptReceived)(nil),        // 39: threadline.engine.v1.ReceiptReceived
-	(*SessionChanged)(nil),         // 40: threadline.engine.v1.SessionChanged
-	(*LinkedDevice)(nil),           // 41: threadline.engine.v1.LinkedDevice
-	(*PairingCode)(nil),            // 42: threadline.engine.v1.PairingCode
-	(*PairingEnded)(nil),           // 43: threadline.engine.v1.PairingEnded
-	(*SendRequest)(nil),            // 44: threadline.engine.v1.SendRequest
-	(*SendResponse)(nil),           // 45: threadline.engine.v1.SendResponse
-	(*IsOnWhatsAppRequest)(nil),    // 46: threadline.engine.v1.IsOnWhatsAppRequest
-	(*IsOnWhatsAppResponse)(nil),   // 47: threadline.engine.v1.IsOnWhatsAppResponse
-	(*MarkReadRequest)(nil),        // 48: threadline.engine.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),       // 49: threadline.engine.v1.MarkReadResponse
-	(*RequestHistoryRequest)(nil),  // 50: threadline.engine.v1.RequestHistoryRequest
-	(*RequestHistoryResponse)(nil), // 51: threadline.engine.v1.RequestHistoryResponse
-	(*HistoryDropped)(nil),         // 52: threadline.engine.v1.HistoryDropped
-	(*Contacts_Card)(nil),          // 53: threadline.engine.v1.Contacts.Card
+	(AnswerPasskeyResponse_Result)(0), // 0: threadline.engine.v1.AnswerPasskeyResponse.Result
+	(CheckStoreResponse_Result)(0),    // 1: threadline.engine.v1.CheckStoreResponse.Result
+	(Media_Type)(0),                   // 2: threadline.engine.v1.Media.Type
+	(ReceiptReceived_Type)(0),         // 3: threadline.engine.v1.ReceiptReceived.Type
+	(SessionChanged_State)(0),         // 4: threadline.engine.v1.SessionChanged.State
+	(PairingEnded_Result)(0),          // 5: threadline.engine.v1.PairingEnded.Result
+	(SendResponse_Outcome)(0),         // 6: threadline.engine.v1.SendResponse.Outcome
+	(*Session)(nil),                   // 7: threadline.engine.v1.Session
+	(*HelloRequest)(nil),              // 8: threadline.engine.v1.HelloRequest
+	(*HelloResponse)(nil),             // 9: threadline.engine.v1.HelloResponse
+	(*PingPhoneRequest)(nil),          // 10: threadline.engine.v1.PingPhoneRequest
+	(*PingPhoneResponse)(nil),         // 11: threadline.engine.v1.PingPhoneResponse
+	(*AnswerPasskeyRequest)(nil),      // 12: threadline.engine.v1.AnswerPasskeyRequest
+	(*AnswerPasskeyResponse)(nil),     // 13: threadline.engine.v1.AnswerPasskeyResponse
+	(*CheckStoreRequest)(nil),         // 14: threadline.engine.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),        // 15: threadline.engine.v1.CheckStoreResponse
+	(*OpenRequest)(nil),               // 16: threadline.engine.v1.OpenRequest
+	(*OpenResponse)(nil),              // 17: threadline.engine.v1.OpenResponse
+	(*ExtendRequest)(nil),             // 18: threadline.engine.v1.ExtendRequest
+	(*ExtendResponse)(nil),            // 19: threadline.engine.v1.ExtendResponse
+	(*CloseRequest)(nil),              // 20: threadline.engine.v1.CloseRequest
+	(*CloseResponse)(nil),             // 21: threadline.engine.v1.CloseResponse
+	(*EventsRequest)(nil),             // 22: threadline.engine.v1.EventsRequest
+	(*AcknowledgeRequest)(nil),        // 23: threadline.engine.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),       // 24: threadline.engine.v1.AcknowledgeResponse
+	(*PairRequest)(nil),               // 25: threadline.engine.v1.PairRequest
+	(*PairResponse)(nil),              // 26: threadline.engine.v1.PairResponse
+	(*LogoutRequest)(nil),             // 27: threadline.engine.v1.LogoutRequest
+	(*LogoutResponse)(nil),            // 28: threadline.engine.v1.LogoutResponse
+	(*Event)(nil),                     // 29: threadline.engine.v1.Event
+	(*Person)(nil),                    // 30: threadline.engine.v1.Person
+	(*MessageReceived)(nil),           // 31: threadline.engine.v1.MessageReceived
+	(*Media)(nil),                     // 32: threadline.engine.v1.Media
+	(*Location)(nil),                  // 33: threadline.engine.v1.Location
+	(*Contacts)(nil),                  // 34: threadline.engine.v1.Contacts
+	(*Poll)(nil),                      // 35: threadline.engine.v1.Poll
+	(*Note)(nil),                      // 36: threadline.engine.v1.Note
+	(*Context)(nil),                   // 37: threadline.engine.v1.Context
+	(*BacklogDelivered)(nil),          // 38: threadline.engine.v1.BacklogDelivered
+	(*MessageAwaited)(nil),            // 39: threadline.engine.v1.MessageAwaited
+	(*PhoneSeen)(nil),                 // 40: threadline.engine.v1.PhoneSeen
+	(*ReachoutLock)(nil),              // 41: threadline.engine.v1.ReachoutLock
+	(*ReceiptReceived)(nil),           // 42: threadline.engine.v1.ReceiptReceived
+	(*SessionChanged)(nil),            // 43: threadline.engine.v1.SessionChanged
+	(*LinkedDevice)(nil),              // 44: threadline.engine.v1.LinkedDevice
+	(*PairingCode)(nil),               // 45: threadline.engine.v1.PairingCode
+	(*PasskeyRequest)(nil),            // 46: threadline.engine.v1.PasskeyRequest
+	(*PairingEnded)(nil),              // 47: threadline.engine.v1.PairingEnded
+	(*SendRequest)(nil),               // 48: threadline.engine.v1.SendRequest
+	(*SendResponse)(nil),              // 49: threadline.engine.v1.SendResponse
+	(*IsOnWhatsAppRequest)(nil),       // 50: threadline.engine.v1.IsOnWhatsAppRequest
+	(*IsOnWhatsAppResponse)(nil),      // 51: threadline.engine.v1.IsOnWhatsAppResponse
+	(*MarkReadRequest)(nil),           // 52: threadline.engine.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),          // 53: threadline.engine.v1.MarkReadResponse
+	(*RequestHistoryRequest)(nil),     // 54: threadline.engine.v1.RequestHistoryRequest
+	(*RequestHistoryResponse)(nil),    // 55: threadline.engine.v1.RequestHistoryResponse
+	(*HistoryDropped)(nil),            // 56: threadline.engine.v1.HistoryDropped
+	(*Contacts_Card)(nil),             // 57: threadline.engine.v1.Contacts.Card
 }
 var file_connector_contract_engine_proto_depIdxs = []int32{
-	6,  // 0: threadline.engine.v1.PingPhoneRequest.session:type_name -> threadline.engine.v1.Session
-	0,  // 1: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
-	6,  // 2: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 3: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 4: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 5: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 6: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 7: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 8: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
-	28, // 9: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
-	39, // 10: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
-	40, // 11: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
-	42, // 12: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
-	43, // 13: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
-	35, // 14: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
-	36, // 15: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
-	38, // 16: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
-	52, // 17: threadline.engine.v1.Event.history_dropped:type_name -> threadline.engine.v1.HistoryDropped
-	37, // 18: threadline.engine.v1.Event.phone_seen:type_name -> threadline.engine.v1.PhoneSeen
-	29, // 19: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
-	30, // 20: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
-	31, // 21: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
-	32, // 22: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
-	33, // 23: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
-	27, // 24: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
-	34, // 25: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
-	1,  // 26: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
-	53, // 27: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
-	27, // 28: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
-	27, // 29: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
-	27, // 30: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
-	2,  // 31: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
-	3,  // 32: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
-	41, // 33: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
-	4,  // 34: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
-	6,  // 35: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
-	5,  // 36: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
-	6,  // 37: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 38: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
-	6,  // 39: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
-	7,  // 40: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
-	13, // 41: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
-	15, // 42: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
-	17, // 43: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
-	19, // 44: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
-	20, // 45: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
-	22, // 46: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
-	24, // 47: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
-	44, // 48: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
-	46, // 49: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
-	48, // 50: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
-	50, // 51: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
-	9,  // 52: threadline.engine.v1.Engine.PingPhone:input_type -> threadline.engine.v1.PingPhoneRequest
-	11, // 53: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
-	8,  // 54: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
-	14, // 55: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
-	16, // 56: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
-	18, // 57: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
-	26, // 58: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
-	21, // 59: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
-	23, // 60: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
-	25, // 61: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
-	45, // 62: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
-	47, // 63: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
-	49, // 64: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
-	51, // 65: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
-	10, // 66: threadline.engine.v1.Engine.PingPhone:output_type -> threadline.engine.v1.PingPhoneResponse
-	12, // 67: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
-	54, // [54:68] is the sub-list for method output_type
-	40, // [40:54] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	7,  // 0: threadline.engine.v1.PingPhoneRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 1: threadline.engine.v1.AnswerPasskeyRequest.session:type_name -> threadline.engine.v1.Session
+	0,  // 2: threadline.engine.v1.AnswerPasskeyResponse.result:type_name -> threadline.engine.v1.AnswerPasskeyResponse.Result
+	1,  // 3: threadline.engine.v1.CheckStoreResponse.result:type_name -> threadline.engine.v1.CheckStoreResponse.Result
+	7,  // 4: threadline.engine.v1.OpenRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 5: threadline.engine.v1.ExtendRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 6: threadline.engine.v1.CloseRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 7: threadline.engine.v1.EventsRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 8: threadline.engine.v1.AcknowledgeRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 9: threadline.engine.v1.PairRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 10: threadline.engine.v1.LogoutRequest.session:type_name -> threadline.engine.v1.Session
+	31, // 11: threadline.engine.v1.Event.message:type_name -> threadline.engine.v1.MessageReceived
+	42, // 12: threadline.engine.v1.Event.receipt:type_name -> threadline.engine.v1.ReceiptReceived
+	43, // 13: threadline.engine.v1.Event.session:type_name -> threadline.engine.v1.SessionChanged
+	45, // 14: threadline.engine.v1.Event.pairing_code:type_name -> threadline.engine.v1.PairingCode
+	47, // 15: threadline.engine.v1.Event.pairing_ended:type_name -> threadline.engine.v1.PairingEnded
+	38, // 16: threadline.engine.v1.Event.backlog:type_name -> threadline.engine.v1.BacklogDelivered
+	39, // 17: threadline.engine.v1.Event.awaited:type_name -> threadline.engine.v1.MessageAwaited
+	41, // 18: threadline.engine.v1.Event.reachout_lock:type_name -> threadline.engine.v1.ReachoutLock
+	56, // 19: threadline.engine.v1.Event.history_dropped:type_name -> threadline.engine.v1.HistoryDropped
+	40, // 20: threadline.engine.v1.Event.phone_seen:type_name -> threadline.engine.v1.PhoneSeen
+	46, // 21: threadline.engine.v1.Event.passkey_request:type_name -> threadline.engine.v1.PasskeyRequest
+	32, // 22: threadline.engine.v1.MessageReceived.media:type_name -> threadline.engine.v1.Media
+	33, // 23: threadline.engine.v1.MessageReceived.location:type_name -> threadline.engine.v1.Location
+	34, // 24: threadline.engine.v1.MessageReceived.contacts:type_name -> threadline.engine.v1.Contacts
+	35, // 25: threadline.engine.v1.MessageReceived.poll:type_name -> threadline.engine.v1.Poll
+	36, // 26: threadline.engine.v1.MessageReceived.note:type_name -> threadline.engine.v1.Note
+	30, // 27: threadline.engine.v1.MessageReceived.sender:type_name -> threadline.engine.v1.Person
+	37, // 28: threadline.engine.v1.MessageReceived.context:type_name -> threadline.engine.v1.Context
+	2,  // 29: threadline.engine.v1.Media.type:type_name -> threadline.engine.v1.Media.Type
+	57, // 30: threadline.engine.v1.Contacts.cards:type_name -> threadline.engine.v1.Contacts.Card
+	30, // 31: threadline.engine.v1.Context.quoted_sender:type_name -> threadline.engine.v1.Person
+	30, // 32: threadline.engine.v1.Context.mentions:type_name -> threadline.engine.v1.Person
+	30, // 33: threadline.engine.v1.MessageAwaited.sender:type_name -> threadline.engine.v1.Person
+	3,  // 34: threadline.engine.v1.ReceiptReceived.type:type_name -> threadline.engine.v1.ReceiptReceived.Type
+	4,  // 35: threadline.engine.v1.SessionChanged.state:type_name -> threadline.engine.v1.SessionChanged.State
+	44, // 36: threadline.engine.v1.SessionChanged.device:type_name -> threadline.engine.v1.LinkedDevice
+	5,  // 37: threadline.engine.v1.PairingEnded.result:type_name -> threadline.engine.v1.PairingEnded.Result
+	7,  // 38: threadline.engine.v1.SendRequest.session:type_name -> threadline.engine.v1.Session
+	6,  // 39: threadline.engine.v1.SendResponse.outcome:type_name -> threadline.engine.v1.SendResponse.Outcome
+	7,  // 40: threadline.engine.v1.IsOnWhatsAppRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 41: threadline.engine.v1.MarkReadRequest.session:type_name -> threadline.engine.v1.Session
+	7,  // 42: threadline.engine.v1.RequestHistoryRequest.session:type_name -> threadline.engine.v1.Session
+	8,  // 43: threadline.engine.v1.Engine.Hello:input_type -> threadline.engine.v1.HelloRequest
+	16, // 44: threadline.engine.v1.Engine.Open:input_type -> threadline.engine.v1.OpenRequest
+	18, // 45: threadline.engine.v1.Engine.Extend:input_type -> threadline.engine.v1.ExtendRequest
+	20, // 46: threadline.engine.v1.Engine.Close:input_type -> threadline.engine.v1.CloseRequest
+	22, // 47: threadline.engine.v1.Engine.Events:input_type -> threadline.engine.v1.EventsRequest
+	23, // 48: threadline.engine.v1.Engine.Acknowledge:input_type -> threadline.engine.v1.AcknowledgeRequest
+	25, // 49: threadline.engine.v1.Engine.Pair:input_type -> threadline.engine.v1.PairRequest
+	27, // 50: threadline.engine.v1.Engine.Logout:input_type -> threadline.engine.v1.LogoutRequest
+	48, // 51: threadline.engine.v1.Engine.Send:input_type -> threadline.engine.v1.SendRequest
+	50, // 52: threadline.engine.v1.Engine.IsOnWhatsApp:input_type -> threadline.engine.v1.IsOnWhatsAppRequest
+	52, // 53: threadline.engine.v1.Engine.MarkRead:input_type -> threadline.engine.v1.MarkReadRequest
+	54, // 54: threadline.engine.v1.Engine.RequestHistory:input_type -> threadline.engine.v1.RequestHistoryRequest
+	10, // 55: threadline.engine.v1.Engine.PingPhone:input_type -> threadline.engine.v1.PingPhoneRequest
+	12, // 56: threadline.engine.v1.Engine.AnswerPasskey:input_type -> threadline.engine.v1.AnswerPasskeyRequest
+	14, // 57: threadline.engine.v1.Engine.CheckStore:input_type -> threadline.engine.v1.CheckStoreRequest
+	9,  // 58: threadline.engine.v1.Engine.Hello:output_type -> threadline.engine.v1.HelloResponse
+	17, // 59: threadline.engine.v1.Engine.Open:output_type -> threadline.engine.v1.OpenResponse
+	19, // 60: threadline.engine.v1.Engine.Extend:output_type -> threadline.engine.v1.ExtendResponse
+	21, // 61: threadline.engine.v1.Engine.Close:output_type -> threadline.engine.v1.CloseResponse
+	29, // 62: threadline.engine.v1.Engine.Events:output_type -> threadline.engine.v1.Event
+	24, // 63: threadline.engine.v1.Engine.Acknowledge:output_type -> threadline.engine.v1.AcknowledgeResponse
+	26, // 64: threadline.engine.v1.Engine.Pair:output_type -> threadline.engine.v1.PairResponse
+	28, // 65: threadline.engine.v1.Engine.Logout:output_type -> threadline.engine.v1.LogoutResponse
+	49, // 66: threadline.engine.v1.Engine.Send:output_type -> threadline.engine.v1.SendResponse
+	51, // 67: threadline.engine.v1.Engine.IsOnWhatsApp:output_type -> threadline.engine.v1.IsOnWhatsAppResponse
+	53, // 68: threadline.engine.v1.Engine.MarkRead:output_type -> threadline.engine.v1.MarkReadResponse
+	55, // 69: threadline.engine.v1.Engine.RequestHistory:output_type -> threadline.engine.v1.RequestHistoryResponse
+	11, // 70: threadline.engine.v1.Engine.PingPhone:output_type -> threadline.engine.v1.PingPhoneResponse
+	13, // 71: threadline.engine.v1.Engine.AnswerPasskey:output_type -> threadline.engine.v1.AnswerPasskeyResponse
+	15, // 72: threadline.engine.v1.Engine.CheckStore:output_type -> threadline.engine.v1.CheckStoreResponse
+	58, // [58:73] is the sub-list for method output_type
+	43, // [43:58] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_connector_contract_engine_proto_init() }
@@ -4111,7 +4355,7 @@ func file_connector_contract_engine_proto_init() {
 	if File_connector_contract_engine_proto != nil {
 		return
 	}
-	file_connector_contract_engine_proto_msgTypes[20].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[22].OneofWrappers = []any{
 		(*Event_Message)(nil),
 		(*Event_Receipt)(nil),
 		(*Event_Session)(nil),
@@ -4122,8 +4366,9 @@ func file_connector_contract_engine_proto_init() {
 		(*Event_ReachoutLock)(nil),
 		(*Event_HistoryDropped)(nil),
 		(*Event_PhoneSeen)(nil),
+		(*Event_PasskeyRequest)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[22].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[24].OneofWrappers = []any{
 		(*MessageReceived_Text)(nil),
 		(*MessageReceived_Unsupported)(nil),
 		(*MessageReceived_Media)(nil),
@@ -4132,7 +4377,7 @@ func file_connector_contract_engine_proto_init() {
 		(*MessageReceived_Poll)(nil),
 		(*MessageReceived_Note)(nil),
 	}
-	file_connector_contract_engine_proto_msgTypes[36].OneofWrappers = []any{
+	file_connector_contract_engine_proto_msgTypes[38].OneofWrappers = []any{
 		(*PairingCode_Qr)(nil),
 		(*PairingCode_PhoneCode)(nil),
 	}
@@ -4141,8 +4386,8 @@ func file_connector_contract_engine_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_contract_engine_proto_rawDesc), len(file_connector_contract_engine_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   48,
+			NumEnums:      7,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

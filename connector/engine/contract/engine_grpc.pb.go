@@ -38,6 +38,7 @@ const (
 	Engine_MarkRead_FullMethodName       = "/threadline.engine.v1.Engine/MarkRead"
 	Engine_RequestHistory_FullMethodName = "/threadline.engine.v1.Engine/RequestHistory"
 	Engine_PingPhone_FullMethodName      = "/threadline.engine.v1.Engine/PingPhone"
+	Engine_AnswerPasskey_FullMethodName  = "/threadline.engine.v1.Engine/AnswerPasskey"
 	Engine_CheckStore_FullMethodName     = "/threadline.engine.v1.Engine/CheckStore"
 )
 
@@ -79,6 +80,10 @@ type EngineClient interface {
 	// Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
 	// Added within version 3.
 	PingPhone(ctx context.Context, in *PingPhoneRequest, opts ...grpc.CallOption) (*PingPhoneResponse, error)
+	// Hands over what the account's passkey has signed for a PasskeyRequest. FAILED_PRECONDITION when no pairing waits for it, or not any
+	// more; INVALID_ARGUMENT when it is malformed or signed for another request: the pairing goes on then. The messages quote nothing of
+	// it. Added within version 3: UNIMPLEMENTED where it is not known.
+	AnswerPasskey(ctx context.Context, in *AnswerPasskeyRequest, opts ...grpc.CallOption) (*AnswerPasskeyResponse, error)
 	// Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
 	// it is not known.
 	CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error)
@@ -231,6 +236,16 @@ func (c *engineClient) PingPhone(ctx context.Context, in *PingPhoneRequest, opts
 	return out, nil
 }
 
+func (c *engineClient) AnswerPasskey(ctx context.Context, in *AnswerPasskeyRequest, opts ...grpc.CallOption) (*AnswerPasskeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerPasskeyResponse)
+	err := c.cc.Invoke(ctx, Engine_AnswerPasskey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *engineClient) CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckStoreResponse)
@@ -279,6 +294,10 @@ type EngineServer interface {
 	// Asks the account's phone for something that it answers when it is on: a PhoneSeen comes then. FAILED_PRECONDITION when not connected.
 	// Added within version 3.
 	PingPhone(context.Context, *PingPhoneRequest) (*PingPhoneResponse, error)
+	// Hands over what the account's passkey has signed for a PasskeyRequest. FAILED_PRECONDITION when no pairing waits for it, or not any
+	// more; INVALID_ARGUMENT when it is malformed or signed for another request: the pairing goes on then. The messages quote nothing of
+	// it. Added within version 3: UNIMPLEMENTED where it is not known.
+	AnswerPasskey(context.Context, *AnswerPasskeyRequest) (*AnswerPasskeyResponse, error)
 	// Asks the session store whether it answers, and of which version it is. Changes nothing. Added within version 2: UNIMPLEMENTED where
 	// it is not known.
 	CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error)
@@ -330,6 +349,9 @@ func (UnimplementedEngineServer) RequestHistory(context.Context, *RequestHistory
 }
 func (UnimplementedEngineServer) PingPhone(context.Context, *PingPhoneRequest) (*PingPhoneResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PingPhone not implemented")
+}
+func (UnimplementedEngineServer) AnswerPasskey(context.Context, *AnswerPasskeyRequest) (*AnswerPasskeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AnswerPasskey not implemented")
 }
 func (UnimplementedEngineServer) CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckStore not implemented")
@@ -582,6 +604,24 @@ func _Engine_PingPhone_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Engine_AnswerPasskey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerPasskeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServer).AnswerPasskey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Engine_AnswerPasskey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServer).AnswerPasskey(ctx, req.(*AnswerPasskeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Engine_CheckStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckStoreRequest)
 	if err := dec(in); err != nil {
@@ -654,6 +694,10 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PingPhone",
 			Handler:    _Engine_PingPhone_Handler,
+		},
+		{
+			MethodName: "AnswerPasskey",
+			Handler:    _Engine_AnswerPasskey_Handler,
 		},
 		{
 			MethodName: "CheckStore",

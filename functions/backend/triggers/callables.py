@@ -32,6 +32,8 @@ _STATUS = {
     ErrorCode.NOT_FOUND: FunctionsErrorCode.NOT_FOUND,
     ErrorCode.NOT_CANCELLABLE: FunctionsErrorCode.FAILED_PRECONDITION,
     ErrorCode.NOT_UNCERTAIN: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.PASSKEY_NOT_WANTED: FunctionsErrorCode.FAILED_PRECONDITION,
+    ErrorCode.PASSKEY_REFUSED: FunctionsErrorCode.FAILED_PRECONDITION,
     ErrorCode.LOOKUP_LIMIT: FunctionsErrorCode.RESOURCE_EXHAUSTED,
     ErrorCode.CONNECTOR_REFUSED: FunctionsErrorCode.INTERNAL,
     ErrorCode.CONNECTOR_UNREACHABLE: FunctionsErrorCode.UNAVAILABLE,
@@ -66,6 +68,19 @@ def threadlinePairAccount(request: CallableRequest[Any]) -> dict[str, object]:
         return {}
 
     return _answered(request, access.is_super_admin, pair)
+
+
+@https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])
+@contained
+def threadlineAnswerPasskey(request: CallableRequest[Any]) -> dict[str, object]:
+    """Super-admins: {"accountId", "answer"} -> {}. `answer` is what the script of private/state's `passkey` has shown, as text or as
+    the object that the text says."""
+
+    def answer(fields: dict[str, Any]) -> dict[str, object]:
+        services().passkeys.answer(_account(fields), fields.get("answer"))
+        return {}
+
+    return _answered(request, access.is_super_admin, answer)
 
 
 @https_fn.on_call(timeout_sec=CALLABLE_TIMEOUT_S, secrets=[LOG_HASH_KEY])

@@ -7,6 +7,8 @@ var (
 	// FirstCode is how long the first of six pairing codes is good, Code each of the others: as WhatsApp's own apps have it.
 	FirstCode = 60 * time.Second
 	Code      = 20 * time.Second
+	// Passkey is how long a passkey's request may be answered. whatsmeow proves for five minutes that this client's code was used.
+	Passkey = 290 * time.Second
 	// StoreBusy is how long SQLite waits for the lock of another process.
 	StoreBusy = 5 * time.Second
 	// StoreHeld is how long PostgreSQL waits for the next statement of a transaction: who claims the account of an owner that was

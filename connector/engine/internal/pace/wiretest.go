@@ -10,7 +10,8 @@ import (
 	"go.mau.fi/whatsmeow"
 )
 
-// Milliseconds: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code; WIRE_STORE_MS for a store that is locked;
+// Milliseconds: WIRE_PING_MS between pings, and for their answer; WIRE_CODE_MS for each code; WIRE_PASSKEY_MS for
+// a passkey's answer; WIRE_STORE_MS for a store that is locked;
 // WIRE_HELD_MS for the next statement of a transaction; WIRE_ACK_MS for an ack; WIRE_PHONE_MS
 // between two words that the phone was seen.
 func init() {
@@ -19,6 +20,7 @@ func init() {
 		whatsmeow.KeepAliveIntervalMax += time.Millisecond // it draws from the span between them
 	}
 	set("WIRE_CODE_MS", &FirstCode, &Code)
+	set("WIRE_PASSKEY_MS", &Passkey)
 	set("WIRE_STORE_MS", &StoreBusy, &StorePatience)
 	set("WIRE_HELD_MS", &StoreHeld)
 	set("WIRE_ACK_MS", &Ack)

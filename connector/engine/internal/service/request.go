@@ -1,6 +1,7 @@
 package service
 
 import (
+	"encoding/json"
 	"regexp"
 	"time"
 
@@ -72,6 +73,31 @@ func knownMessage(request *contract.RequestHistoryRequest) (*types.MessageInfo, 
 		ID:            request.GetWhatsappId(),
 		Timestamp:     time.Unix(request.GetTimestampS(), 0),
 	}, nil
+}
+
+// assertion reads a passkey's answer. Its errors quote nothing of it.
+func assertion(encoded string) (*types.WebAuthnResponse, error) {
+	var answer types.WebAuthnResponse
+	if json.Unmarshal([]byte(encoded), &answer) != nil {
+		return nil, status.Error(codes.InvalidArgument,
+			"the answer cannot be read: it must be a JSON object as the script has printed it, with base64url values without padding")
+	}
+	for _, needed := range []struct {
+		name  string
+		given bool
+	}{
+		{"id", answer.ID != ""},
+		{"rawId", len(answer.RawID) > 0},
+		{"type", answer.Type == "public-key"},
+		{"response.clientDataJSON", len(answer.Response.ClientDataJSON) > 0},
+		{"response.authenticatorData", len(answer.Response.AuthenticatorData) > 0},
+		{"response.signature", len(answer.Response.Signature) > 0},
+	} {
+		if !needed.given {
+			return nil, status.Error(codes.InvalidArgument, "the answer's "+needed.name+" is missing or wrong")
+		}
+	}
+	return &answer, nil
 }
 
 func isPhone(value string) bool { return phoneE164.MatchString(value) }

@@ -280,6 +280,26 @@ func (s *Service) PingPhone(ctx context.Context, request *contract.PingPhoneRequ
 	return &contract.PingPhoneResponse{}, nil
 }
 
+// AnswerPasskey hands over what the account's passkey has signed.
+func (s *Service) AnswerPasskey(ctx context.Context, request *contract.AnswerPasskeyRequest) (*contract.AnswerPasskeyResponse, error) {
+	current, err := s.require(request.GetSession())
+	if err != nil {
+		return nil, err
+	}
+	answer, err := assertion(request.GetAssertionJson())
+	if err != nil {
+		return nil, err
+	}
+	taken, err := current.AnswerPasskey(ctx, answer)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	if !taken {
+		return &contract.AnswerPasskeyResponse{Result: contract.AnswerPasskeyResponse_REFUSED}, nil
+	}
+	return &contract.AnswerPasskeyResponse{Result: contract.AnswerPasskeyResponse_TAKEN}, nil
+}
+
 // Stop closes all sessions side by side, and opens no more.
 func (s *Service) Stop() {
 	s.mu.Lock()
@@ -366,9 +386,10 @@ func refusal(err error) error {
 		return errNotOpen
 	case errors.Is(err, session.ErrClosed):
 		return status.Error(codes.NotFound, err.Error())
-	case errors.Is(err, session.ErrPaired), errors.Is(err, session.ErrNotConnected):
+	case errors.Is(err, session.ErrPaired), errors.Is(err, session.ErrNotConnected), errors.Is(err, session.ErrNoPasskey),
+		errors.Is(err, session.ErrPasskeyAnswered), errors.Is(err, session.ErrPasskeyExpired):
 		return status.Error(codes.FailedPrecondition, err.Error())
-	case errors.Is(err, session.ErrNotHanded):
+	case errors.Is(err, session.ErrNotHanded), errors.Is(err, session.ErrOtherRequest):
 		return status.Error(codes.InvalidArgument, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, "the caller has gone")

@@ -50,6 +50,8 @@ type keeper struct {
 	retry   *time.Timer
 	pairing *pairingCodes
 	banEnds time.Time
+	// passkeyExpired: the latest pairing has ended because nobody answered the passkey's request in time.
+	passkeyExpired bool
 
 	connectedAt     time.Time
 	earlyRestarts   int // connections in a row that WhatsApp restarted soon
@@ -131,8 +133,12 @@ func (k *keeper) take(client *whatsmeow.Client, event any) {
 		k.endPairing(contract.PairingEnded_FAILED, "refused")
 	case *events.QRScannedWithoutMultidevice:
 		k.endPairing(contract.PairingEnded_FAILED, "no_multidevice")
-	case *events.PairPasskeyRequest, *events.PairPasskeyError:
-		k.endPairing(contract.PairingEnded_FAILED, "passkey_wanted")
+	case *events.PairPasskeyRequest:
+		k.passkeyWanted(event.PublicKey)
+	case *events.PairPasskeyConfirmation:
+		k.confirmPasskey(client, event)
+	case *events.PairPasskeyError:
+		k.endPairing(contract.PairingEnded_FAILED, "passkey_failed")
 	case *events.ManualLoginReconnect:
 		k.restarted(client)
 	case *events.Connected:

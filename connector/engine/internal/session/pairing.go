@@ -23,6 +23,7 @@ const (
 type pairingCodes struct {
 	phoneE164 string
 	left      []string
+	passkey   *passkeyStep // nil until WhatsApp asks for it, which ends the codes
 	timer     *time.Timer
 }
 
@@ -43,6 +44,7 @@ func (k *keeper) pair(phoneE164 string) error {
 	k.s.replaceClient(k.s.newClient(k.s.shared.DB.Devices.NewDevice()))
 	k.phase = pairing
 	k.pairing = &pairingCodes{phoneE164: phoneE164}
+	k.passkeyExpired = false
 	k.do(k.connect)
 	return nil
 }
@@ -118,6 +120,10 @@ func (k *keeper) show(code *contract.PairingCode, lifetime time.Duration) {
 
 // pairingCutOff: WhatsApp ends the connection itself when the codes are used up.
 func (k *keeper) pairingCutOff() {
+	if k.pairing.passkey != nil {
+		k.endPairing(contract.PairingEnded_FAILED, "passkey_cut_off")
+		return
+	}
 	if k.pairing.timer != nil && len(k.pairing.left) == 0 {
 		k.endPairing(contract.PairingEnded_EXPIRED, "codes_used_up")
 		return
