@@ -41,7 +41,7 @@ def test_in_a_shared_project_no_function_is_deleted_or_overwritten(shared: Plan)
     assert shared.functions_to(Action.LEAVE) == sorted(function["id"] for function in SHARED["functions"])
     assert shared.functions_to(Action.DELETE) == []
     assert shared.functions_to(Action.OVERWRITE) == []
-    assert len(shared.functions_to(Action.CREATE)) == 16
+    assert len(shared.functions_to(Action.CREATE)) == 17
 
 
 def test_in_a_shared_project_rules_and_indexes_change_in_threadlines_database_alone(shared: Plan) -> None:
