@@ -1,5 +1,6 @@
 // Runs in the browser's console on web.whatsapp.com, since a passkey signs only for the page that it belongs to.
 // Shows a button, because a browser asks for a passkey only where somebody clicks in the page, and then the answer.
+// biome-ignore lint/correctness/noUnusedVariables: the pasted script ends with its call (passkey.py)
 function signForThreadline(request) {
   const bytes = (text) =>
     Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
