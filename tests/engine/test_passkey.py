@@ -125,20 +125,19 @@ def _without(name: str, answer: dict[str, Any]) -> str:
     return json.dumps(answer)
 
 
-@pytest.mark.parametrize(
-    "missing",
-    ["id", "rawId", "type", "response.clientDataJSON", "response.authenticatorData", "response.signature"],
-)
-async def test_an_answer_that_lacks_something_says_what_and_may_be_given_again(asked: Asked, missing: str) -> None:
-    await refused(asked, _without(missing, json.loads(asked.signed())), grpc.StatusCode.INVALID_ARGUMENT, missing)
+async def test_an_answer_that_lacks_something_says_what_and_may_be_given_again(asked: Asked) -> None:
+    needed = ["id", "rawId", "type", "response.clientDataJSON", "response.authenticatorData", "response.signature"]
+    for missing in needed:
+        lacking = _without(missing, json.loads(asked.signed()))
+        await refused(asked, lacking, grpc.StatusCode.INVALID_ARGUMENT, f"{missing} is missing")
     assert await asked.answer(asked.signed()) == pb.AnswerPasskeyResponse.TAKEN
     await asked.linking
 
 
-@pytest.mark.parametrize("malformed", ["", "null", "[]", "no JSON", '{"rawId": "not base64!"}', '{"id": 1}'])
-async def test_what_is_no_assertion_is_refused_without_being_quoted(asked: Asked, malformed: str) -> None:
-    details = await refused(asked, malformed, grpc.StatusCode.INVALID_ARGUMENT, "the answer")
-    assert len(malformed) < 5 or malformed not in details
+async def test_what_is_no_assertion_is_refused_without_being_quoted(asked: Asked) -> None:
+    for malformed in ("", "null", "[]", "no JSON", '{"rawId": "not base64!"}', '{"id": 1}'):
+        details = await refused(asked, malformed, grpc.StatusCode.INVALID_ARGUMENT, "the answer")
+        assert len(malformed) < 5 or malformed not in details
     assert await asked.answer(asked.signed()) == pb.AnswerPasskeyResponse.TAKEN
     await asked.linking
 
@@ -207,6 +206,29 @@ async def test_a_connection_that_ends_before_the_answer_ends_the_pairing(server:
     assert (ended.result, ended.reason) == (pb.PairingEnded.FAILED, "passkey_cut_off")
     with pytest.raises(PairingRefused):
         await asked.linking
+
+
+async def test_an_answer_that_whatsapp_does_not_confirm_may_be_given_again(
+    server: WhatsAppServer, asked: Asked
+) -> None:
+    silence = server.faults.mute("md")
+    request = pb.AnswerPasskeyRequest(session=asked.account.session, assertion_json=asked.signed())
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await asked.account.stub.AnswerPasskey(request, timeout=1.0)
+    assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    silence.end()
+    assert await asked.answer(asked.signed()) == pb.AnswerPasskeyResponse.TAKEN
+    await asked.linking
+
+
+async def test_of_two_answers_at_once_one_is_sent(server: WhatsAppServer, asked: Asked) -> None:
+    late = server.faults.late_answers("md", 0.5)
+    first = asyncio.create_task(asked.answer(asked.signed()))
+    await server.until(lambda: late.hits, what="the first answer")
+    await refused(asked, asked.signed(), grpc.StatusCode.FAILED_PRECONDITION, "answered already")
+    late.end()
+    assert await first == pb.AnswerPasskeyResponse.TAKEN
+    await asked.linking
 
 
 async def test_nothing_of_the_request_or_the_answer_is_logged(asked: Asked, engine: RunningEngine) -> None:

@@ -50,7 +50,7 @@ func (k *keeper) passkeyWanted(options *types.WebAuthnPublicKey) {
 		lifetime = min(lifetime, wanted)
 	}
 	step := &passkeyStep{challenge: options.Challenge, expiresAt: time.Now().Add(lifetime)}
-	k.pairing.left, k.pairing.passkey = nil, step
+	k.pairing.passkey = step
 	k.s.feed.tell(&contract.Event{Kind: &contract.Event_PasskeyRequest{PasskeyRequest: &contract.PasskeyRequest{
 		OptionsJson: request, ExpiresAtUnixMs: step.expiresAt.UnixMilli(),
 	}}})
