@@ -41,6 +41,7 @@ _WITHOUT_PASSKEY = "if it fails again, remove the passkey on the phone (WhatsApp
 _REFUSALS: Mapping[str, str] = {
     "passkey_refused": f"WhatsApp refused the passkey's answer; pair again, and sign with this account's passkey; {_WITHOUT_PASSKEY}",
     "passkey_cut_off": f"WhatsApp ended the pairing before the passkey's answer was taken; pair again and sign sooner; {_WITHOUT_PASSKEY}",
+    "passkey_unconfirmed": "WhatsApp took the passkey's answer and did not go on; pair again, and keep WhatsApp open on the phone meanwhile",
     "passkey_code_wanted": "WhatsApp wants a code compared on the phone, since the passkey's answer came late; pair again and sign sooner",
     "passkey_failed": f"WhatsApp's passkey step failed; pair again; {_WITHOUT_PASSKEY}",
     "no_multidevice": "the phone's WhatsApp is too old to link devices; update WhatsApp on the phone, then pair again",

@@ -13,7 +13,8 @@ _PAGE = Path(__file__).with_name("passkey_page.js")
 
 HOW_TO_SIGN = (
     "WhatsApp asks for the account's passkey. In a browser on a computer, where the passkey can be used, open https://web.whatsapp.com "
-    "and its console (F12, Console), paste the script, press Enter, and click the button that appears in the page."
+    "and its console (F12, Console), paste the script, press Enter, and click the button that appears in the page. "
+    "Keep WhatsApp open on the phone."
 )
 WITHOUT_PASSKEY = "If that does not work, remove the passkey on the phone (WhatsApp, Settings, Account, Passkeys) and pair again, which helps some accounts."
 _WHAT_TO_DO = (

@@ -148,6 +148,7 @@ def test_a_passkey_that_failed_is_told_with_what_to_do() -> None:
     for reason in ("passkey_refused", "passkey_cut_off", "passkey_failed"):
         assert "pair again" in refusal_in_words(reason)
         assert "remove the passkey" in refusal_in_words(reason)
+    assert "keep WhatsApp open on the phone" in refusal_in_words("passkey_unconfirmed")
     assert refusal_in_words("refused") == "WhatsApp refused: refused"
 
 

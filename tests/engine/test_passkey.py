@@ -185,6 +185,22 @@ async def test_a_passkey_that_nobody_uses_ends_the_pairing_which_can_begin_again
     await account.connected()
 
 
+async def test_an_answer_that_was_taken_and_that_nothing_follows_ends_the_pairing_as_such(
+    server: WhatsAppServer, engine: RunningEngine
+) -> None:
+    server.faults.stall_passkey()
+    await engine.kill()
+    await engine.start(WIRE_PASSKEY_MS="1500")
+    account = engine.account("shop")
+    await account.open()
+    asked = await ask(server, account)
+    assert await asked.answer(asked.signed()) == pb.AnswerPasskeyResponse.TAKEN
+    ended = await asked.ended()
+    assert (ended.result, ended.reason) == (pb.PairingEnded.FAILED, "passkey_unconfirmed")
+    with pytest.raises(PairingRefused):
+        await asked.linking
+
+
 async def test_no_code_is_shown_any_more_while_the_passkey_is_wanted(
     server: WhatsAppServer, engine: RunningEngine
 ) -> None:

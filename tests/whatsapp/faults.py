@@ -135,6 +135,10 @@ class Faults:
         """New connections are cut before a word is said."""
         return self._stand("refuse_connections", times=times)
 
+    def stall_passkey(self, *, times: int | None = None) -> Fault:
+        """The answer for a passkey is taken, and nothing follows."""
+        return self._stand("stall_passkey", times=times)
+
     def qr_refs(self, count: int, *, times: int | None = None) -> Fault:
         """Fewer QR codes than the usual six are handed out: they are soon used up."""
         return self._stand("qr_refs", times=times, code=count)

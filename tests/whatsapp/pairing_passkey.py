@@ -59,6 +59,8 @@ async def new_adv_secret(phone: "Phone", connection: Connection, passkey: Passke
     options = Node("passkey_request_options", {}, request_options(step.challenge).encode())
     connection.send(_notification(phone, "passkey_prologue_request", options))
     await _until(connection, step, lambda: step.prologue)
+    if connection.world.faults.take("stall_passkey", phone=phone.number) is not None:
+        await _until(connection, step, lambda: None)
     ephemeral, nonce = KeyPair(), os.urandom(32)
     own = companion_reg.PrimaryEphemeralIdentity(publicKey=ephemeral.public, nonce=nonce).SerializeToString()
     connection.send(_notification(phone, "crsc_continuation", Node("primary_ephemeral_identity", {}, own)))
@@ -124,7 +126,7 @@ def _take_nonce(step: PasskeyPairing, nonce: bytes) -> None:
     step.nonce = nonce
 
 
-async def _until(connection: Connection, step: PasskeyPairing, find: Callable[[], bytes]) -> None:
+async def _until(connection: Connection, step: PasskeyPairing, find: Callable[[], bytes | None]) -> None:
     await connection.world.until(
         lambda: find() or step.refusal or connection.ended.is_set(), _PATIENCE_S, what="the passkey's answer"
     )

@@ -55,6 +55,10 @@ func (k *keeper) passkeyWanted(options *types.WebAuthnPublicKey) {
 		OptionsJson: request, ExpiresAtUnixMs: step.expiresAt.UnixMilli(),
 	}}})
 	k.pairingAfter(lifetime, func() {
+		if step.answered {
+			k.endPairing(contract.PairingEnded_FAILED, "passkey_unconfirmed")
+			return
+		}
 		k.endPairing(contract.PairingEnded_EXPIRED, "passkey_expired")
 		k.passkeyExpired = true
 	})
