@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from connector.clock import now_s
 from connector.contract import engine_pb2 as pb
 from local.network.passkey import Passkey, encoded
 from tests.engine.conftest import PHONE
@@ -245,6 +246,17 @@ async def test_of_two_answers_at_once_one_is_sent(server: WhatsAppServer, asked:
     late.end()
     assert await first == pb.AnswerPasskeyResponse.TAKEN
     await asked.linking
+
+
+async def test_a_former_owner_hands_over_no_answer(asked: Asked) -> None:
+    epoch = asked.account.session.epoch
+    await asked.account.stub.Open(
+        pb.OpenRequest(session=pb.Session(account_id="shop", epoch=epoch + 1), term_ends_ms=int((now_s() + 60) * 1000)),
+        timeout=PATIENCE_S,
+    )
+    await refused(asked, asked.signed(), grpc.StatusCode.FAILED_PRECONDITION, "stale")
+    with pytest.raises(PairingRefused):
+        await asked.linking
 
 
 async def test_nothing_of_the_request_or_the_answer_is_logged(asked: Asked, engine: RunningEngine) -> None:

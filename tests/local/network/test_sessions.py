@@ -34,6 +34,7 @@ CALLS: dict[str, Call] = {
     "RequestHistory": lambda driver, session: driver.engine.RequestHistory(
         pb.RequestHistoryRequest(session=session, chat_jid=ANA_JID, whatsapp_id="3A0A", timestamp_s=1, count=50)
     ),
+    "AnswerPasskey": lambda driver, session: driver.engine.AnswerPasskey(pb.AnswerPasskeyRequest(session=session)),
     "PingPhone": lambda driver, session: driver.engine.PingPhone(pb.PingPhoneRequest(session=session)),
 }
 IDEMPOTENT_WHEN_CLOSED = {"Open", "Close"}
