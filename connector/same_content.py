@@ -8,12 +8,15 @@ from typing import Any
 from connector.events import WalRow
 from core.ids import WaMessageKey, event_id, thread_id
 
+_FILE_FIELDS = ("mediaKey", "encryptedSha256", "mime", "size", "fileName", "durationSec", "width", "height")
+"""What tells two files without a hash apart. Not the path: a file that is uploaded again has another one."""
 COMPARED_FIELDS = (
     "eventType",
     "payload.kind",
     "payload.text",
     "payload.fromMe",
     "payload.media.sha256",
+    *(f"payload.media.{name}" for name in _FILE_FIELDS),
     "payload.location",
     "payload.contacts",
     "payload.poll",
@@ -49,14 +52,18 @@ def under_its_own_id(row: WalRow) -> WalRow:
 
 
 def _said(payload: Mapping[str, Any]) -> tuple[object, ...]:
-    media = payload.get("media") or {}
     return (
         payload.get("kind"),
         payload.get("text"),
         payload.get("fromMe"),
-        media.get("sha256"),
+        _file(payload.get("media") or {}),
         *(_plain(payload.get(name)) for name in ("location", "contacts", "poll", "note", "unsupportedType")),
     )
+
+
+def _file(media: Mapping[str, Any]) -> object:
+    """The file's hash. Without a hash, whatever else describes the file: the sender may leave the hash out."""
+    return media.get("sha256") or tuple((name, media[name]) for name in _FILE_FIELDS if media.get(name)) or None
 
 
 def _plain(value: object) -> object:

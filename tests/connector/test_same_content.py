@@ -71,6 +71,14 @@ async def test_accounts_beside_it_are_not_delayed(ledger: Ledger) -> None:
         (message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"1")), message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"1", direct_path="/new")), True),
         (message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"1")), message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"2")), False),
         (message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"1")), message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"1", caption="c")), False),
+        (message(media=pb.Media(type=pb.Media.IMAGE, media_key=b"1")), message(media=pb.Media(type=pb.Media.IMAGE, media_key=b"1", direct_path="/new", thumbnail=b"t")), True),
+        (message(media=pb.Media(type=pb.Media.IMAGE, media_key=b"1")), message(media=pb.Media(type=pb.Media.IMAGE, media_key=b"2")), False),
+        (message(media=pb.Media(type=pb.Media.IMAGE, encrypted_sha256=b"1")), message(media=pb.Media(type=pb.Media.IMAGE, encrypted_sha256=b"2")), False),
+        (message(media=pb.Media(type=pb.Media.VOICE, seconds=4)), message(media=pb.Media(type=pb.Media.VOICE, seconds=5)), False),
+        (message(media=pb.Media(type=pb.Media.DOCUMENT, file_name="a.pdf", size_bytes=1)), message(media=pb.Media(type=pb.Media.DOCUMENT, file_name="a.pdf", size_bytes=2)), False),
+        (message(media=pb.Media(type=pb.Media.IMAGE, mime_type="image/png")), message(media=pb.Media(type=pb.Media.IMAGE, mime_type="image/jpeg")), False),
+        (message(media=pb.Media(type=pb.Media.VIDEO, size_bytes=9)), message(media=pb.Media(type=pb.Media.VIDEO, seconds=9)), False),
+        (message(media=pb.Media(type=pb.Media.IMAGE)), message(media=pb.Media(type=pb.Media.IMAGE)), True),
         (message(note=pb.Note(kind="edit", text="b", target_id="A1")), message(text="a"), False),
         (message(poll=pb.Poll(question="q", options=["x"])), message(poll=pb.Poll(question="q", options=["y"])), False),
         (message(unsupported="a"), message(unsupported="b"), False),
@@ -104,6 +112,17 @@ async def test_what_is_compared_is_read_from_the_document(ledger: Ledger) -> Non
     """The fields that are asked for are enough: a picture with its caption, a place and a poll meet themselves."""
     events = [
         message(media=pb.Media(type=pb.Media.IMAGE, sha256=b"1", caption="c", thumbnail=b"t")),
+        message(
+            media=pb.Media(
+                type=pb.Media.VOICE,
+                media_key=b"1",
+                encrypted_sha256=b"2",
+                mime_type="audio/ogg",
+                size_bytes=9,
+                seconds=4,
+            )
+        ),
+        message(media=pb.Media(type=pb.Media.DOCUMENT, file_name="a.pdf", width=3, height=4)),
         message(location=pb.Location(latitude=44.5, longitude=26.5, name="Shop")),
         message(poll=pb.Poll(question="q", options=["x", "y"])),
         message(contacts=pb.Contacts(cards=[pb.Contacts.Card(name="Ana", vcard="v")])),
