@@ -211,6 +211,12 @@ def threads_of_phone(db: Client, account_id: AccountId, phone_e164: str, limit: 
     )
 
 
+def preferences_from(db: Client, uid: str, thread_id: ThreadId) -> Query:
+    """The first preferences at or behind this user's of this thread: users by their ids, each one's threads by theirs."""
+    at = db.collection(schema.prefs_of(uid)).document(thread_id)
+    return db.collection_group(schema.PREFS).order_by("__name__").start_at({"__name__": at}).select([]).limit(1)
+
+
 def messages_of_contact_from(db: Client, thread_ids: Sequence[ThreadId], since: datetime) -> Query:
     """What the contact wrote in a thread from a moment on, to be counted."""
     return (

@@ -54,6 +54,7 @@ class _Write:
     at: datetime | None = None
     """The update time that the document must have; None: no matter which."""
     creates: bool = False
+    deletes: bool = False
     merges: bool = False
     if_it_stands: Mapping[str, object] | None = None
     """Of a created document: what to change instead where it stands already."""
@@ -74,6 +75,10 @@ class Commit:
         """The answer is the write's place in what `run` returns."""
         self._writes.append(_Write(reference=self._stores.reference(collection, document_id), fields=fields, at=at))
         return len(self._writes) - 1
+
+    def delete(self, collection: str, document_id: str, at: datetime) -> None:
+        reference = self._stores.reference(collection, document_id)
+        self._writes.append(_Write(reference=reference, fields={}, at=at, deletes=True))
 
     def change(self, collection: str, document_id: str, fields: Mapping[str, object]) -> None:
         """Changes fields that nobody else writes, whatever else the document holds; it must exist."""
@@ -135,6 +140,8 @@ class Commit:
                 batch.set(write.reference, dict(write.fields), merge=True)
             elif write.at is None:
                 batch.update(write.reference, dict(write.fields))
+            elif write.deletes:
+                batch.delete(write.reference, option=self._stores.db.write_option(last_update_time=write.at))
             else:
                 option = self._stores.db.write_option(last_update_time=write.at)
                 batch.update(write.reference, dict(write.fields), option=option)
@@ -188,6 +195,10 @@ class Stores:
 
     def alert(self, alert_id: str) -> Stored[Document] | None:
         return self._read(schema.ALERTS, alert_id, dict)
+
+    def paths(self, query: Query) -> list[tuple[str, ...]]:
+        """The whole paths of what a query finds: of one over all collections of a name."""
+        return [tuple(snapshot.reference.path.split("/")) for snapshot in query.stream()]
 
     def is_connected(self, account_id: AccountId) -> bool:
         """What the account document says; only its owner's answer is certain."""

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from google.cloud.firestore import DELETE_FIELD
+
 from backend import queries
+from backend.preferences import Preferences
 from backend.stores import Commit, Document, Stored, Stores, names_of
 from backend.unread import counted
 from core import inbound, merge, schema, thread
@@ -141,7 +144,9 @@ class Threads:
         """The owner and writers of the joined thread; nothing where no thread is merged."""
         if found.old is None:
             return {}
-        commit.update(schema.THREADS, found.old.id, merge.absorbed_fields(found.id, at), at=found.old.update_time)
+        former = ThreadId(found.old.id)
+        commit.update(schema.THREADS, former, _absorbed(found.id, at), at=found.old.update_time)
+        Preferences(stores=self.stores).add_move(commit, former, found.id)
         if found.current is None:
             return {}
         current = self.stores.thread_document(found.id)
@@ -152,6 +157,10 @@ def phone_of_rows(rows: Iterable[Row]) -> str | None:
     """The contact's number as the newest of the rows that names it says."""
     phones = [row.phone for row in rows if isinstance(row, Event) and row.phone is not None]
     return phones[-1] if phones else None
+
+
+def _absorbed(into: ThreadId, at: datetime) -> dict[str, object]:
+    return {**merge.absorbed_fields(into, at), **dict.fromkeys(merge.REMOVED_FIELDS, DELETE_FIELD)}
 
 
 def _thread_of(row: Row) -> ThreadId | None:

@@ -11,6 +11,9 @@ from core.ids import AccountId, ChatId, ThreadId, thread_id
 from core.moment import Moment
 from core.thread import Thread, recounted
 
+REMOVED_FIELDS = ("lastMessageAt",)
+"""What the old thread's document has no longer: lists are sorted by it, and a query leaves out documents without the field it sorts by."""
+
 
 def joined(canonical: Thread, old: Thread, old_id: ThreadId) -> Thread:
     """The canonical thread with all that the old one knows.

@@ -10,3 +10,10 @@ MESSAGES = "whatsapp_messages"
 INGEST = "whatsapp_ingest"
 OUTBOX = "whatsapp_outbox"
 LOOKUPS = "whatsapp_lookups"
+USERS = "users"
+PREFS = "whatsapp_thread_prefs"
+
+
+def prefs_of(uid: str) -> str:
+    """The path of the collection of a user's preferences."""
+    return f"{USERS}/{uid}/{PREFS}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.cloud.firestore import Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backend.accept import Acceptance
@@ -21,6 +22,7 @@ from core.ids import ChatId, RequestId, outbound_key, wa_message_id
 from core.thread import Thread, new_document
 from tests.backend.interrupted import InterruptedStores
 from tests.backend.world import World, key_of
+from tests.waiting import wait_until
 
 _lids = itertools.count(990000000000001)
 
@@ -245,6 +247,41 @@ def test_a_head_that_a_job_of_the_other_name_holds_gets_a_job_for_the_end_of_its
     assert world.request(second)["status"] == "queued"
     world.wait_for(second, "sent")
     assert sent_texts(world) == ["1", "2"]
+
+
+def listed(world: World, **equal: object) -> list[str]:
+    """What a client's list shows: those of docs/clients.md are all sorted by `lastMessageAt`."""
+    query = world.db.collection(schema.THREADS).where(filter=FieldFilter("accountId", "==", world.account))
+    for name, value in equal.items():
+        query = query.where(filter=FieldFilter(name, "==", value))
+    return [snapshot.id for snapshot in query.order_by("lastMessageAt", direction=Query.DESCENDING).stream()]
+
+
+def test_a_list_shows_the_joined_thread_alone_and_counts_it_once(world: World, contact: Contact) -> None:
+    world.db.collection(schema.THREADS).document(world.thread_id(contact.number)).update({"ownerUid": "ana"})
+    contact.writes(contact.number, "one")
+    assert listed(world, ownerUid="ana") == [world.thread_id(contact.number)]
+    contact.writes(contact.lid, "two")
+    contact.writes(contact.number, "three")
+    world.accept(world.write(contact.number))
+    assert listed(world) == listed(world, ownerUid="ana") == [world.thread_id(contact.lid)]
+
+
+def test_an_open_list_loses_the_former_thread_when_the_joined_one_appears(world: World, contact: Contact) -> None:
+    """As an employee's listener sees it: at no moment both."""
+    contact.writes(contact.number, "one")
+    query = world.db.collection(schema.THREADS).where(filter=FieldFilter("accountId", "==", world.account))
+    shown: list[list[str]] = []
+    listener = query.order_by("lastMessageAt").on_snapshot(
+        lambda snapshots, *_: shown.append([each.id for each in snapshots])
+    )
+    try:
+        wait_until(lambda: shown, "the list is shown")
+        contact.writes(contact.lid, "two")
+        wait_until(lambda: shown[-1] == [world.thread_id(contact.lid)], "the joined thread is shown alone")
+    finally:
+        listener.unsubscribe()
+    assert all(len(ids) == 1 for ids in shown)
 
 
 def test_a_conversation_with_a_number_that_was_merged_is_the_joined_one(world: World, contact: Contact) -> None:

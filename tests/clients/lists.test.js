@@ -30,6 +30,13 @@ const DOCUMENTS = {
   "whatsapp_threads/b": thread("sales-1", 2, { ownerUid: BOB }),
   "whatsapp_threads/c": thread(OTHER, 3, { ownerUid: ALICE }),
   "whatsapp_threads/d": thread(OTHER, 4, { unreadCountGlobal: 7 }),
+  // As the functions leave a thread that was merged (tests/backend/test_merge.py): without lastMessageAt.
+  "whatsapp_threads/former": {
+    accountId: "sales-1",
+    ownerUid: ALICE,
+    unreadCountGlobal: 0,
+    mergedInto: "a",
+  },
   "whatsapp_messages/a1": message(1),
   "whatsapp_messages/a2": message(2, { senderUid: ALICE, delivery: "failed" }),
   "whatsapp_messages/a3": message(3, { senderUid: ALICE, delivery: "read" }),
