@@ -12,19 +12,21 @@ from connector.contract import engine_pb2 as pb
 from connector.engine import Engine, EngineFailed
 from connector.events import WalRow, awaited_row
 from connector.history import ask_for_history
-from connector.queries import history_rows_of_time, newest_rows_before
+from connector.queries import history_rows_of_time, newest_rows_before, rows_of_keys
 from connector.store import UNAVAILABLE
 from connector.telling import Telling
 from core import schema
 from core.alert_types import Condition
 from core.degradation import Cause
-from core.gap import CLOCKS, FIELD, Gap, parse_gap
+from core.gap import CLOCKS, FIELD, Gap, is_named, parse_gap
 from core.ids import EventId
 
 _GRACE_BEATS = 2
 """A message that could not be decrypted mostly comes again within a second: nobody is told of it before so many heartbeats."""
 _ASK_AGAIN_BEATS = 240
 """An hour of 15 s: a message that is asked before must be newer than the missing one, so what came meanwhile may help."""
+_KEYS_A_QUERY = 30
+"""Firestore takes no more values in one `in`."""
 _NO_GAP = {"syncGapStartAt": None, "syncGapEndAt": None}
 
 
@@ -60,7 +62,7 @@ class GapAudit:
         """A row of the account stands in the ingest log."""
         if self._gap is None:
             return
-        if row.from_history or row.event_id in self._gap.awaited:
+        if row.from_history or row.key in self._gap.awaited_keys:
             self._has_news = True
 
     async def close(self) -> None:
@@ -120,12 +122,13 @@ class GapAudit:
             await self._tell_gap()
 
     async def _await(self, row: EventId, message: pb.MessageAwaited) -> None:
-        if await self._stands(row):
-            return
         sent = datetime.fromtimestamp(message.timestamp_s, UTC)
+        missing = Gap(start=sent, end=max(sent, datetime.now(UTC)), awaited=frozenset({row}))
+        if await self._has_come(missing):
+            return
         if self._gap is None or not self._gap.awaited:
             self._awaited_beats = 0
-        self._join(Gap(start=sent, end=max(sent, datetime.now(UTC)), awaited=frozenset({row})))
+        self._join(missing)
         self._has_news = True  # it may have come meanwhile
         assert self._gap is not None
         await self.telling.tell(None, {}, private={FIELD: self._gap.document()})
@@ -210,13 +213,20 @@ class GapAudit:
             return received if isinstance(received, datetime) else began
 
     async def _standing(self, gap: Gap) -> dict[EventId, bool]:
-        """The awaited rows that stand, and whether each came from history."""
+        """The awaited rows whose message stands, under either name of its chat, and whether each came from history."""
         account = self.telling.account
-        rows = [account.db.collection(schema.INGEST).document(row) for row in sorted(gap.awaited)]
-        if not rows:
-            return {}
-        found = account.db.get_all(rows, ["fromHistory"], retry=None, timeout=account.call_s)
-        return {EventId(row.id): row.to_dict() == {"fromHistory": True} async for row in found if row.exists}
+        standing: dict[EventId, bool] = {}
+        keys = sorted(gap.awaited_keys)
+        for place in range(0, len(keys), _KEYS_A_QUERY):
+            query = rows_of_keys(account.db, account.term.account, keys[place : place + _KEYS_A_QUERY])
+            for found in await query.get(retry=None, timeout=account.call_s):
+                row = found.to_dict() or {}
+                payload = row.get("payload") or {}
+                names = (row["chatId"], payload.get("chatJid"), payload.get("chatOtherJid"))
+                for awaited in gap.awaited_keys[row["waMessageKey"]]:
+                    if is_named(awaited, [name for name in names if isinstance(name, str)]):
+                        standing[awaited] = row.get("fromHistory") is True
+        return standing
 
     async def _from_history(self, gap: Gap) -> int:
         account = self.telling.account
@@ -224,14 +234,13 @@ class GapAudit:
         ((counted,),) = await AsyncAggregationQuery(query).count().get(retry=None, timeout=account.call_s)
         return int(counted.value)
 
-    async def _stands(self, row: EventId) -> bool:
+    async def _has_come(self, missing: Gap) -> bool:
+        """Whether all that is awaited stands. Raises TermLost."""
         account = self.telling.account
         while True:
             account.term.check()
             try:
-                found = await account.db.collection(schema.INGEST).document(row).get(retry=None, timeout=account.call_s)
+                return (await self._standing(missing)).keys() >= missing.awaited
             except UNAVAILABLE as error:
                 log.account_not_written(account.term.account, error)
                 await asyncio.sleep(min(1.0, self.beat_s))
-                continue
-            return bool(found.exists)

@@ -13,7 +13,7 @@ from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
-from core.ids import AccountId, ThreadId, WorkerId
+from core.ids import AccountId, ThreadId, WaMessageKey, WorkerId
 
 _UNFINISHED = ["queued", "sending"]
 _COUNTING_DELIVERIES = ["queued", "sent", "delivered", "read"]
@@ -74,6 +74,16 @@ def newest_rows_before(db: AsyncClient, account_id: AccountId, before: datetime,
         .order_by("receivedAt", direction=Query.DESCENDING)
         .limit(limit)
         .select([*_ROW_FIELDS])
+    )
+
+
+def rows_of_keys(db: AsyncClient, account_id: AccountId, keys: Sequence[WaMessageKey]) -> AsyncQuery:
+    """An account's rows of these keys, at most 30, whatever chat they name."""
+    return (
+        db.collection(schema.INGEST)
+        .where(filter=FieldFilter("accountId", "==", account_id))
+        .where(filter=FieldFilter("waMessageKey", "in", keys))
+        .select(["chatId", "waMessageKey", "fromHistory", "payload.chatJid", "payload.chatOtherJid"])
     )
 
 

@@ -1,11 +1,12 @@
 """Messages that an account may be missing: how many, which, and of what time. Kept in the account's private state until they are there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from core.degradation import Cause, parse_degradation
-from core.ids import EventId
+from core.ids import ChatId, EventId, WaMessageKey, canonical_chat, is_direct, is_number, parse_event_id
 
 FIELD = "syncGap"
 """Of private/state."""
@@ -25,6 +26,15 @@ class Gap:
     awaited: frozenset[EventId] = frozenset()
     heard_ms: int = 0
     """The connect of the last backlog whose loss is in it: the engine may tell of one twice."""
+
+    @cached_property
+    def awaited_keys(self) -> Mapping[WaMessageKey, tuple[EventId, ...]]:
+        """The awaited rows by their message keys, which do not depend on the name of the chat."""
+        found: dict[WaMessageKey, tuple[EventId, ...]] = {}
+        for row in self.awaited:
+            key = parse_event_id(row)[2]
+            found[key] = (*found.get(key, ()), row)
+        return found
 
     def joined(self, other: "Gap") -> "Gap":
         awaited = self.awaited | other.awaited
@@ -61,6 +71,21 @@ class Gap:
         }
 
 
+def is_named(awaited: EventId, names: Iterable[str]) -> bool:
+    """Whether a row of an awaited message's key is that message. `names` are the row's names of its chat: a message is awaited under the
+    name that was known then, and may come under the other one.
+
+    The sender chose the id, at random. So a row of the same key counts as the message, unless a name proves another person: each
+    person has one LID and one number. In a group the names must be equal.
+    """
+    chat = parse_event_id(awaited)[1]
+    persons = {ChatId(canonical_chat(name, "")) for name in names if name}
+    if chat in persons:
+        return True
+    alike = [name for name in persons if is_direct(name) and is_number(name) == is_number(chat)]
+    return is_direct(chat) and bool(persons) and all(is_direct(name) for name in persons) and not alike
+
+
 def is_told(account: Mapping[str, object]) -> bool:
     """Whether the account's document says that messages are missing."""
     return parse_degradation(account).stands(Cause.GAP)
@@ -79,7 +104,7 @@ def parse_gap(value: object) -> Gap | None:
         start=start,
         end=end,
         lost=lost,
-        awaited=frozenset(EventId(row) for row in rows if isinstance(row, str)),
+        awaited=frozenset(EventId(row) for row in rows if isinstance(row, str) and row.count("_") >= 2),
         heard_ms=heard if isinstance(heard, int) else 0,
     )
 

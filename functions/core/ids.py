@@ -87,6 +87,12 @@ def parse_thread_id(value: object) -> tuple[AccountId, ChatId]:
     return account_id(account), chat_id(chat)
 
 
+def parse_event_id(event: EventId) -> tuple[str, ChatId, WaMessageKey]:
+    """Account, chat and key of a row's id. Neither an account's id nor a chat's holds '_'."""
+    account, chat, key = event.split("_", 2)
+    return account, ChatId(chat), WaMessageKey(key)
+
+
 def event_id(thread: ThreadId, key: WaMessageKey) -> EventId:
     return EventId(f"{thread}_{key}")
 

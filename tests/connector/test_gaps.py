@@ -1,14 +1,16 @@
 """Messages that are missing after a connect: the account says so, the phone is asked, and the gap closes when they stand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from core import schema
 from core.account import CommandKind
 from core.ids import AccountId
+from local.network.contacts import Addressing, lid_of
 from local.network.faults import FaultKind
 from local.whatsapp import NetworkKind
 from tests.connector.conftest import Shared
@@ -121,6 +123,54 @@ def test_a_message_that_cannot_be_decrypted_is_a_gap_until_the_phone_hands_it_ov
     wait_until(paired.alerts, "an alert")
     stage.network.clear_faults(off)
     stage.await_row(account, unreadable)
+    paired.await_whole()
+    wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
+
+
+@pytest.mark.parametrize(
+    ("announced", "arrives"),
+    [
+        (Addressing.NUMBER_ONLY, Addressing.LID),
+        (Addressing.NUMBER_ONLY, Addressing.LID_ONLY),
+        (Addressing.LID_ONLY, Addressing.NUMBER_ONLY),
+    ],
+)
+def test_a_message_that_was_awaited_under_one_name_and_comes_under_the_other_closes_the_gap(
+    paired: Paired, announced: Addressing, arrives: Addressing
+) -> None:
+    paired = replace(paired, ana=new_phone())  # a contact of whom nothing is known yet
+    stage, account = paired.stage, paired.account
+    stage.network.add_contact(paired.ana, "Ana", addressing=announced)
+    off = paired.fault(FaultKind.PHONE_OFF, times=None)
+    paired.fault(FaultKind.UNREADABLE)
+    unreadable, known = paired.write("unreadable", "known")
+    stage.await_row(account, known)
+    paired.await_gap("1 message could not be decrypted")
+    (awaited,) = stage.private_state(account)["syncGap"]["awaited"]
+    stage.network.add_contact(paired.ana, "Ana", addressing=arrives)
+    stage.network.clear_faults(off)
+    row = stage.await_row(account, unreadable)
+    if announced is Addressing.NUMBER_ONLY:
+        assert f"{account}_{row['chatId']}_{unreadable}" != awaited
+    paired.await_whole()
+    wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
+    assert stage.private_state(account)["syncGap"] is None
+
+
+def test_the_next_owner_finds_a_message_that_came_under_the_other_name_while_nobody_looked(stage: Stage) -> None:
+    ours, ana, first = new_phone(), new_phone(), stage.start_connector()
+    account = stage.paired_account(first, ours)
+    stage.network.add_contact(ana, "Ana", addressing=Addressing.NUMBER_ONLY)
+    paired = Paired(stage=stage, connector=first, account=account, ours=ours, ana=ana)
+    paired.fault(FaultKind.PHONE_OFF, times=None)
+    paired.fault(FaultKind.UNREADABLE)
+    unreadable, known = paired.write("unreadable", "known")
+    stage.await_row(account, known)
+    paired.await_gap("1 message could not be decrypted")
+    assert stage.stop(first) == 0
+    came = stage.rows(account)[known] | {"waMessageKey": unreadable, "chatId": lid_of(ana)}
+    stage.db.collection(schema.INGEST).document(f"{account}_{lid_of(ana)}_{unreadable}").create(came)
+    stage.start_connector(wait=False)
     paired.await_whole()
     wait_until(lambda: paired.alerts() == [("gap", 1, False)], "the alert is resolved")
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.gap import Gap, parse_gap
+from core.gap import Gap, is_named, parse_gap
 from core.ids import EventId
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -43,6 +43,42 @@ def test_more_awaited_rows_than_a_document_should_hold_are_counted_alone() -> No
     many = gap(awaited=tuple(EventId(f"row-{number:04}") for number in range(600)))
     joined = gap(lost=1).joined(many)
     assert (joined.lost, len(joined.awaited)) == (101, 500)
+
+
+NUMBER, OTHER_NUMBER = "40700000001@s.whatsapp.net", "40700000002@s.whatsapp.net"
+LID, OTHER_LID, GROUP, OTHER_GROUP = "990001@lid", "990002@lid", "1@g.us", "2@g.us"
+
+
+@pytest.mark.parametrize(
+    ("awaited_under", "names", "is_it"),
+    [
+        (NUMBER, [NUMBER], True),
+        (NUMBER, [LID, LID, NUMBER], True),
+        (NUMBER, [LID, LID, "40700000001:99@hosted"], True),
+        (NUMBER, [LID, LID, ""], True),
+        (LID, [NUMBER, NUMBER, ""], True),
+        (LID, [NUMBER, NUMBER, LID], True),
+        (NUMBER, [LID, LID, OTHER_NUMBER], False),
+        (NUMBER, [OTHER_NUMBER], False),
+        (LID, [OTHER_LID], False),
+        (LID, [OTHER_LID, NUMBER], False),
+        (GROUP, [GROUP], True),
+        (GROUP, [OTHER_GROUP], False),
+        (LID, [GROUP], False),
+        (GROUP, [LID], False),
+        (LID, [], False),
+    ],
+)
+def test_a_row_is_the_awaited_message_under_any_name_that_proves_no_other_person(
+    awaited_under: str, names: list[str], is_it: bool
+) -> None:
+    assert is_named(EventId(f"shop_{awaited_under}_A_1-in"), names) is is_it
+
+
+def test_awaited_rows_are_found_by_the_keys_of_their_messages() -> None:
+    under_number = EventId(f"shop_{NUMBER}_A_1-in")
+    keys = gap(awaited=(under_number, A, B)).awaited_keys
+    assert keys == {"A_1-in": (under_number,), "A-in": (A,), "B-in": (B,)}
 
 
 def test_the_next_owner_reads_it_back() -> None:

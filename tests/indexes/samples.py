@@ -9,7 +9,7 @@ from google.cloud.firestore import AsyncClient, AsyncQuery, Client, Query
 from google.cloud.firestore_v1.types import StructuredQuery
 
 from core.alert_types import AlertType, Condition
-from core.ids import AccountId, ChatId, ThreadId, WorkerId
+from core.ids import AccountId, ChatId, ThreadId, WaMessageKey, WorkerId
 
 _PROJECT = "demo-indexes"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,6 +32,7 @@ def _samples() -> dict[object, object]:
         ChatId: ChatId("40712345678@s.whatsapp.net"),
         ThreadId: ThreadId("sales-1_40712345678@s.whatsapp.net"),
         Sequence[ThreadId]: [ThreadId("sales-1_40712345678@s.whatsapp.net"), ThreadId("sales-1_990001@lid")],
+        Sequence[WaMessageKey]: [WaMessageKey("A1-in"), WaMessageKey("A2-in")],
         WorkerId: WorkerId("connector-0"),
         str: "https://connector-0.example.com",
         datetime: _NOW,

@@ -39,6 +39,7 @@ class Control:
         self._groups: dict[str, Group] = {}
         self._faults: dict[int, tuple[FaultKind, Fault]] = {}
         self._login_failures: dict[str, Fault] = {}
+        self._without_lid: dict[str, Fault] = {}
 
     def application(self) -> web.Application:
         return control_application(self._calls())
@@ -158,7 +159,15 @@ class Control:
             )
         else:
             contact.name, contact.addressing, contact.reads = name, addressing.value, reads
+        self._tell_lid(number, is_told=addressing is not Addressing.NUMBER_ONLY)
         return _contact_row(contact)
+
+    def _tell_lid(self, number: str, *, is_told: bool) -> None:
+        """A contact that is known by its number only keeps its LID to itself when it is asked for, too."""
+        if is_told and number in self._without_lid:
+            self._without_lid.pop(number).end()
+        elif not is_told and number not in self._without_lid:
+            self._without_lid[number] = self._server.faults.no_lid(self._contacts[number])
 
     async def scan(self, fields: Fields) -> Json:
         phone, qr = self._phone_of(fields.phone("account")), fields.text("qr")
