@@ -77,7 +77,7 @@ def start_again(processes: Processes, server: Postgres) -> None:
 
 def _spawn(processes: Processes, folder: Path) -> Child:
     return processes.spawn(
-        "postgres",
+        folder.name,
         [sys.executable, "-m", "local.postgres", "--folder", folder],
         environment={"PYTHONPATH": PYTHONPATH, "PYTHONUNBUFFERED": "1"},
     )

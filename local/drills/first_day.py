@@ -15,9 +15,12 @@ from local.drills.drill import Drill
 from local.drills.fields import Document
 from local.drills.ground import until
 from local.drills.what_people_send import EVERY_KIND, NOT_SHOWN, Sent
+from local.network.contacts import Addressing
 
 _CONTACTS = 11
 _IN_GROUP = 4
+_UNDER_ITS_NUMBER, _UNDER_ITS_LID = 2, 3
+"""Messages of the contact whose LID becomes known in the course of the day."""
 
 
 class _Day:
@@ -28,9 +31,12 @@ class _Day:
         self.control = ControlClient(case.ground.world.ports.network_control)
         self.phone = case.account.phone
         self.people = [f"{case.people.contact[:-4]}1{number:03d}" for number in range(_CONTACTS)]
+        self.joined = f"{case.people.contact[:-4]}2000"
+        """A contact whose LID nobody tells at first."""
         self.group = ""
         self.sent: dict[str, list[tuple[Sent, str]]] = {contact: [] for contact in self.people}
         """Of each contact what was sent, in order, with its WhatsApp id."""
+        self.sent[self.joined] = []
 
     def meet(self) -> None:
         for number, contact in enumerate(self.people):
@@ -53,9 +59,29 @@ class _Day:
         for place in range(4):
             member = self.people[place % 2]
             self.control.post("/write-in-group", group=self.group, contact=member, text=f"in the group {place}")
+        self._become_known()
         caller = self.people[-1]
         call_id = str(self.control.post("/call", contact=caller, to=self.phone)["call_id"])
         self.sent[caller].append((Sent(message={}, kind="call", line="Call"), call_id))
+
+    def _become_known(self) -> None:
+        """A contact writes under its number, and from then on under its LID.
+
+        The first messages under the LID cannot be decrypted, since the engine's Signal session is under the number, and are sent again. So
+        they may arrive after later ones: their order is that of WhatsApp's times, which are whole seconds.
+        """
+        network = self.case.ground.network
+        network.add_contact(self.joined, "Contact 12", addressing=Addressing.NUMBER_ONLY)
+        for place in range(_UNDER_ITS_NUMBER):
+            self._text(self.joined, f"under the number {place}")
+        until(lambda: self.joined in _listed(self), "the chat under the number is there", 60.0)
+        network.add_contact(self.joined, "Contact 12", addressing=Addressing.LID)
+        for place in range(_UNDER_ITS_LID):
+            self._text(self.joined, f"under the LID {place}")
+            time.sleep(1.0)
+
+    def _text(self, contact: str, text: str) -> None:
+        self.send(contact, Sent(message={"conversation": text}, kind="text", line=text))
 
     def expected(self, contact: str) -> list[tuple[str, str]]:
         """Kind and line of what an employee must see, in order."""
@@ -77,7 +103,7 @@ def first_day(case: Case) -> None:
 
 
 def _all_is_taken_up(day: _Day) -> None:
-    shown = sum(len(day.expected(contact)) for contact in day.people) + _IN_GROUP
+    shown = sum(len(day.expected(contact)) for contact in day.sent) + _IN_GROUP
 
     def is_taken_up() -> bool:
         rows = _of_account(day, schema.INGEST)
@@ -91,16 +117,16 @@ def _all_is_taken_up(day: _Day) -> None:
 
 def _is_seen(day: _Day) -> None:
     """The transcript: a line a message, as an employee sees it."""
-    threads = {str(thread["clientPhoneE164"]): thread for thread in _of_account(day, schema.THREADS)}
+    threads = _listed(day)
     messages = _of_account(day, schema.MESSAGES)
     transcript: list[str] = []
-    for contact in day.people:
+    for contact in day.sent:
         expected = day.expected(contact)
         thread = threads.get(contact)
         if thread is None:
             day.case.expect(not expected, f"there is no thread for a contact who sent {len(expected)} messages")
             continue
-        own = sorted((each for each in messages if each["threadId"] == thread["threadId"]), key=_when)
+        own = _shown_in(thread, messages)
         seen = [str(each["kind"]) for each in own]
         day.case.expect(seen == [kind for kind, _ in expected], f"a thread shows {seen}, and was sent {expected}")
         day.case.expect(
@@ -109,9 +135,24 @@ def _is_seen(day: _Day) -> None:
         )
         day.case.expect(thread["unreadCountGlobal"] == len(expected), f"{thread['unreadCountGlobal']} are unread")
         transcript += _told(thread, own)
+    joined = threads.get(day.joined, {})
+    merged = (str(joined.get("chatId")).endswith("@lid"), len(joined.get("mergedFrom") or []))
+    day.case.expect(merged == (True, 1), f"the two chats of one person are one, under the LID: {merged}")
     transcript += _group_is_seen(day, messages)
     screen = Screen(drill=day.case.drill.name, title="What an employee sees", text="\n".join(transcript) + "\n")
     day.case.ground.admin.screens.append(screen)
+
+
+def _listed(day: _Day) -> dict[str, Document]:
+    """The threads in an employee's list, by the contact's number: those that have not become one with another."""
+    threads = _of_account(day, schema.THREADS)
+    return {str(thread["clientPhoneE164"]): thread for thread in threads if thread.get("mergedInto") is None}
+
+
+def _shown_in(thread: Document, messages: Sequence[Document]) -> list[Document]:
+    """A conversation in its order, with what was said in the threads that have become one with it."""
+    names = {thread["threadId"], *(thread.get("mergedFrom") or [])}
+    return sorted((each for each in messages if each["threadId"] in names), key=_when)
 
 
 def _group_is_seen(day: _Day, messages: Sequence[Document]) -> list[str]:
@@ -119,7 +160,7 @@ def _group_is_seen(day: _Day, messages: Sequence[Document]) -> list[str]:
     if thread is None:
         day.case.expect(is_so=False, what="there is a thread of the group")
         return []
-    own = sorted((each for each in messages if each["threadId"] == thread["threadId"]), key=_when)
+    own = _shown_in(thread, messages)
     seen = [(each["senderName"], each["text"]) for each in own]
     wanted = [(f"Contact {place % 2 + 1}", f"in the group {place}") for place in range(_IN_GROUP)]
     day.case.expect(seen == wanted, f"the group shows {seen}")
@@ -133,8 +174,7 @@ def _is_read_on_the_phone(day: _Day, contact: str) -> None:
     day.control.post("/look-at", account=day.phone, contact=contact, whatsapp_ids=ids)
 
     def is_read() -> bool:
-        thread = next(each for each in _of_account(day, schema.THREADS) if each["clientPhoneE164"] == contact)
-        return bool(thread["unreadCountGlobal"] == 0)
+        return bool(_listed(day)[contact]["unreadCountGlobal"] == 0)
 
     until(is_read, "what the phone has shown is read", 60.0)
 

@@ -94,6 +94,12 @@ EVERY_KIND: tuple[Sent, ...] = (
         kind="groupInvite",
         line="Invitation to a group: Neighbours",
     ),
+    Sent(
+        message={"newsletterAdminInviteMessage": {"newsletterName": "News", "caption": "help us"}},
+        kind="channelInvite",
+        line="Invitation to a channel: News",
+    ),
+    Sent(message={"requestPhoneNumberMessage": {}}, kind="phoneNumberRequest", line="Request for the phone number"),
     Sent(message={"productMessage": {"product": {"title": "Chair"}}}, kind="product", line="Product: Chair"),
     Sent(message={"orderMessage": {"orderTitle": "Two chairs"}}, kind="order", line="Order: Two chairs"),
     Sent(

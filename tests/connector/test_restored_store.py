@@ -32,6 +32,7 @@ def test_an_older_store_ends_as_needs_qr_with_an_alert_and_is_mended_by_pairing(
     connector = stage.start_connector()
     found = stage.await_status(of.account, "needs_qr", disconnectReason="store_behind")
     assert found["lastError"].startswith("store_behind: ")
+    wait_until(lambda: stage.alerts(of.account), "the alert, which follows the status")
     (alert,) = stage.alerts(of.account)
     assert (alert["type"], alert["severity"], alert["count"], alert["resolvedAt"]) == ("store_behind", "error", 1, None)
 
@@ -39,8 +40,7 @@ def test_an_older_store_ends_as_needs_qr_with_an_alert_and_is_mended_by_pairing(
     stage.pair(connector, of.account, of.ours)
     for _ in range(2):
         talk(of, connector)
-    (alert,) = stage.alerts(of.account)
-    assert alert["resolvedAt"] is not None
+    wait_until(lambda: [alert["resolvedAt"] is None for alert in stage.alerts(of.account)] == [False], "it is over")
     assert stage.account(of.account)["lastError"] is None
 
     assert stage.stop(connector) == 0

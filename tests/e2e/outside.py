@@ -13,6 +13,10 @@ from local.network.client import Network
 from local.project import ROOT
 from local.suite import Suite
 
+EVENT_LOST_S = 150.0
+"""What Firestore's events lead to stands by then. The Suite starts its Python workers on ports that it draws from a thousand: two at a time
+may get the same one, and the one's event goes to the other. It is lost, then, and the row is the sweeper's: a minute old, at the next minute."""
+
 _PASSWORD = "of-the-emulator"
 
 

@@ -13,7 +13,7 @@ from core import contract, ids, schema
 from core.ids import RequestId, ThreadId
 from local.network.contacts import lid_of
 from local.project import PROJECT_ID
-from tests.e2e.outside import NOBODY, Outside, User, post
+from tests.e2e.outside import EVENT_LOST_S, NOBODY, Outside, User, post
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(240)
@@ -242,7 +242,7 @@ def written(store: firestore.Client, by: User, thread: str, text: str) -> str:
 def accepted(store: firestore.Client, thread: str, request: str) -> firestore.DocumentReference:
     """The request's message, as soon as it stands."""
     message = store.collection(schema.MESSAGES).document(f"{thread}_{ids.outbound_key(RequestId(request))}")
-    wait_until(lambda: message.get().exists, "the request is accepted", 60)
+    wait_until(lambda: message.get().exists, "the request is accepted", EVENT_LOST_S)
     return message
 
 
@@ -281,6 +281,7 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     outside.call(super_admin, "threadlineSetDesiredState", {"accountId": paired, "desiredState": "paused"})
     wait_for_status(store, paired, "disconnected")
     request = written(store, employee, thread, "Did this arrive?")
+    accepted(store, thread, request)
     assert (
         outside.call(super_admin, "threadlineResolveRequest", {"requestId": request, "decision": "resend"}).code
         == "not_uncertain"
@@ -292,7 +293,6 @@ def test_a_super_admin_sees_what_is_known_of_an_uncertain_message_and_has_it_res
     data = {"requestId": request, "decision": "resend"}
     assert outside.call(super_admin, "threadlineResolveRequest", data).code == "not_uncertain"
     # As the job leaves it that makes the last attempt.
-    accepted(store, thread, request)
     error = "outcome_unknown: no answer in 8 attempts"
     store.collection(schema.OUTBOX).document(request).update({"status": "failed", "lastError": error})
     answer = outside.call(super_admin, "threadlineResolveRequest", data).result
