@@ -15,6 +15,8 @@ class Addressing(StrEnum):
     NUMBER_ONLY = "number_only"
     LID = "lid"
     LID_ONLY = "lid_only"
+    HOSTED = "hosted"
+    """By the LID, with the number on WhatsApp's server for devices that Meta hosts for a company: `number:99@hosted`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Contact:
                 return self.number_jid, self.lid
             case Addressing.NUMBER_ONLY:
                 return self.number_jid, ""
-            case Addressing.LID:
+            case Addressing.LID | Addressing.HOSTED:
                 return self.lid, self.number_jid
             case Addressing.LID_ONLY:
                 return self.lid, ""

@@ -15,9 +15,14 @@ from tests.e2e.outside import Outside, User
 
 
 @pytest.fixture(scope="session", params=list(NetworkKind))
-def running_suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+def network_kind(request: pytest.FixtureRequest) -> NetworkKind:
+    return NetworkKind(request.param)
+
+
+@pytest.fixture(scope="session")
+def running_suite(network_kind: NetworkKind) -> Iterator[Suite]:
     with Processes(purpose="suite", ends_with_parent="MAKELEVEL" in os.environ) as processes:
-        yield suite.start(processes, SuitePorts.free(), lambda _: None, network=request.param)
+        yield suite.start(processes, SuitePorts.free(), lambda _: None, network=network_kind)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tests.whatsapp.phone import Phone
     from tests.whatsapp.world import World
 
-Addressing = Literal["number", "number_only", "lid", "lid_only"]
-"""Which name a stanza comes from; without `_only` it carries the other one too."""
+Addressing = Literal["number", "number_only", "lid", "lid_only", "hosted"]
+"""Which name a stanza comes from; without `_only` it carries the other one too. `hosted`: as `lid`, with the number as that of a device that
+Meta hosts for a company."""
+_HOSTED_DEVICE = 99
 ReceiptKind = Literal["delivered", "read", "played", "inactive", "sender"]
 
 
@@ -190,3 +192,6 @@ class Contact(Person):
                 return {"from": self.lid, "sender_pn": self.number_jid, "addressing_mode": "lid"}
             case "lid_only":
                 return {"from": self.lid, "addressing_mode": "lid"}
+            case "hosted":
+                hosted = Jid(self.number_jid.user, "hosted", _HOSTED_DEVICE)
+                return {"from": self.lid, "sender_pn": hosted, "addressing_mode": "lid"}

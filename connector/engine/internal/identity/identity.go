@@ -26,6 +26,9 @@ func Of(ctx context.Context, learnt store.LIDStore, chat, stated types.JID) Name
 	names := Names{Chat: person(chat)}
 	if other := person(stated); isOtherName(names.Chat, other) {
 		names.Other = other
+		if learnt != nil && (isHosted(chat) || isHosted(stated)) {
+			names.learn(ctx, learnt)
+		}
 		return names
 	}
 	if learnt == nil {
@@ -51,6 +54,20 @@ func (n Names) Canonical() types.JID {
 		return n.Other
 	}
 	return n.Chat
+}
+
+// learn keeps both names of a direct chat. whatsmeow does so by itself, but not with the names of a hosted device. What cannot be kept is
+// stated again by the person's next event.
+func (n Names) learn(ctx context.Context, learnt store.LIDStore) {
+	lid, number := n.Chat, n.Other
+	if lid.Server != types.HiddenUserServer {
+		lid, number = number, lid
+	}
+	_ = learnt.PutLIDMapping(ctx, lid, number)
+}
+
+func isHosted(jid types.JID) bool {
+	return jid.Server == types.HostedServer || jid.Server == types.HostedLIDServer
 }
 
 // person is a JID without its device. A device that Meta hosts for a company is its person's, as any other.

@@ -29,8 +29,20 @@ type nothingKnown struct{ store.LIDStore }
 func (nothingKnown) GetPNForLID(context.Context, types.JID) (types.JID, error) {
 	return types.JID{}, nil
 }
+func (nothingKnown) PutLIDMapping(context.Context, types.JID, types.JID) error { return nil }
 func (nothingKnown) GetLIDForPN(context.Context, types.JID) (types.JID, error) {
 	return types.JID{}, nil
+}
+
+// learning keeps the last mapping that it is given.
+type learning struct {
+	nothingKnown
+	lid, number *types.JID
+}
+
+func (l learning) PutLIDMapping(_ context.Context, lid, number types.JID) error {
+	*l.lid, *l.number = lid, number
+	return nil
 }
 
 func hosted(jid types.JID, server string) types.JID {
@@ -65,6 +77,21 @@ func TestBothNamesAreGivenWhereverTheyAreKnown(t *testing.T) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+func TestTheNamesOfAHostedDeviceAreLearnt(t *testing.T) {
+	for _, named := range [][2]types.JID{
+		{lid, hosted(number, types.HostedServer)},
+		{number, hosted(lid, types.HostedLIDServer)},
+		{hosted(number, types.HostedServer), lid},
+		{hosted(lid, types.HostedLIDServer), hosted(number, types.HostedServer)},
+	} {
+		var gotLID, gotNumber types.JID
+		Of(context.Background(), learning{lid: &gotLID, number: &gotNumber}, named[0], named[1])
+		if gotLID != lid || gotNumber != number {
+			t.Errorf("%v: got %v and %v, want %v and %v", named, gotLID, gotNumber, lid, number)
+		}
 	}
 }
 
