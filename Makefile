@@ -40,7 +40,7 @@ pair: ## links a phone over the real WhatsApp, with a QR code in the terminal (f
 
 test: ## all tests (args="-k name" is passed to pytest; workers=2 at a time, each with servers of its own)
 	@$(call set_up,test)
-	@exec $(VENV)/python -m pytest -n "$(workers)" --dist loadfile $(args)
+	@exec $(VENV)/python -m pytest -n "$(workers)" --dist loadscope --no-loadscope-reorder $(args)
 
 cost: ## what a message costs: documents read and written, functions invoked
 	@$(call set_up,test)

@@ -14,7 +14,7 @@ from local.processes import Child, Processes
 from local.project import PROJECT_ID
 
 # Of these there is one each in a test process, whichever folder's tests ask for them.
-pytest_plugins = ["tests.backend.surroundings", "tests.connector.surroundings"]
+pytest_plugins = ["tests.backend.surroundings", "tests.connector.surroundings", "tests.distribution"]
 
 # A shell that starts a command in the background has it ignore SIGINT, and its children inherit that: tests that interrupt one
 # would wait in vain.
