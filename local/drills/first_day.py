@@ -19,6 +19,8 @@ from local.network.contacts import Addressing
 
 _CONTACTS = 11
 _IN_GROUP = 4
+_FEWEST = (40, 25, 12)
+"""Messages, kinds and chats that make a first day."""
 _UNDER_ITS_NUMBER, _UNDER_ITS_LID = 2, 3
 """Messages of the contact whose LID becomes known in the course of the day."""
 
@@ -138,15 +140,29 @@ def _is_seen(day: _Day) -> None:
     joined = threads.get(day.joined, {})
     merged = (str(joined.get("chatId")).endswith("@lid"), len(joined.get("mergedFrom") or []))
     day.case.expect(merged == (True, 1), f"the two chats of one person are one, under the LID: {merged}")
+    seen_joined = [each["text"] for each in _shown_in(joined, messages)] if joined else []
+    sent_joined = [line for _, line in day.expected(day.joined)]
+    day.case.expect(seen_joined == sent_joined, f"the joined thread shows {seen_joined}")
     transcript += _group_is_seen(day, messages)
+    counts = len(messages), len({each["kind"] for each in messages}), len(_chats(day))
+    day.case.expect(
+        all(count >= fewest for count, fewest in zip(counts, _FEWEST, strict=True)),
+        f"the day has {_FEWEST} messages, kinds and chats: {counts}",
+    )
+    transcript.insert(
+        0, f"{counts[0]} messages of {counts[1]} kinds in {counts[2]} chats, after the history of the pairing"
+    )
     screen = Screen(drill=day.case.drill.name, title="What an employee sees", text="\n".join(transcript) + "\n")
     day.case.ground.admin.screens.append(screen)
 
 
 def _listed(day: _Day) -> dict[str, Document]:
     """The threads in an employee's list, by the contact's number: those that have not become one with another."""
-    threads = _of_account(day, schema.THREADS)
-    return {str(thread["clientPhoneE164"]): thread for thread in threads if thread.get("mergedInto") is None}
+    return {str(thread["clientPhoneE164"]): thread for thread in _chats(day)}
+
+
+def _chats(day: _Day) -> list[Document]:
+    return [thread for thread in _of_account(day, schema.THREADS) if thread.get("mergedInto") is None]
 
 
 def _shown_in(thread: Document, messages: Sequence[Document]) -> list[Document]:
@@ -181,7 +197,8 @@ def _is_read_on_the_phone(day: _Day, contact: str) -> None:
 
 def _told(thread: Document, messages: Sequence[Document]) -> list[str]:
     title = f"{thread['clientDisplayName'] or 'Without a name'} ({thread['kind']}, {thread['unreadCountGlobal']} unread): {thread['lastMessagePreview']}"
-    return [title, *(f"    {content.line(content.parse(_payload(each)))}" for each in messages)]
+    former = ["    (its first messages came under the number)"] if thread.get("mergedFrom") else []
+    return [title, *former, *(f"    {content.line(content.parse(_payload(each)))}" for each in messages)]
 
 
 def _payload(message: Document) -> Document:

@@ -136,6 +136,14 @@ EVERY_KIND: tuple[Sent, ...] = (
         line="Edited: Good day",
     ),
     Sent(message={"protocolMessage": {"key": _KEY, "type": "REVOKE"}}, kind="deletion", line="Deleted a message"),
+    Sent(
+        message={"newsletterAdminInviteMessage": {"newsletterName": "News"}},
+        kind="channelInvite",
+        line="Invitation to a channel: News",
+    ),
+    Sent(message={"requestPhoneNumberMessage": {}}, kind="phoneNumberRequest", line="Request for the phone number"),
+    Sent(message={"musicMessage": {}}, kind="music", line="Music"),
+    Sent(message={"callLogMesssage": {"isVideo": True}}, kind="call", line="Call"),
 )
 
 NOT_SHOWN: tuple[Sent, ...] = (

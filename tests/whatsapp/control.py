@@ -62,7 +62,7 @@ class Control:
             ("POST", "/fail-pairing", self.fail_pairing, "account_id"),
             ("POST", "/write", self.write, "contact to text unsupported whatsapp_id addressing"),
             ("POST", "/type", self.type_on_phone, "account contact text whatsapp_id"),
-            ("POST", "/send-message", self.send_message, "contact to message whatsapp_id addressing"),
+            ("POST", "/send-message", self.send_message, "contact to group message whatsapp_id addressing"),
             ("POST", "/send-view-once", self.send_view_once, "contact to"),
             ("POST", "/create-group", self.create_group, "account name members"),
             ("POST", "/write-in-group", self.write_in_group, "group contact text"),
@@ -212,17 +212,26 @@ class Control:
         return asdict(_written(await contact.send_message(phone, message, **options)))
 
     async def send_message(self, fields: Fields) -> Json:
-        """`message` is waE2E.Message in protobuf's JSON: any kind, in any wrapper."""
-        contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
+        """`message` is waE2E.Message in protobuf's JSON: any kind, in any wrapper. It goes to the account `to`, or to a group."""
+        contact, group, to = (
+            self._contact(fields.phone("contact")),
+            fields.optional_text("group"),
+            fields.optional_phone("to"),
+        )
+        if (group is None) == (to is None):
+            raise Malformed("exactly one of to and group must be given")
         addressing = fields.optional_choice("addressing", Addressing)
         try:
             message = json_format.Parse(fields.text("message"), e2e.Message())
         except json_format.ParseError as error:
             raise Malformed(f"message: {error}") from error
+        message_id = fields.optional_text("whatsapp_id")
+        if group is not None:
+            return asdict(_written(await self._group(group).send_message(contact, message, id=message_id)))
         written = await contact.send_message(
-            phone,
+            self._linked(str(to)),
             message,
-            id=fields.optional_text("whatsapp_id"),
+            id=message_id,
             addressing=None if addressing is None else addressing.value,
         )
         return asdict(_written(written))
@@ -238,10 +247,8 @@ class Control:
         return {"group": str(group.jid)}
 
     async def write_in_group(self, fields: Fields) -> Json:
-        name, contact = fields.text("group"), self._contact(fields.phone("contact"))
-        if name not in self._groups:
-            raise Unknown("there is no group of this address")
-        return asdict(_written(await self._groups[name].send(contact, fields.text("text"))))
+        group, contact = self._group(fields.text("group")), self._contact(fields.phone("contact"))
+        return asdict(_written(await group.send(contact, fields.text("text"))))
 
     def call(self, fields: Fields) -> Json:
         contact, phone = self._contact(fields.phone("contact")), self._linked(fields.phone("to"))
@@ -392,6 +399,11 @@ class Control:
         if number not in self._contacts:
             raise Unknown("there is no contact of this number")
         return self._contacts[number]
+
+    def _group(self, name: str) -> Group:
+        if name not in self._groups:
+            raise Unknown("there is no group of this address")
+        return self._groups[name]
 
     def _phone_of(self, number: str) -> Phone:
         if number not in self._phones:
