@@ -77,3 +77,33 @@ async def test_what_came_while_the_account_was_away_comes_whole(
     )
     assert (backlog.announced, backlog.events, backlog.undecrypted, backlog.lost) == (3, 3, 0, 0)
     await linked.device.caught_up()
+
+
+async def test_what_the_owner_writes_in_a_group_on_the_phone_comes_as_the_accounts_own(
+    linked: Linked, group: Group
+) -> None:
+    await group.send(linked.phone, "typed on the phone")
+    message = await linked.account.until_message("typed on the phone")
+    assert (message.chat_jid, message.chat_name, message.from_me) == (str(group.jid), "Customers", True)
+    await linked.device.caught_up()
+
+
+async def test_a_call_to_a_group_shows_in_the_groups_chat(linked: Linked, group: Group) -> None:
+    call_id = linked.ana.call(linked.phone, group=group.jid)
+    await linked.account.until(lambda: linked.account.messages, "the call")
+    call = linked.account.messages[0]
+    assert (call.whatsapp_id, call.note) == (call_id, pb.Note(kind="call"))
+    assert (call.chat_jid, call.chat_name) == (str(group.jid), "Customers")
+    assert {call.sender.jid, call.sender.other_jid} == {str(linked.ana.lid), str(linked.ana.number_jid)}
+    await linked.device.caught_up()
+
+
+async def test_a_members_view_once_message_shows_in_the_group_and_opens_no_gap(linked: Linked, group: Group) -> None:
+    shown_once = group.send_view_once(linked.ana)
+    await group.send(linked.ana, "after it")
+    await linked.account.until_message("after it")
+    first = linked.account.messages[0]
+    assert (first.whatsapp_id, first.note) == (shown_once, pb.Note(kind="viewOnce"))
+    assert (first.chat_jid, first.sender.jid) == (str(group.jid), str(linked.ana.lid))
+    assert [event for event in linked.account.events if event.WhichOneof("kind") == "awaited"] == []
+    await linked.device.caught_up()

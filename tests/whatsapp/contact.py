@@ -164,13 +164,15 @@ class Contact(Person):
         else:
             answer()
 
-    def call(self, phone: "Phone", id: str | None = None) -> str:  # noqa: A002 - the word that tests use
-        """Rings at all linked devices; answers the call's id."""
+    def call(self, phone: "Phone", id: str | None = None, group: Jid | None = None) -> str:  # noqa: A002 - the word that tests use
+        """Rings at all linked devices, in a call to a group where one is given; answers the call's id."""
         call_id = id or os.urandom(16).hex().upper()
         sender = self.sender_attributes(None)["from"]
         offer = Node("offer", {"call-id": call_id, "call-creator": sender, "caller_pn": self.number_jid})
         if self.addressing == "lid_only":
             offer.attributes["caller_pn"] = None
+        if group is not None:
+            offer.attributes["group-jid"] = group
         for device in phone.devices:
             attributes: dict[str, Attribute] = {
                 "from": sender,

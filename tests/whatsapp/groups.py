@@ -38,11 +38,11 @@ class Group:
     _told: set[tuple[str, "Device"]] = field(default_factory=set)
     """The devices that have a member's key."""
 
-    async def send(self, member: "Contact", text: str, id: str | None = None) -> Written:  # noqa: A002
-        """A member writes a text. An id may be used again: by another member, it is another message."""
+    async def send(self, member: "Contact | Phone", text: str, id: str | None = None) -> Written:  # noqa: A002
+        """A member writes a text; the account's owner does on the phone. An id may be used again: by another member, it is another message."""
         return await self.send_message(member, text_message(text), id=id)
 
-    async def send_message(self, member: "Contact", message: Any, id: str | None = None) -> Written:  # noqa: A002
+    async def send_message(self, member: "Contact | Phone", message: Any, id: str | None = None) -> Written:  # noqa: A002
         """Sends any e2e.Message. A device that has not the member's key gets it in a part of its own, under the same id."""
         message_id, now = id or new_message_id(), time.time()
         written = Written(
@@ -51,7 +51,7 @@ class Group:
             id=message_id,
             text=text_of(message),
             message=message,
-            from_me=False,
+            from_me=member is self.phone,
             written_at=now,
         )
         self.phone.world.record.written.append(written)
@@ -73,6 +73,21 @@ class Group:
             device.deliver(Node("message", dict(attributes), parts))
         self.phone.world.notify()
         return written
+
+    def send_view_once(self, member: "Contact") -> str:
+        """Something that may be seen once: linked devices are only told that it is there. Answers the message's id."""
+        message_id = new_message_id()
+        attributes: dict[str, Attribute] = {
+            **self._sender(member),
+            "id": message_id,
+            "type": "media",
+            "t": int(time.time()),
+            "notify": member.name,
+        }
+        for device in self.phone.devices:
+            device.deliver(Node("message", dict(attributes), [Node("unavailable", {"type": "view_once"})]))
+        self.phone.world.notify()
+        return message_id
 
     def forget_keys(self, member: "Contact") -> None:
         """The member begins a new key, as apps do when somebody leaves."""
@@ -96,7 +111,7 @@ class Group:
         }
         return Node("group", attributes, participants)
 
-    def _sender(self, member: "Contact") -> dict[str, Attribute]:
+    def _sender(self, member: "Contact | Phone") -> dict[str, Attribute]:
         if self.addressing == "lid":
             return {
                 "from": self.jid,
