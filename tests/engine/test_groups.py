@@ -107,3 +107,15 @@ async def test_a_members_view_once_message_shows_in_the_group_and_opens_no_gap(l
     assert (first.chat_jid, first.sender.jid) == (str(group.jid), str(linked.ana.lid))
     assert [event for event in linked.account.events if event.WhichOneof("kind") == "awaited"] == []
     await linked.device.caught_up()
+
+
+async def test_a_members_message_that_cannot_be_decrypted_comes_when_it_is_sent_again(
+    server: WhatsAppServer, linked: Linked, group: Group
+) -> None:
+    await group.send(linked.ana, "before")
+    server.faults.corrupt_next(linked.ana)
+    written = await group.send(linked.ana, "in two tries")
+    message = await linked.account.until_message("in two tries")
+    assert (message.whatsapp_id, message.chat_jid) == (written.id, str(group.jid))
+    assert message.sender.jid == str(linked.ana.lid)
+    await linked.device.caught_up()

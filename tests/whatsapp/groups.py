@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.whatsapp.device import SentMessage
 from tests.whatsapp.jid import Jid
 from tests.whatsapp.node import Attribute, Node
 from tests.whatsapp.party import pad
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 GROUP_SERVER: Final = "g.us"
 _NOT_FOUND: Final = 404
+_SPOILT_BYTES: Final = 20
 
 
 @dataclass(eq=False)
@@ -57,7 +59,8 @@ class Group:
         self.phone.world.record.written.append(written)
         key = self._keys.setdefault(member.number, SenderKey())
         distribution = key.distribution()
-        content = Node("enc", {"v": 2, "type": "skmsg"}, key.encrypt(pad(message.SerializeToString())))
+        wire = message.SerializeToString()
+        sealed = key.encrypt(pad(wire))
         attributes: dict[str, Attribute] = {
             **self._sender(member),
             "id": message_id,
@@ -66,7 +69,15 @@ class Group:
             "notify": member.name,
         }
         for device in self.phone.devices:
-            parts = [content]
+            corrupt = self.phone.world.faults.take("corrupt", phone=self.phone.number, contact=member.number)
+            whole = sealed if corrupt is None else sealed[:-_SPOILT_BYTES] + bytes(_SPOILT_BYTES)
+            parts = [Node("enc", {"v": 2, "type": "skmsg"}, whole)]
+            device.sent[message_id, str(self.jid)] = SentMessage(
+                sender=member,
+                message=wire,
+                attributes=attributes,
+                answers_retry=corrupt is None or corrupt.answers,
+            )
             if (member.number, device) not in self._told:
                 self._told.add((member.number, device))
                 parts.insert(0, member.seal(device, self._distributed(distribution)))
