@@ -1,11 +1,15 @@
 """Groups: a member's first message comes with its key in one stanza, and every message names its group and who wrote it."""
 
+import json
+
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from connector.contract import engine_pb2 as pb
 from tests.engine.conftest import Linked
 from tests.whatsapp import WhatsAppServer
 from tests.whatsapp.contact import Contact
+from tests.whatsapp.control import Control
 from tests.whatsapp.groups import Group
 
 
@@ -118,4 +122,23 @@ async def test_a_members_message_that_cannot_be_decrypted_comes_when_it_is_sent_
     message = await linked.account.until_message("in two tries")
     assert (message.whatsapp_id, message.chat_jid) == (written.id, str(group.jid))
     assert message.sender.jid == str(linked.ana.lid)
+    await linked.device.caught_up()
+
+
+async def test_the_control_api_sends_any_kind_into_a_group(server: WhatsAppServer, linked: Linked) -> None:
+    control = Control(server)
+    async with TestClient(TestServer(control.application())) as client:
+        bea = "+40744444444"
+        await client.post("/contact", json={"phone": bea, "name": "Bea"})
+        made = await client.post(
+            "/create-group", json={"account": linked.phone.number, "name": "Team", "members": [bea]}
+        )
+        group = (await made.json())["group"]
+        message = json.dumps({"audioMessage": {"seconds": 14, "PTT": True}})
+        answer = await client.post("/send-message", json={"contact": bea, "group": group, "message": message})
+        whatsapp_id = (await answer.json())["whatsapp_id"]
+    await linked.account.until(lambda: linked.account.messages, "the voice message")
+    voice = linked.account.messages[0]
+    assert (voice.whatsapp_id, voice.chat_jid, voice.chat_name) == (whatsapp_id, group, "Team")
+    assert (voice.media.type, voice.media.seconds, voice.push_name) == (pb.Media.VOICE, 14, "Bea")
     await linked.device.caught_up()

@@ -35,7 +35,7 @@ class Control:
     def __init__(self, server: WhatsAppServer) -> None:
         self._server = server
         self._contacts: dict[str, Contact] = {}
-        self._phones: dict[str, Phone] = {}
+        self._phones: dict[str, Phone] = {phone.number: phone for phone in server.phones}
         self._groups: dict[str, Group] = {}
         self._faults: dict[int, tuple[FaultKind, Fault]] = {}
         self._login_failures: dict[str, Fault] = {}
