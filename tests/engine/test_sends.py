@@ -34,6 +34,20 @@ async def test_each_device_of_a_contact_says_that_a_message_came(server: WhatsAp
     await linked.device.caught_up()
 
 
+async def test_each_device_of_a_contact_says_that_a_message_was_read(linked: Linked) -> None:
+    """All name the same message in the same chat, so that the rows after the first are known."""
+    linked.ana.linked_devices = 2
+    account = linked.account
+    await account.send(linked.ana_jid, message_id(), "hello")
+    await account.until(lambda: len(account.receipts) == 3, "three receipts that it came")
+    await linked.ana.read(linked.phone)
+    await account.until(lambda: len(account.receipts) == 6, "three receipts that it was read")
+    read = [(each.type, list(each.whatsapp_ids), {each.chat_jid, each.chat_other_jid}) for each in account.receipts[3:]]
+    names = {str(linked.ana.lid), str(linked.ana.number_jid)}
+    assert read == [(pb.ReceiptReceived.READ, [message_id()], names)] * 3
+    await linked.device.caught_up()
+
+
 async def test_a_lid_can_be_written_to(linked: Linked) -> None:
     sent = await linked.account.send(str(linked.ana.lid), message_id(), "hello")
     assert sent.outcome == Outcome.SENT

@@ -33,7 +33,7 @@ class Contact(Person):
         self.delivers = True
         """Whether its phone is on: it says of each message that it was delivered."""
         self.linked_devices = 0
-        """Beside its phone: each says of a message that it was delivered, and the one that it is read on says so."""
+        """Beside its phone: each says of a message that it was delivered, and, when the chat is opened (`read`), that it was read."""
         self.is_registered = True
         """Whether the number has a WhatsApp account at all."""
         self.ticks: list[str] = []
@@ -111,7 +111,10 @@ class Contact(Person):
         chosen = list(ids) if ids is not None else unread
         if chosen:
             self._read.update((phone.number, message_id) for message_id in chosen)
-            self.receipt(phone, chosen, "read")
+            for device in phone.devices:
+                for number in range(self.linked_devices + 1):
+                    self.send_receipt(device, chosen, "read", from_device=number)
+            self.world.notify()
         return chosen
 
     def receipt(
