@@ -235,3 +235,25 @@ async def test_a_download_that_was_cut_off_by_a_kill_is_made_again(
     assert len(texts(kept(path)["FULL"][0])) == 1
     assert len(server.media.downloads) == 2
     await account.leave()
+
+
+async def test_the_history_that_comes_by_itself_at_pairing_is_kept_in_its_chunks(
+    server: WhatsAppServer, engine: RunningEngine, path: Path
+) -> None:
+    phone = server.add_phone("+40711111111")
+    people = [server.add_contact(f"+4072222222{number}", f"Contact {number}") for number in range(3)]
+    phone.past = [(each, [await each.send(phone, f"past of {each.name}")]) for each in people]
+    account = engine.account("shop")
+    await account.open()
+    device = await phone.scan((await account.pair()).qr)
+    await account.connected()
+    await device.caught_up()
+    await settled(lambda: sum(map(len, kept(path).values())) == 3, "all three chunks are kept")
+    parts = [history.HistorySync.FromString(part) for parts in kept(path).values() for part in parts]
+    chunks = sorted((part.chunkOrder, part.progress) for part in parts)
+    assert chunks == [(1, 33), (2, 66), (3, 100)]
+    assert {text for parts in kept(path).values() for part in parts for text in texts(part)} == {
+        f"past of {each.name}" for each in people
+    }
+    assert account.messages == [], "the past is no new message"
+    await account.leave()

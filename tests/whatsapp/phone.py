@@ -42,6 +42,8 @@ class Phone(Person):
         """The ids of the messages that linked devices sent, as they reached the phone."""
         self.uploads: list[Upload] = []
         """What it has put on the media host."""
+        self.past: list[tuple[Contact, list[Written]]] = []
+        """Conversations that it hands over by itself to a device that it links, each in a chunk of its own."""
         self._devices: dict[int, Device] = {}
         self._next_device = 1
         self._received: dict[str, tuple[Contact, Written, dict[str, Attribute]]] = {}
@@ -231,6 +233,15 @@ class Phone(Person):
         self.send_peer_message(device, message)
         if self.shares_app_state:
             self.send_peer_message(device, self.app_state.key_share())
+        for place, (contact, past) in enumerate(self.past):
+            kind = history.HistorySync.INITIAL_BOOTSTRAP if place == 0 else history.HistorySync.RECENT
+            progress = 100 * (place + 1) // len(self.past)
+            data = history.HistorySync(syncType=kind, chunkOrder=place + 1, progress=progress)
+            data.phoneNumberToLidMappings.add(pnJID=str(contact.number_jid), lidJID=str(contact.lid))
+            conversation = data.conversations.add(ID=str(contact.lid))
+            for written in reversed(past):
+                conversation.messages.add().message.CopyFrom(_web_message(contact, written, str(contact.lid)))
+            self._send_history(device, data)
 
     def rename(self, name: str) -> None:
         """The owner changes the name that contacts see. Linked devices learn it from the app state."""
