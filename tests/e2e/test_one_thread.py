@@ -13,9 +13,8 @@ from core.ids import RequestId
 from local.network.contacts import Addressing, lid_of, number_jid
 from local.network.faults import FaultKind
 from local.whatsapp import NetworkKind
-from tests.e2e.outside import Outside, User
+from tests.e2e.outside import EVENT_LOST_S, Outside, User
 from tests.e2e.test_callables import pair, request_of, store, uid_of, written
-from tests.e2e.test_cold_lock import EVENT_LOST_S
 from tests.waiting import wait_until
 
 __all__ = ["store"]  # the fixture
