@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from local import firestore_jar
 from local.chaos.leg import Leg, Result, play
 from local.chaos.strikes import DEFAULT_GROUPS, Group, draw_legs, points_to_meet
-from local.faults.judge import Broken
+from local.faults.verdict import Broken
 from local.processes import StartFailed
 from local.whatsapp import NetworkKind
 

@@ -17,10 +17,11 @@ from local.chaos.crew import Crew
 from local.chaos.talk import Message, Talk
 from local.chaos.wire import wire_findings
 from local.faults.cast import Cast, make_cast
-from local.faults.judge import Broken, Finding, judge
+from local.faults.judge import judge
 from local.faults.record import take_record
 from local.faults.rounds import unsettled, wait_while_it_shrinks
 from local.faults.stage import Stage, StageFailed
+from local.faults.verdict import Broken, Finding
 from local.network.client import AccountState
 from local.processes import Processes, StartFailed
 from local.production import world as production

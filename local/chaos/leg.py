@@ -21,9 +21,10 @@ from local.chaos.terms import Allowed, LeaseHistory, late_frames, outside_terms,
 from local.chaos.wire import logins, wire_findings
 from local.faults import rounds
 from local.faults.cast import Cast, make_cast, with_last_words
-from local.faults.judge import Broken, Finding, Verdict, judge
+from local.faults.judge import judge
 from local.faults.record import take_record
 from local.faults.stage import Stage
+from local.faults.verdict import Broken, Finding, Verdict
 from local.postgres import Postgres
 from local.processes import Processes
 from local.production import world as production

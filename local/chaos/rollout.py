@@ -25,10 +25,11 @@ from core.ids import AccountId, WaMessageKey
 from local import firestore_jar, ports
 from local.chaos.talk import Message, Talk
 from local.faults.cast import Account, Cast, Chat, Inbound, Request
-from local.faults.judge import Broken, Finding, judge
+from local.faults.judge import judge
 from local.faults.record import Record, take_record
 from local.faults.rounds import unsettled, wait_while_it_shrinks
 from local.faults.stage import Stage, StageFailed
+from local.faults.verdict import Broken, Finding
 from local.identity_server import FUNCTIONS_ACCOUNT
 from local.network.account import Opening
 from local.network.client import Network

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from local.faults.judge import Broken, Finding
+from local.faults.verdict import Broken, Finding
 from local.postgres import Postgres
 
 _WATCHED = """

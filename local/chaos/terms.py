@@ -18,7 +18,7 @@ from google.cloud.firestore import Client
 from core import schema
 from core.account import Lease, parse_lease
 from core.ids import AccountId
-from local.faults.judge import Broken, Finding
+from local.faults.verdict import Broken, Finding
 from local.network.account import End, Opening
 from local.network.world import Frame
 

@@ -6,7 +6,7 @@ from typing import Any
 from core.ids import AccountId
 from local.chaos.terms import Login
 from local.control_client import ControlClient
-from local.faults.judge import Broken, Finding
+from local.faults.verdict import Broken, Finding
 
 _UPKEEP = frozenset({"iq", "ib", "presence", "chatstate"})
 """Stanzas that keep a connection alive. None of them says anything to a contact or takes anything from one."""

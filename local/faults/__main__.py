@@ -11,9 +11,9 @@ from contextlib import closing
 
 from local import firestore_jar
 from local.faults import rounds
-from local.faults.judge import Broken, totals
 from local.faults.rounds import Result, Round
 from local.faults.stage import StageFailed
+from local.faults.verdict import Broken, totals
 from local.processes import Processes, StartFailed
 from local.production import world as production
 from local.production.faults import FaultKind
@@ -42,12 +42,25 @@ def main() -> int:
     except (StartFailed, StageFailed, firestore_jar.NotFound) as problem:
         print(problem, file=sys.stderr)
         return 1
+    is_well, told = _summary(options, results)
+    print(told, flush=True)
+    return 0 if is_well else 1
+
+
+def _summary(options: argparse.Namespace, results: Sequence[Result]) -> tuple[bool, str]:
+    """Whether all is as it must be, and the last line. A run that was to kill merges, and met none, has shown nothing."""
     broken = totals([result.verdict for result in results])
     counts = " ".join(f"{kind}={broken[kind]}" for kind in Broken)
     requests, inbound = sum(result.requests for result in results), sum(result.inbound for result in results)
     struck = sum(result.struck for result in results)
-    print(f"faults: seeds={options.seeds} requests={requests} inbound={inbound} {counts} (struck={struck})", flush=True)
-    return 1 if broken.total() else 0
+    told = f"faults: seeds={options.seeds} requests={requests} inbound={inbound} {counts} (struck={struck})"
+    if not options.merges:
+        return not broken.total(), told
+    merges, in_merge = sum(result.merges for result in results), sum(result.kills_in_merge for result in results)
+    kills = sum(result.kills for result in results)
+    has_missed = not in_merge and FaultKind.KILLED in (options.kinds or FaultKind)
+    is_well = not broken.total() and not has_missed
+    return is_well, f"{told} merges={merges} kills={kills} kills_in_merge={in_merge}"
 
 
 def _play_seed(planned: Sequence[Round], network: NetworkKind, again: str) -> list[Result]:

@@ -34,6 +34,13 @@ class Chat:
     requests: int
     inbound: int
     merges: bool = False
+    waits: bool = False
+    """Of a chat that merges: what clients write before the merge is accepted before it, and leaves after it."""
+
+    @property
+    def requests_before_merge(self) -> int:
+        """How many requests clients write before they see the joined thread."""
+        return self.requests // 2
 
     @property
     def former_id(self) -> ChatId:
@@ -114,17 +121,7 @@ class Cast:
     chats: Sequence[Chat]
 
     def requests(self, chat: Chat) -> list[Request]:
-        return [
-            Request(
-                chat=chat,
-                place=place,
-                text=f"out {chat.index}-{place}",
-                client_message_id=f"c{place:04d}",
-                uid=f"uid-{place % _CLIENTS}",
-                is_former=chat.merges and (place < chat.requests // 2 or place % 2 == 1),
-            )
-            for place in range(chat.requests)
-        ]
+        return [request_of(chat, place) for place in range(chat.requests)]
 
     def inbound(self, chat: Chat) -> list[Inbound]:
         return [
@@ -145,6 +142,17 @@ class Cast:
         return [inbound for chat in self.chats for inbound in self.inbound(chat)]
 
 
+def request_of(chat: Chat, place: int) -> Request:
+    return Request(
+        chat=chat,
+        place=place,
+        text=f"out {chat.index}-{place}",
+        client_message_id=f"c{place:04d}",
+        uid=f"uid-{place % _CLIENTS}",
+        is_former=chat.merges and (place < chat.requests_before_merge or place % 2 == 1),
+    )
+
+
 def _addressing(chat: Chat, place: int) -> Addressing | None:
     """Of a chat that merges: first under the number alone, then under either name in turn."""
     if not chat.merges:
@@ -153,11 +161,16 @@ def _addressing(chat: Chat, place: int) -> Addressing | None:
     return Addressing.LID if is_known else Addressing.NUMBER_ONLY
 
 
+def is_first_under_lid(inbound: Inbound) -> bool:
+    """Whether this message makes the LID known."""
+    return inbound.chat.merges and inbound.place == inbound.chat.inbound // 2
+
+
 def merging_cast(seed: int, number: int, messages: int) -> Cast:
-    """The same where all chats merge, and in each of them both sides write."""
+    """The same where all chats merge, and in each of them both sides write. In every other chat requests wait for the merge."""
     cast = make_cast(seed, number, messages)
     each = max(4, messages // len(cast.chats))
-    chats = [replace(chat, merges=True, requests=each, inbound=each) for chat in cast.chats]
+    chats = [replace(chat, merges=True, waits=chat.index % 2 == 0, requests=each, inbound=each) for chat in cast.chats]
     return Cast(accounts=cast.accounts, chats=chats)
 
 

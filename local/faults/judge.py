@@ -3,11 +3,9 @@
 Findings name chats and messages by their place in the round, so that no number and no text is printed.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 
 from core.alert import alert_id
@@ -15,6 +13,7 @@ from core.errors import ErrorCode, code_of
 from core.ids import RequestId
 from local.faults.cast import Cast, Chat, Inbound, Request
 from local.faults.record import Document, Record
+from local.faults.verdict import Broken, Finding, Verdict
 from local.network.contacts import InboxMessage
 
 _MAX_ATTEMPTS = 8
@@ -22,34 +21,6 @@ _SENT = ("sent", "delivered", "read")
 _PROMPT = timedelta(minutes=1)
 """A reply that left within it may have its place in the list of threads where it was written, as docs/clients.md says."""
 _BURNS_NO_ATTEMPT = ("not_connected", "not_owner", "not_before", "")
-
-
-class Broken(StrEnum):
-    LOST = "lost"
-    DUPLICATED = "duplicated"
-    OUT_OF_ORDER = "out_of_order"
-    STUCK = "stuck"
-    MISCOUNTED = "miscounted"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    broken: Broken
-    where: str
-    what: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """`adjacent_repeats` are frames that came twice in a row: WhatsApp shows them once. `uncertain` are requests that ended as
-    `outcome_unknown` and never reached their contact."""
-
-    findings: Sequence[Finding]
-    adjacent_repeats: int
-    uncertain: int
-
-    def count(self, broken: Broken) -> int:
-        return sum(finding.broken is broken for finding in self.findings)
 
 
 def judge(cast: Cast, record: Record, *, chaos: bool = False) -> Verdict:
@@ -216,9 +187,9 @@ def _thread(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
     if stored is None:
         yield Finding(broken=Broken.LOST, where=where, what="it has no thread")
         return
-    former = record.threads.get(chat.former_thread_id)
-    if former is not None and former.fields.get("mergedInto") != chat.thread_id:
-        yield Finding(broken=Broken.MISCOUNTED, where=where, what="it has two threads")
+    if chat.merges:
+        for broken, what in _merge(cast, chat, stored, record):
+            yield Finding(broken=broken, where=where, what=what)
     replies = [found for request in cast.requests(chat) if (found := _line_of_reply(request, record))]
     received = [found for inbound in cast.inbound(chat) if (found := _line_of_contact(inbound, record))]
     answered = max((line.written for line in replies if line.counts), default=None)
@@ -232,6 +203,22 @@ def _thread(cast: Cast, chat: Chat, record: Record) -> Iterator[Finding]:
     shown = (stored.fields.get("lastMessageAt"), stored.fields.get("lastMessagePreview"))
     if not any(shown in line.shown_as for line in lines if line.latest >= newest):
         yield Finding(broken=Broken.MISCOUNTED, where=where, what="its preview is not that of its last message")
+
+
+def _merge(cast: Cast, chat: Chat, joined: Document, record: Record) -> Iterator[tuple[Broken, str]]:
+    """Whoever opens the thread sees all messages, and whoever adds up the threads of a list counts none of them twice."""
+    former = record.threads.get(chat.former_thread_id)
+    if former is None or former.fields.get("mergedInto") != chat.thread_id:
+        yield Broken.MISCOUNTED, "it has two threads"
+        return
+    if former.fields.get("unreadCountGlobal"):
+        yield Broken.MISCOUNTED, "its former thread counts unread messages, too"
+    seen = {chat.thread_id, *joined.fields.get("mergedFrom", ())}
+    documents = [_standing(inbound, record.messages) for inbound in cast.inbound(chat)]
+    documents += [record.messages.get(request.message_id) for request in cast.requests(chat)]
+    unseen = sum(message is not None and message.fields["threadId"] not in seen for message in documents)
+    if unseen:
+        yield Broken.LOST, f"who opens its thread does not see {unseen} of its messages"
 
 
 _When = tuple[int, datetime]
@@ -302,7 +289,3 @@ def _chat_of(cast: Cast, chat_id: str) -> str:
         (f"chat {chat.index}" for chat in cast.chats if chat_id in (chat.chat_id, chat.former_id)),
         "no chat of this round",
     )
-
-
-def totals(verdicts: Sequence[Verdict]) -> Counter[Broken]:
-    return Counter({broken: sum(verdict.count(broken) for verdict in verdicts) for broken in Broken})

@@ -10,9 +10,11 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from core import schema
 from local.faults.cast import Cast, make_cast, merging_cast
-from local.faults.judge import Verdict, judge
+from local.faults.judge import judge
+from local.faults.merges import Merges
 from local.faults.record import take_record, unacknowledged
 from local.faults.stage import Stage
+from local.faults.verdict import Verdict
 from local.production.faults import NO_FAULTS, FaultKind, FaultPlan
 from local.production.world import World
 
@@ -76,6 +78,11 @@ class Result:
     inbound: int
     seconds: float
     struck: int
+    kills: int
+    """Processes of functions that were killed, wherever they were at work."""
+    merges: int = 0
+    kills_in_merge: int = 0
+    """Those of them that were killed with the commit of a merge under way."""
 
 
 def plan_with_others(seed: int, kinds: Sequence[FaultKind] = tuple(FaultKind)) -> FaultPlan:
@@ -99,10 +106,20 @@ def play(world: World, db: Client, this: Round) -> Result:
     cast = this.cast()
     stage = Stage(db=db, network=world.network)
     stage.prepare(cast)
-    began, struck_before = time.monotonic(), _struck(world)
+    began, struck_before, killed_before = time.monotonic(), _struck(world), _killed(world)
+    assert world.firestore_gate is not None
+    merges = Merges(
+        cloud=world.cloud,
+        gate=world.firestore_gate,
+        db=db,
+        cast=cast,
+        seed=this.seed,
+        kills=FaultKind.KILLED in this.kinds,
+    )
     _strike(world, this.plan())
-    stage.write(cast)
-    wait_while_it_shrinks(lambda: unsettled(world, db, cast))
+    with merges:
+        stage.write(cast)
+        wait_while_it_shrinks(lambda: unsettled(world, db, cast))
     _strike(world, NO_FAULTS)
     wait_while_it_shrinks(lambda: on_their_way(world) + unsettled(world, db, cast))
     record = take_record(world, db, cast)
@@ -116,6 +133,9 @@ def play(world: World, db: Client, this: Round) -> Result:
         inbound=len(cast.all_inbound()),
         seconds=time.monotonic() - began,
         struck=_struck(world) - struck_before,
+        kills=_killed(world) - killed_before,
+        merges=merges.done,
+        kills_in_merge=sum(merges.killed.values()),
     )
 
 
@@ -135,6 +155,10 @@ def _struck(world: World) -> int:
         for name, count in source.counters().items()
         if name.startswith(("fault_", "firestore_"))
     )
+
+
+def _killed(world: World) -> int:
+    return sum(count for name, count in world.cloud.counters().items() if name.startswith("killed_"))
 
 
 def unsettled(world: World, db: Client, cast: Cast) -> int:

@@ -15,7 +15,7 @@ from core import schema, thread
 from core.account import CommandKind, Status, new_account_document, new_command, new_lease_document
 from core.thread import Thread
 from local.control_client import ControlRefused
-from local.faults.cast import Account, Cast, Chat, Inbound, Request
+from local.faults.cast import Account, Cast, Chat, Inbound, Request, is_first_under_lid, request_of
 from local.network.client import Network
 from local.network.contacts import Addressing
 from local.network.faults import FaultKind as NetworkFault
@@ -79,7 +79,8 @@ class Stage:
 
     def write(self, cast: Cast) -> None:
         """All requests and inbound messages: in order within a chat, the chats side by side."""
-        with ThreadPoolExecutor(_WRITERS) as writers:
+        waiting = sum(2 for chat in cast.chats if chat.merges)  # a side of such a chat waits for the other one
+        with ThreadPoolExecutor(max(_WRITERS, waiting)) as writers:
             work = [writers.submit(self._write_all, cast.requests(chat)) for chat in cast.chats]
             work += [writers.submit(self._write_all, cast.inbound(chat)) for chat in cast.chats]
             for written in work:
@@ -89,12 +90,14 @@ class Stage:
         """Returns when it stands in Firestore, or at the network: that is what defines the chat's order."""
         if isinstance(message, Request):
             if message.chat.merges and not message.is_former:
-                self._await_thread(message)
+                self._await(schema.THREADS, message.thread_id)  # a client writes into a thread that it sees
             self.db.collection(schema.OUTBOX).document(message.request_id).create(outbox_document(message))
         else:
             chat = message.chat
-            if message.addressing is Addressing.LID:  # from now on its receipts, too
-                self._add_contact(chat, Addressing.LID)
+            if chat.waits and is_first_under_lid(message):
+                self._await(schema.MESSAGES, request_of(chat, chat.requests_before_merge - 1).message_id)
+            if message.addressing is not None:
+                self._add_contact(chat, message.addressing)  # its receipts come under the same name
             self.network.write(
                 chat.contact,
                 chat.account.phone,
@@ -103,15 +106,12 @@ class Stage:
                 addressing=message.addressing,
             )
 
-    def _await_thread(self, request: Request) -> None:
-        """A client writes into a thread that it sees."""
-        reference, deadline = (
-            self.db.collection(schema.THREADS).document(request.thread_id),
-            time.monotonic() + _LIMIT_S,
-        )
+    def _await(self, collection: str, document_id: str) -> None:
+        """Until the document exists. Raises StageFailed."""
+        reference, deadline = self.db.collection(collection).document(document_id), time.monotonic() + _LIMIT_S
         while not reference.get().exists:
             if time.monotonic() > deadline:
-                raise StageFailed(f"a thread that was to be merged did not exist after {_LIMIT_S:.0f} s")
+                raise StageFailed(f"a document of {collection} did not exist after {_LIMIT_S:.0f} s")
             time.sleep(_POLL_S)
 
     def _write_all(self, messages: Sequence[Request | Inbound]) -> None:

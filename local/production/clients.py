@@ -20,6 +20,11 @@ class Cloud:
         """All instances of the function that are up; they are started again. Returns how many there were."""
         return int(self._control.post("/kill", function=function)["killed"])
 
+    def kill_caller(self, port: int) -> str | None:
+        """Kills the instance that a connection from this port is of. Returns its function; None where there is no such instance."""
+        function = self._control.post("/kill_caller", port=port)["function"]
+        return str(function) if function else None
+
     def counters(self) -> dict[str, int]:
         """events, invoked_<function>, answered_<function>_<status>, started_<function>, killed_<function>, fault_<kind>,
         under_way (what was taken on and is not over); what never happened is absent."""
@@ -49,13 +54,21 @@ class FirestoreGate:
         row = self._control.post("/hold", client=client, commit=commit, moment=moment, passes=passes, document=document)
         return int(row["hold_id"])
 
-    def refuse(self, client: str, commit: CommitKind) -> None:
-        """Firestore is not available for such commits of the client until everything is released."""
-        self._control.post("/refuse", client=client, commit=commit)
+    def refuse(self, client: str, commit: CommitKind, *, document: str | None = None) -> None:
+        """Firestore is not available for such commits of the client until they are allowed, or everything is released."""
+        self._control.post("/refuse", client=client, commit=commit, document=document)
+
+    def allow(self, client: str, commit: CommitKind, *, document: str | None = None) -> None:
+        """Ends a `refuse` of the same arguments."""
+        self._control.post("/allow", client=client, commit=commit, document=document)
 
     def has_met(self, hold_id: int) -> bool:
         """Whether such a commit has come, and is held."""
         return bool(self._control.get("/met", hold_id=str(hold_id))[0]["has_met"])
+
+    def callers(self) -> dict[int, int]:
+        """Of each hold that has met a commit: the port of the connection that the commit came over."""
+        return {int(row["hold_id"]): int(row["caller_port"]) for row in self._control.get("/callers")}
 
     def release(self, hold_id: int | None = None) -> None:
         """Lets go what is held, or holds it no more. None: everything, and what is refused."""

@@ -9,7 +9,7 @@ from core import schema
 
 
 class CommitKind(StrEnum):
-    """The first six are a connector's, the last one the functions'."""
+    """The first six are a connector's, the others the functions'."""
 
     WAL = "wal"
     """Rows of the ingest log."""
@@ -22,6 +22,10 @@ class CommitKind(StrEnum):
     """The account's private state: the codes of a pairing, and that there are none."""
     OUTCOME = "outcome"
     """A request's end, or its going back to the queue."""
+    ATTEMPT = "attempt"
+    """A request is claimed for an attempt to send it."""
+    MERGE = "merge"
+    """A thread is merged into another one."""
 
 
 def kinds_of(commit: bytes, document: str = "") -> frozenset[CommitKind]:
@@ -50,8 +54,12 @@ def _kinds(commit: types.CommitRequest, document: str) -> Iterator[CommitKind]:
                 yield CommitKind.ACCOUNT
             case [schema.ACCOUNTS, _, schema.PRIVATE, _]:
                 yield CommitKind.PRIVATE
-            case [schema.OUTBOX, _] if _status(write) not in ("", "sending"):
+            case [schema.OUTBOX, _] if _status(write) == "sending":
+                yield CommitKind.ATTEMPT
+            case [schema.OUTBOX, _] if _status(write):
                 yield CommitKind.OUTCOME
+            case [schema.THREADS, _] if "mergedInto" in fields:
+                yield CommitKind.MERGE
 
 
 def _status(write: types.Write) -> str:

@@ -17,6 +17,7 @@ class Control:
             [
                 ("POST", "/faults", self.faults, "plan"),
                 ("POST", "/kill", self.kill, "function"),
+                ("POST", "/kill_caller", self.kill_caller, "port"),
                 ("GET", "/counters", self.counters, ""),
             ]
         )
@@ -33,6 +34,9 @@ class Control:
         if not self._delivery.is_function(name):
             raise Unknown("there is no such function")
         return {"killed": self._delivery.kill(name)}
+
+    def kill_caller(self, fields: Fields) -> Json:
+        return {"function": self._delivery.kill_caller(fields.optional_count("port") or 0)}
 
     def counters(self, _fields: Fields) -> Json:
         rows: list[dict[str, object]] = [

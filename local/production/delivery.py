@@ -96,6 +96,15 @@ class Delivery:
         self.counters[f"killed_{function}"] += killed
         return killed
 
+    def kill_caller(self, port: int) -> str:
+        """Kills the instance that a connection from this port is of. Returns its function; empty where there is no such instance."""
+        for name, service in self._services.items():
+            for instance in service.instances:
+                if instance.is_up.is_set() and instance.has_connection_from(port) and instance.kill(instance.pid):
+                    self.counters[f"killed_{name}"] += 1
+                    return name
+        return ""
+
     def _strikes(self, kind: FaultKind, call: Call, attempt: int = 0) -> bool:
         struck = self.plan.strikes(kind, call.function, call.document, attempt)
         self.counters[f"fault_{kind}"] += struck

@@ -123,17 +123,19 @@ class FirestoreGate(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic
         self._outages.counters[name] += 1
         held = self._hold(request) if self._hold is not None and name == "Commit" else None
         if held is not None and held.moment is Moment.BEFORE:
-            await held.meet()
+            await held.meet(_port_of(context))
         try:
             answers: list[bytes] = await call()
         except grpc.aio.AioRpcError as error:
             if self._watcher is not None and name == "GetDocument" and error.code() is grpc.StatusCode.NOT_FOUND:
                 self._watcher(name, request, [])
+            if held is not None and held.moment is Moment.AFTER:
+                held.left = 1  # it did not stand: the next one is held
             await context.abort(error.code(), error.details() or "")
         if self._watcher is not None:
             self._watcher(name, request, answers)
         if held is not None and held.moment is Moment.AFTER:
-            await held.meet()
+            await held.meet(_port_of(context))
         if after and self._outages.strikes(FaultKind.FIRESTORE_REFUSES):
             await _refuse(context)
         if after:
@@ -160,6 +162,11 @@ def _time_left_s(context: Context) -> float | None:
     return None if left is None or left > 1e6 else left
 
 
+def _port_of(context: Context) -> int:
+    """The caller's, of an address such as ipv4:127.0.0.1:40123."""
+    return int(context.peer().rpartition(":")[2])
+
+
 async def _refuse(context: Context) -> NoReturn:
     await context.abort(grpc.StatusCode.UNAVAILABLE, "Firestore is not available (a fault of this run)")
     raise AssertionError("abort raises")
@@ -176,9 +183,11 @@ class Control:
                 ("POST", "/faults", self.faults, "plan client"),
                 ("GET", "/counters", self.counters, ""),
                 ("POST", "/hold", self.hold, "client commit moment passes document"),
-                ("POST", "/refuse", self.refuse, "client commit"),
+                ("POST", "/refuse", self.refuse, "client commit document"),
+                ("POST", "/allow", self.allow, "client commit document"),
                 ("POST", "/release", self.release, "hold_id"),
                 ("GET", "/met", self.met, "hold_id"),
+                ("GET", "/callers", self.callers, ""),
             ]
         )
 
@@ -207,7 +216,11 @@ class Control:
         return {"hold_id": hold.hold_id}
 
     def refuse(self, fields: Fields) -> Json:
-        self._holds.refuse(self._known(fields.text("client")), fields.choice("commit", CommitKind))
+        self._holds.refuse(*self._commits(fields))
+        return {}
+
+    def allow(self, fields: Fields) -> Json:
+        self._holds.allow(*self._commits(fields))
         return {}
 
     def release(self, fields: Fields) -> Json:
@@ -216,6 +229,13 @@ class Control:
 
     def met(self, fields: Fields) -> Json:
         return [{"has_met": self._holds.has_met(int(fields.text("hold_id")))}]
+
+    def callers(self, _fields: Fields) -> Json:
+        return [{"hold_id": hold.hold_id, "caller_port": hold.caller_port} for hold in self._holds.met()]
+
+    def _commits(self, fields: Fields) -> tuple[str, CommitKind, str]:
+        client, kind = self._known(fields.text("client")), fields.choice("commit", CommitKind)
+        return client, kind, fields.text_or("document", "")
 
     def _known(self, client: str) -> str:
         if client not in self._outages:

@@ -27,10 +27,12 @@ class Hold:
     """A part of the path of what is written; empty: whatever it is."""
     has_met: bool = False
     """A commit is held, or was until its caller went away."""
+    caller_port: int = 0
+    """The port of the caller's connection, when it has met."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def meet(self) -> None:
-        self.has_met = True
+    async def meet(self, caller_port: int) -> None:
+        self.has_met, self.caller_port = True, caller_port
         await self.released.wait()
 
 
@@ -38,7 +40,7 @@ class Holds:
     def __init__(self) -> None:
         self._holds: dict[int, Hold] = {}
         self._made = 0
-        self._refused: set[tuple[str, CommitKind]] = set()
+        self._refused: set[tuple[str, CommitKind, str]] = set()
 
     def add(self, client: str, kind: CommitKind, moment: Moment, passes: int, document: str) -> Hold:
         self._made += 1
@@ -46,17 +48,23 @@ class Holds:
         self._holds[hold.hold_id] = hold
         return hold
 
-    def refuse(self, client: str, kind: CommitKind) -> None:
-        """Firestore is not available for such commits of this client until everything is released."""
-        self._refused.add((client, kind))
+    def refuse(self, client: str, kind: CommitKind, document: str) -> None:
+        """Firestore is not available for such commits of this client until they are allowed, or everything is released."""
+        self._refused.add((client, kind, document))
+
+    def allow(self, client: str, kind: CommitKind, document: str) -> None:
+        self._refused.discard((client, kind, document))
 
     def refuses(self, client: str, commit: bytes) -> bool:
-        refused = {kind for of, kind in self._refused if of == client}
-        return bool(refused) and not refused.isdisjoint(kinds_of(commit))
+        refused = [(kind, document) for of, kind, document in self._refused if of == client]
+        return any(kind in kinds_of(commit, document) for kind, document in refused)
 
     def has_met(self, hold_id: int) -> bool:
         hold = self._holds.get(hold_id)
         return hold is not None and hold.has_met
+
+    def met(self) -> list[Hold]:
+        return [hold for hold in self._holds.values() if hold.has_met]
 
     def release(self, hold_id: int | None) -> None:
         """Lets go what is held, and holds nothing more. None: all."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from local import ports
 from local.cloud_run.answers import NO_INSTANCE
@@ -94,6 +95,17 @@ class Instance:
         self.is_up.clear()
         self._kill_group()
         return True
+
+    def has_connection_from(self, port: int) -> bool:
+        """Whether a process of the group has a connection whose own port is this one."""
+        try:
+            leader = psutil.Process(self.pid)
+            group = [leader, *leader.children(recursive=True)]
+            return any(
+                each.laddr and each.laddr.port == port for process in group for each in process.net_connections("tcp")
+            )
+        except psutil.NoSuchProcess:
+            return False
 
     async def post(self, session: aiohttp.ClientSession, path: str, headers: Headers, body: bytes) -> Answer:
         """Waits for a slot, since Cloud Run would start another instance, and up to PENDING_S for a process that takes the call."""

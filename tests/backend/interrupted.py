@@ -25,6 +25,22 @@ class InterruptedStores(Stores):
         return read
 
 
+class InterruptedDocument(Stores):
+    """`then` is called once, after so many reads of threads' whole documents and before the reader goes on."""
+
+    def __init__(self, stores: Stores, then: Callable[[], object], *, reads: int = 1) -> None:
+        super().__init__(stores.db)
+        self._then = then
+        self._left = reads
+
+    def thread_document(self, thread_id: ThreadId) -> Stored[Document] | None:
+        read = super().thread_document(thread_id)
+        self._left -= 1
+        if self._left == 0:
+            self._then()
+        return read
+
+
 class InterruptedLook(Stores):
     """`then` is called once, after the first query that finds nothing and before its reader goes on."""
 

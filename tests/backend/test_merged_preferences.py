@@ -15,9 +15,9 @@ from backend.stores import Commit
 from backend.threads import Threads
 from core import schema
 from core.ids import ChatId, ThreadId
+from tests.backend.contact import Contact
 from tests.backend.interrupted import InterruptedStores
 from tests.backend.refused_commits import refused
-from tests.backend.test_merge import Contact
 from tests.backend.world import World
 
 USERS = ["ana", "bob", "dan"]

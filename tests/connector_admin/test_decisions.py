@@ -11,6 +11,7 @@ from core import ids, schema
 from core.decision import DecidedBy, Decision, resent
 from core.ids import RequestId, checked_request_id
 from core.outbox import Request, parse_request
+from tests.backend.contact import Contact
 from tests.backend.test_decisions import given_up, left_sending
 from tests.backend.world import World, key_of
 from tests.connector_admin.inbox import Inbox
@@ -99,6 +100,15 @@ def test_what_is_marked_failed_before_its_attempts_are_used_up_leaves_its_questi
     CommandLine(project=world.settings.project).does("resolve", request, "mark-failed")
     thread = world.thread(chat)
     assert (thread["unreadCountGlobal"], thread["lastMessagePreview"]) == (2, "Not sent: hello")
+
+
+def test_a_decision_about_a_message_of_a_thread_that_was_merged_moves_the_joined_thread(world: World) -> None:
+    contact = Contact(world)
+    contact.writes(contact.number, "one")
+    request = given_up(world, contact.number)
+    contact.writes(contact.lid, "two")
+    CommandLine(project=world.settings.project).does("resolve", request, "mark-sent")
+    assert (contact.thread["unreadCountGlobal"], contact.old["unreadCountGlobal"]) == (1, 0)
 
 
 def test_without_a_decision_it_says_what_is_known_and_changes_nothing(inbox: Inbox) -> None:

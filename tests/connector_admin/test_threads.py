@@ -3,8 +3,10 @@
 import json
 import signal
 
-from core import schema
-from core.ids import ThreadId
+import pytest
+
+from core import ids, schema
+from core.ids import ChatId, ThreadId
 from tests.connector_admin.inbox import Inbox
 from tests.waiting import wait_until
 
@@ -50,6 +52,24 @@ def test_a_contacts_text_cannot_steer_the_terminal(inbox: Inbox) -> None:
 def test_an_empty_chat_is_said_to_be_empty(inbox: Inbox) -> None:
     thread = inbox.chat(inbox.account())
     assert "No message stands in it." in inbox.admin.does("thread", thread)
+
+
+@pytest.mark.parametrize("is_former", [True, False])
+def test_a_thread_that_was_merged_shows_the_messages_of_both_names(inbox: Inbox, *, is_former: bool) -> None:
+    former = a_chat(inbox)
+    account, _ = ids.parse_thread_id(former)
+    joined = ids.thread_id(account, ChatId("110000000000001@lid"))
+    document = inbox.get(schema.THREADS, former)
+    inbox.put(schema.THREADS, joined, document | {"threadId": joined, "mergedFrom": [former]})
+    inbox.put(schema.THREADS, former, document | {"mergedInto": joined, "ownerEmail": None})
+    inbox.received(joined, "Thank you.")
+    out = inbox.admin.does("thread", former if is_former else joined)
+    assert "owner ana@example.com" in out
+    assert [line.rpartition("  ")[2] for line in out.splitlines()[-3:]] == [
+        "Is the car ready?",
+        "Tomorrow at ten.",
+        "Thank you.",
+    ]
 
 
 def test_following_shows_new_messages_and_deliveries_until_it_is_interrupted(inbox: Inbox) -> None:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core import ids
-from local.faults.cast import Account, Cast, Chat
+from local.faults.cast import Account, Cast, Chat, Request
 from local.faults.record import Document, Record
-from local.network.contacts import InboxMessage
+from local.network.contacts import Addressing, InboxMessage
 from local.network.world import Frame, Written
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -27,36 +27,44 @@ def message_id(key: str) -> str:
     return f"{CHAT.thread_id}_{key}"
 
 
-def good_record() -> Record:
+def good_record(chat: Chat = CHAT) -> Record:
+    """Of a chat that merges, too: its documents stand under the name that each of them came under."""
+    cast = Cast(accounts=[ACCOUNT], chats=[chat])
+    requests, written_by_contact = cast.requests(chat), cast.inbound(chat)
     outbox: dict[str, Document] = {}
     messages: dict[str, Document] = {}
     rows: dict[str, Document] = {}
-    for place, inbound in enumerate(INBOUND):
+    for place, inbound in enumerate(written_by_contact):
         written_at = at(1 if place == 0 else 30 + place)
-        row: dict[str, Any] = {"chatId": CHAT.chat_id, "eventType": "message", "processed": True, "expireAt": at(99)}
-        rows[message_id(f"{inbound.whatsapp_id}-in")] = Document(
+        name = inbound.message_ids[-1 if inbound.addressing is Addressing.NUMBER_ONLY else 0]
+        row: dict[str, Any] = {"chatId": chat.chat_id, "eventType": "message", "processed": True, "expireAt": at(99)}
+        rows[name] = Document(
             fields=row | {"timestamp": written_at, "receivedAt": written_at, "lastProcessError": None},
             created_at=written_at,
         )
-        messages[message_id(f"{inbound.whatsapp_id}-in")] = Document(
-            fields={"chatId": CHAT.chat_id, "text": inbound.text, "timestamp": written_at}, created_at=written_at
-        )
-    for place, request in enumerate(REQUESTS):
+        messages[name] = Document(fields=_message(name, inbound.text, written_at), created_at=written_at)
+    for place, request in enumerate(requests):
         created_at = at(10 + place)
         fields = {"status": "sent", "attempts": 1, "lastError": None, "claimUntil": None, "expireAt": at(99)}
         outbox[request.request_id] = Document(fields=fields | {"createdAt": created_at}, created_at=created_at)
-        messages[message_id(request.key)] = Document(
-            fields={"chatId": CHAT.chat_id, "text": request.text, "timestamp": at(10.5 + place), "delivery": "read"},
-            created_at=created_at,
-        )
+        sent = _message(request.message_id, request.text, at(10.5 + place)) | {"delivery": "read"}
+        messages[request.message_id] = Document(fields=sent, created_at=created_at)
     thread = {
         "unreadCountGlobal": UNREAD,
         "lastMessageAt": at(32),
-        "lastMessagePreview": INBOUND[2].text,
+        "lastMessagePreview": written_by_contact[2].text,
     }
+    threads: dict[str, Document] = {chat.thread_id: Document(fields=thread, created_at=START)}
+    if chat.merges:
+        joined = {"mergedFrom": [chat.former_thread_id]}
+        former = {"mergedInto": chat.thread_id, "unreadCountGlobal": 0}
+        threads = {
+            chat.thread_id: Document(fields=thread | joined, created_at=at(15)),
+            chat.former_thread_id: Document(fields=former, created_at=START),
+        }
     return Record(
-        frames=[frame(place) for place in range(len(REQUESTS))],
-        inboxes={CHAT.contact: [shown(request.key, request.text) for request in REQUESTS]},
+        frames=[_frame(request) for request in requests],
+        inboxes={chat.contact: [shown(request.key, request.text) for request in requests]},
         written=[
             Written(
                 account=ACCOUNT.phone,
@@ -66,24 +74,33 @@ def good_record() -> Record:
                 timestamp_s=1,
                 from_me=False,
             )
-            for inbound in INBOUND
+            for inbound in written_by_contact
         ],
         unacknowledged=0,
         outbox=outbox,
         messages=messages,
-        threads={CHAT.thread_id: Document(fields=thread, created_at=START)},
+        threads=threads,
         rows=rows,
         alerts={},
-        posts={request.key: ["sent"] for request in REQUESTS},
+        posts={request.key: ["sent"] for request in requests},
     )
 
 
 def frame(place: int) -> Frame:
+    return _frame(REQUESTS[place])
+
+
+def _message(name: str, text: str, at: datetime) -> dict[str, Any]:
+    thread_id = name.rpartition("_")[0]
+    return {"threadId": thread_id, "chatId": ids.parse_thread_id(thread_id)[1], "text": text, "timestamp": at}
+
+
+def _frame(request: Request) -> Frame:
     return Frame(
         account=ACCOUNT.phone,
-        contact=CHAT.contact,
-        whatsapp_id=REQUESTS[place].key,
-        text=REQUESTS[place].text,
+        contact=request.chat.contact,
+        whatsapp_id=request.key,
+        text=request.text,
         attempt=1,
         recorded_at=START.timestamp(),
     )

@@ -9,8 +9,9 @@ import pytest
 
 from core.alert import alert_id
 from core.errors import ErrorCode
-from local.faults.judge import Broken, judge
+from local.faults.judge import judge
 from local.faults.record import Document, Record
+from local.faults.verdict import Broken
 from local.network.contacts import InboxMessage
 from tests.faults.good_record import (
     CAST,

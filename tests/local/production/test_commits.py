@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from google.cloud.firestore_v1 import types
 
-from core import account, ids, schema
+from core import account, ids, merge, schema
 from local.production import world as production
 from local.production.commits import CommitKind, kinds_of
 
@@ -36,13 +36,21 @@ COMMITS: dict[str, tuple[list[tuple[str, str, dict[str, Any]]], set[CommitKind]]
         ],
         {CommitKind.ACCOUNT, CommitKind.PRIVATE},
     ),
-    "a request is claimed": ([("update", f"{schema.OUTBOX}/one", {"status": "sending"})], set()),
+    "a request is claimed": ([("update", f"{schema.OUTBOX}/one", {"status": "sending"})], {CommitKind.ATTEMPT}),
     "a request is sent, the next one claimed": (
         [
             ("update", f"{schema.OUTBOX}/one", {"status": "sent"}),
             ("update", f"{schema.OUTBOX}/two", {"status": "sending"}),
         ],
-        {CommitKind.OUTCOME},
+        {CommitKind.OUTCOME, CommitKind.ATTEMPT},
+    ),
+    "a thread becomes part of another one": (
+        [
+            ("update", f"{schema.INGEST}/one", {"processed": True}),
+            ("create", f"{schema.THREADS}/lid", {"mergedInto": None}),
+            ("update", f"{schema.THREADS}/number", merge.absorbed_fields(ids.ThreadId("lid"), NOW)),
+        ],
+        {CommitKind.MERGE},
     ),
 }
 
