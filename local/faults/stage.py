@@ -24,6 +24,8 @@ _WRITERS = 12
 _REPEATED_PART = 3
 """WhatsApp hands every third contact's events over twice."""
 _LIMIT_S = 60.0
+_MERGE_LIMIT_S = 600.0
+"""Of a thread that is to be merged: the function that merges is killed and started again for one chat after the other."""
 _ASK_AGAIN_S = 4.0
 """A person who sees no code asks for one again."""
 _POLL_S = 0.1
@@ -108,10 +110,10 @@ class Stage:
 
     def _await(self, collection: str, document_id: str) -> None:
         """Until the document exists. Raises StageFailed."""
-        reference, deadline = self.db.collection(collection).document(document_id), time.monotonic() + _LIMIT_S
+        reference, deadline = self.db.collection(collection).document(document_id), time.monotonic() + _MERGE_LIMIT_S
         while not reference.get().exists:
             if time.monotonic() > deadline:
-                raise StageFailed(f"a document of {collection} did not exist after {_LIMIT_S:.0f} s")
+                raise StageFailed(f"a document of {collection} did not exist after {_MERGE_LIMIT_S:.0f} s")
             time.sleep(_POLL_S)
 
     def _write_all(self, messages: Sequence[Request | Inbound]) -> None:
