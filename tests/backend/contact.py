@@ -1,12 +1,15 @@
 """A person whom WhatsApp names by a number and by a LID, as the tests of merged threads write for one."""
 
 import itertools
+from datetime import datetime
 from typing import Any
 
 from google.cloud.firestore_v1.base_query import FieldFilter
 
+from backend.replies import Replies
+from backend.stores import Stores
 from core import schema
-from core.ids import ChatId, RequestId
+from core.ids import ChatId, RequestId, outbound_key, wa_message_id
 from tests.backend.world import World, key_of
 
 _lids = itertools.count(990000000000001)
@@ -33,6 +36,11 @@ class Contact:
     def row(self, chat: ChatId, text: str, key: str | None = None, **payload: Any) -> str:
         return self.world.receive(chat, text, key, payload={"text": text, **self.names(chat), **payload})
 
+    def wrote(self, chat: ChatId, text: str, at: datetime) -> None:
+        """As `writes`, at this time."""
+        payload = {"text": text, **self.names(chat)}
+        self.world.trigger_ingest(self.world.receive(chat, text, at=at, receivedAt=at, payload=payload))
+
     def names(self, chat: ChatId) -> dict[str, str]:
         return {"chatJid": chat, "chatOtherJid": self.number if chat == self.lid else ""}
 
@@ -42,6 +50,19 @@ class Contact:
             {f"payload.{name}": told for name, told in self.names(chat).items()}
         )
         self.world.trigger_ingest(event)
+
+    def refuses(self, chat: ChatId, request: RequestId, stores: Stores) -> None:
+        """Records that WhatsApp has refused the request, which stands under this name, as a send job does. Raises Conflict."""
+        thread_id = self.world.thread_id(chat)
+        message = stores.message(wa_message_id(thread_id, outbound_key(request)))
+        stored = stores.request(request)
+        assert message is not None
+        assert stored is not None
+        commit = stores.commit()
+        outcome = {"delivery": "failed", "error": "rejected: no"}
+        left_at = now = stored.update_time
+        Replies(stores=stores).add_outcome(commit, thread_id, message, outcome, left_at=left_at, now=now)
+        commit.run()
 
     def texts(self) -> list[str]:
         """What a reader of both names sees, in order."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.cloud.firestore import Query
@@ -11,17 +11,18 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from backend.accept import Acceptance
 from backend.ingest import Ingest
-from backend.replies import Replies
 from backend.services import Services
 from backend.threads import Threads
 from core import schema
 from core.access import Person
-from core.ids import ChatId, outbound_key, wa_message_id
+from core.ids import ChatId
 from core.thread import Thread, new_document
 from tests.backend.contact import Contact
 from tests.backend.interrupted import InterruptedStores
 from tests.backend.world import World, key_of
 from tests.waiting import wait_until
+
+S = timedelta(seconds=1)
 
 
 def begin(world: World, chat: ChatId) -> None:
@@ -150,21 +151,32 @@ def test_a_reply_under_the_number_that_fails_makes_the_question_unread_again(wor
     request = world.write(contact.number, "answer", createdByUid="ana")
     world.accept(request)
     assert contact.thread["unreadCountGlobal"] == 0
-    stored = world.services.stores.request(request)
-    assert stored is not None
-    message = world.services.stores.message(wa_message_id(world.thread_id(contact.number), outbound_key(request)))
-    assert message is not None
-    commit = world.services.stores.commit()
-    Replies(stores=world.services.stores).add_outcome(
-        commit,
-        world.thread_id(contact.number),
-        message,
-        {"delivery": "failed", "error": "rejected: no"},
-        left_at=stored.update_time,
-        now=stored.update_time,
-    )
-    commit.run()
+    contact.refuses(contact.number, request, world.services.stores)
     assert contact.thread["unreadCountGlobal"] == 1
+
+
+def test_a_late_reply_leaves_unread_what_came_after_it_under_either_name(world: World, contact: Contact) -> None:
+    began = datetime.now(UTC) - 60 * S
+    contact.wrote(contact.number, "one", began)
+    contact.wrote(contact.number, "two", began + 10 * S)
+    contact.wrote(contact.lid, "three", began + 20 * S)
+    world.accept(world.write(contact.lid, "to the first", createdAt=began + 5 * S))
+    assert contact.thread["unreadCountGlobal"] == 2
+
+
+def test_a_reply_that_fails_leaves_read_what_an_earlier_one_under_the_number_answered(
+    world: World, contact: Contact
+) -> None:
+    began = datetime.now(UTC) - 60 * S
+    contact.wrote(contact.number, "one", began)
+    world.accept(world.write(contact.number, "answer", createdAt=began + 5 * S))
+    contact.wrote(contact.number, "two", began + 10 * S)
+    contact.wrote(contact.lid, "three", began + 15 * S)
+    last = world.write(contact.lid, "to both", createdAt=began + 20 * S)
+    world.accept(last)
+    assert contact.thread["unreadCountGlobal"] == 0
+    contact.refuses(contact.lid, last, world.services.stores)
+    assert contact.thread["unreadCountGlobal"] == 2
 
 
 def test_requests_under_both_names_leave_in_the_order_in_which_they_were_written(

@@ -7,13 +7,11 @@ import pytest
 
 from backend.accept import Acceptance
 from backend.ingest import Ingest
-from backend.replies import Replies
 from backend.send_queue import Job
 from backend.services import Services
 from backend.stores import Conflict, Stores, stored_as
 from backend.threads import Threads
 from core import schema
-from core.ids import RequestId, outbound_key, wa_message_id
 from tests.backend.contact import Contact
 from tests.backend.interrupted import InterruptedDocument, InterruptedMessage, InterruptedStores
 from tests.backend.world import World, key_of
@@ -92,28 +90,9 @@ def test_a_failure_that_meets_the_merge_makes_the_question_unread_in_the_joined_
     world.accept(request)
     stores = InterruptedStores(another_process().stores, lambda: contact.writes(contact.lid, "again"))
     with pytest.raises(Conflict):
-        fail(stores, world, contact, request)
-    fail(stores, world, contact, request)
+        contact.refuses(contact.number, request, stores)
+    contact.refuses(contact.number, request, stores)
     assert (contact.thread["unreadCountGlobal"], contact.old["unreadCountGlobal"]) == (2, 0)
-
-
-def fail(stores: Stores, world: World, contact: Contact, request: RequestId) -> None:
-    """Records that WhatsApp has refused the request, as a send job does. Raises Conflict."""
-    thread_id = world.thread_id(contact.number)
-    message = stores.message(wa_message_id(thread_id, outbound_key(request)))
-    stored = stores.request(request)
-    assert message is not None
-    assert stored is not None
-    commit = stores.commit()
-    Replies(stores=stores).add_outcome(
-        commit,
-        thread_id,
-        message,
-        {"delivery": "failed", "error": "rejected: no"},
-        left_at=stored.update_time,
-        now=stored.update_time,
-    )
-    commit.run()
 
 
 def test_two_processes_that_merge_at_the_same_moment_merge_once(
